@@ -1,0 +1,41 @@
+/* topology.h - which cores each compute rank of a node gets: a pure plan from a topology, applied elsewhere. The only user of hwloc. */
+#ifndef RANQ_EXEC_TOPOLOGY_H
+#define RANQ_EXEC_TOPOLOGY_H
+
+#include <stdbool.h>
+
+#include "util/err.h"
+
+#define RANQ_BINDS(X) X(CORE, "core") X(PU, "pu") X(L3, "l3") X(NUMA, "numa") X(PACKAGE, "package") X(NONE, "none")
+enum ranq_bind {
+#define X(name, text) RANQ_BIND_##name,
+	RANQ_BINDS(X)
+#undef X
+		RANQ_BIND_COUNT
+};
+/* "core", "core:scatter", "numa:compact", "none" */
+int ranq_bind_parse(const char *text, enum ranq_bind *bind, bool *scatter, struct ranq_err *err);
+
+struct ranq_topology;
+/* synthetic: hwloc synthetic description for tests ("package:2 core:4 pu:2"), NULL: this machine. */
+struct ranq_topology *ranq_topology_open(const char *synthetic, struct ranq_err *err);
+void ranq_topology_close(struct ranq_topology *topology);
+/* The cpuset this process was given, as a list "0-3,8"; malloced. */
+char *ranq_topology_allowed(const struct ranq_topology *topology, struct ranq_err *err);
+int ranq_topology_count_cores(const struct ranq_topology *topology, const char *allowed);
+
+struct ranq_placement {
+	char *cpus;    /* list, or NULL: not bound */
+	int numa_node; /* OS index, -1 none */
+	unsigned ncpus;
+	char text[96]; /* for people: "package 0 core 3" */
+};
+/* Plan for `ranks` compute ranks of one node over the union `allowed` of what they were given. More ranks than places: they share round robin.
+ * placements: `ranks` entries, cleared with ranq_placement_clear. */
+int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, bool scatter, unsigned ranks,
+	struct ranq_placement *placements, struct ranq_err *err);
+void ranq_placement_clear(struct ranq_placement *placement);
+/* Union of two cpu lists; malloced. */
+char *ranq_cpus_union(const char *a, const char *b, struct ranq_err *err);
+
+#endif

@@ -1,0 +1,13 @@
+# Writes every .lua file of DIRECTORY as a C string into OUTPUT, sorted by name (so `_prelude` comes first).
+file(GLOB files ${DIRECTORY}/*.lua)
+list(SORT files)
+set(count 0)
+foreach(file IN LISTS files)
+	get_filename_component(name ${file} NAME_WE)
+	file(READ ${file} body HEX)
+	string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${body}")
+	string(APPEND arrays "static const char lua_${name}[] = {${bytes}0};\n")
+	string(APPEND table "\t{\"${name}\", lua_${name}},\n")
+	math(EXPR count "${count} + 1")
+endforeach()
+file(WRITE ${OUTPUT} "/* made by embed_lua.cmake */\n#include \"queue/lua_files.h\"\n\n${arrays}\nconst struct ranq_lua_file ranq_lua_files[] = {\n${table}};\nconst size_t ranq_lua_nfiles = ${count};\n")
