@@ -15,6 +15,9 @@
 #define RANQ_SPEC_MAX_BYTES (8u << 20)
 #define RANQ_ARG_MAX_BYTES (1u << 20)              /* one argument of one task */
 #define RANQ_TASKS_MAX ((uint64_t)1 << 53)         /* exclusive: indices stay exact in Lua */
+#define RANQ_SPEC_MAX_OUTPUT ((uint64_t)256 << 20) /* half of what a Redis value may have */
+#define RANQ_SPEC_MAX_MS ((uint64_t)3155760000000) /* a hundred years: nanoseconds still fit 63 bits */
+#define RANQ_SPEC_MAX_LISTS 1000
 
 enum ranq_body_kind { RANQ_BODY_COMMAND = 1, RANQ_BODY_FUNCTION = 2 };
 /* where the argument of task k comes from */
@@ -35,6 +38,8 @@ struct ranq_list {
 	struct ranq_strings values;
 	bool linked; /* :::+ runs along with the list before it */
 };
+
+struct ranq_colsep; /* a compiled column separator */
 
 struct ranq_spec {
 	uint8_t uuid[16];
@@ -76,17 +81,24 @@ struct ranq_spec {
 	uint64_t ttl_ms;
 	int64_t created_ms, expires_ms; /* wall clock, informative */
 	struct ranq_buf signature;      /* empty: unsigned */
+	struct ranq_colsep *compiled;   /* made by ranq_spec_prepare; not part of the record */
 };
 
 void ranq_spec_init(struct ranq_spec *spec); /* all defaults of DESIGN 4.1 */
 void ranq_spec_clear(struct ranq_spec *spec);
-/* Checks every field against its limits (called by pack and unpack too). */
+/* Checks every field against its limits (called by pack and unpack too; unpack leaves out the compiling of colsep, because a hostile
+ * expression costs memory). */
 int ranq_spec_check(const struct ranq_spec *spec, struct ranq_err *err);
 int ranq_spec_pack(const struct ranq_spec *spec, struct ranq_buf *out, struct ranq_err *err);
 /* Never trusts a byte: lengths, types, ranges are checked. spec is initialised by it and empty on failure. */
 int ranq_spec_unpack(const void *data, size_t len, struct ranq_spec *spec, struct ranq_err *err);
-/* Number of tasks that RANGE and LISTS make (product of the unlinked lists), or -1 with err on overflow or bad links. */
+/* Compiles colsep, so that ranq_arg_make need not do it for each task. Optional; freed by clear. */
+int ranq_spec_prepare(struct ranq_spec *spec, struct ranq_err *err);
+/* Number of tasks that the lists make: the product over groups (a list and those linked to it) of the length of the shortest list in
+ * the group. NONE: 1. RANGE: the most tasks that are possible before its values overflow. INPUT: RANQ_TASKS_MAX - 1.
+ * -1 with err on overflow or bad links. */
 int64_t ranq_spec_lists_count(const struct ranq_spec *spec, struct ranq_err *err);
+/* Copies; at[n] == NULL afterwards. -1: out of memory or a NUL byte in text; nothing was added. */
 int ranq_strings_add(struct ranq_strings *list, const char *text, size_t len);
 void ranq_strings_clear(struct ranq_strings *list);
 

@@ -1,0 +1,221 @@
+#include "record/segment.h"
+
+/* Largest size of a record in front of its bytes: status and varint. */
+#define RECORD_HEAD_MAX 11
+#define SEGMENT_HEAD_MAX 21
+
+const char *ranq_task_status_name(enum ranq_task_status status)
+{
+	static const char *const names[] = {
+#define X(name) #name,
+		RANQ_TASK_STATUSES(X)
+#undef X
+	};
+
+	return (unsigned)status < RANQ_TASK_STATUS_COUNT ? names[status] : "?";
+}
+
+/* ---- writer ----------------------------------------------------------------------------------------------------------- */
+
+void ranq_segment_writer_init(struct ranq_segment_writer *w, size_t max)
+{
+	*w = (struct ranq_segment_writer){.uniform = true};
+	ranq_buf_init(&w->body, max);
+}
+
+void ranq_segment_writer_clear(struct ranq_segment_writer *w)
+{
+	size_t max = w->body.max;
+
+	ranq_buf_clear(&w->body);
+	ranq_segment_writer_init(w, max);
+}
+
+void ranq_segment_writer_reset(struct ranq_segment_writer *w)
+{
+	ranq_buf_reset(&w->body);
+	w->count = w->size = 0;
+	w->uniform = true;
+	memset(w->counts, 0, sizeof w->counts);
+}
+
+static size_t varint_size(uint64_t value)
+{
+	size_t n = 1;
+
+	while (value >>= 7)
+		n++;
+	return n;
+}
+
+/* Checked before any append, because the sticky failure of a buffer would cost the results that are already in it. */
+static bool has_room(struct ranq_buf *buf, size_t n)
+{
+	if (n > SIZE_MAX - buf->len || (buf->max && n > buf->max - buf->len))
+		return false;
+	if (ranq_buf_reserve(buf, n))
+		return true;
+	buf->failed = false;
+	return false;
+}
+
+static void add_record(struct ranq_buf *body, enum ranq_task_status status, const void *data, size_t len)
+{
+	ranq_buf_add_byte(body, (unsigned char)status);
+	ranq_buf_add_sized(body, data, len);
+}
+
+/* The first result that does not fit the pattern: what is there gets written again with its sizes. `extra` is room that the caller needs
+ * behind it; without that room nothing changes. */
+static int become_varied(struct ranq_segment_writer *w, size_t extra)
+{
+	size_t record = 1 + varint_size(w->size) + (size_t)w->size;
+	struct ranq_buf varied;
+	uint64_t i;
+
+	ranq_buf_init(&varied, w->body.max);
+	if (w->count > (SIZE_MAX - extra) / record || !has_room(&varied, (size_t)w->count * record + extra)) {
+		ranq_buf_clear(&varied);
+		return -1;
+	}
+	for (i = 0; i < w->count; i++)
+		add_record(&varied, RANQ_TASK_OK, w->size ? w->body.data + i * w->size : NULL, (size_t)w->size);
+	ranq_buf_clear(&w->body);
+	w->body = varied;
+	w->uniform = false;
+	w->size = 0;
+	return 0;
+}
+
+int ranq_segment_writer_add_slow(struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len)
+{
+	bool fits = status == RANQ_TASK_OK && (!w->count || len == w->size);
+	size_t record = 1 + varint_size(len);
+
+	if ((unsigned)status >= RANQ_TASK_STATUS_COUNT || len > SIZE_MAX - record)
+		return -1;
+	record += len;
+	if (w->uniform && !fits && become_varied(w, record) < 0)
+		return -1;
+	if (!has_room(&w->body, w->uniform ? len : record))
+		return -1;
+	if (w->uniform) {
+		w->size = len;
+		ranq_buf_add(&w->body, data, len);
+	} else {
+		add_record(&w->body, status, data, len);
+	}
+	w->count++;
+	w->counts[status]++;
+	return 0;
+}
+
+int ranq_segment_writer_finish(struct ranq_segment_writer *w, struct ranq_buf *out)
+{
+	if (w->count) {
+		ranq_buf_add_byte(out, w->uniform ? 'u' : 'v');
+		ranq_buf_add_varint(out, w->count);
+		ranq_buf_add_varint(out, w->uniform ? w->size : w->body.len);
+		ranq_buf_add(out, w->body.data, w->body.len);
+	}
+	if (ranq_buf_failed(out))
+		return -1;
+	ranq_segment_writer_reset(w);
+	return 0;
+}
+
+size_t ranq_segment_writer_bytes(const struct ranq_segment_writer *w)
+{
+	return w->count ? SEGMENT_HEAD_MAX + w->body.len : 0;
+}
+
+/* ---- reader ----------------------------------------------------------------------------------------------------------- */
+
+void ranq_segment_reader_init(struct ranq_segment_reader *r, const void *item, size_t len)
+{
+	*r = (struct ranq_segment_reader){0};
+	ranq_reader_init(&r->in, item, len);
+}
+
+static int malformed(struct ranq_segment_reader *r, const char *what, struct ranq_err *err)
+{
+	r->in.failed = true;
+	r->uniform = false;
+	r->left = 0;
+	return ranq_err_set(err, RANQ_ERR_REPLY, "stored results are malformed at byte %zu: %s", r->in.pos, what);
+}
+
+/* Reads a segment's head. After it, the whole body is known to lie inside the item. */
+static int begin_segment(struct ranq_segment_reader *r, struct ranq_err *err)
+{
+	unsigned char kind = ranq_reader_byte(&r->in);
+	uint64_t count = ranq_reader_varint(&r->in);
+	uint64_t size = ranq_reader_varint(&r->in);
+	size_t left = ranq_reader_left(&r->in);
+
+	if (r->in.failed)
+		return malformed(r, "cut off in the head of a segment", err);
+	if (kind != 'u' && kind != 'v')
+		return malformed(r, "unknown kind of segment", err);
+	if (!count || count > RANQ_SEGMENT_TASKS_MAX)
+		return malformed(r, "impossible number of tasks", err);
+	if (kind == 'u' ? size && count > left / size : size > left)
+		return malformed(r, "longer than the item", err);
+	if (kind == 'v' && count > size / 2)
+		return malformed(r, "more tasks than bytes for them", err);
+	r->uniform = kind == 'u';
+	r->left = count;
+	r->size = r->uniform ? size : r->in.pos + size;
+	return 0;
+}
+
+static int next_record(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err)
+{
+	unsigned char status = ranq_reader_byte(&r->in);
+	uint64_t len = ranq_reader_varint(&r->in);
+
+	if (r->in.failed || r->in.pos > r->size || len > r->size - r->in.pos)
+		return malformed(r, "a result is longer than its segment", err);
+	if (status >= RANQ_TASK_STATUS_COUNT)
+		return malformed(r, "unknown task status", err);
+	if (!--r->left && r->in.pos + len != r->size)
+		return malformed(r, "bytes left over in a segment", err);
+	result->status = (enum ranq_task_status)status;
+	result->value = (struct ranq_bytes){r->in.data + r->in.pos, (size_t)len};
+	r->in.pos += (size_t)len;
+	return 1;
+}
+
+int ranq_segment_reader_next_slow(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err)
+{
+	if (r->in.failed)
+		return malformed(r, "read on after a failure", err);
+	if (!r->left) {
+		if (!ranq_reader_left(&r->in))
+			return 0;
+		if (begin_segment(r, err) < 0)
+			return -1;
+	}
+	return r->uniform ? ranq_segment_reader_next(r, result, err) : next_record(r, result, err);
+}
+
+int64_t ranq_segment_check(const void *item, size_t len, struct ranq_err *err)
+{
+	struct ranq_segment_reader r;
+	struct ranq_result result;
+	uint64_t count = 0;
+	int status;
+
+	ranq_segment_reader_init(&r, item, len);
+	while ((status = ranq_segment_reader_next(&r, &result, err)) > 0) {
+		count++;
+		if (r.uniform) { /* the rest of it was checked with its head */
+			count += r.left;
+			r.in.pos += (size_t)(r.left * r.size);
+			r.left = 0;
+		}
+		if (count > RANQ_SEGMENT_TASKS_MAX)
+			return malformed(&r, "impossible number of tasks", err);
+	}
+	return status < 0 ? -1 : (int64_t)count;
+}
