@@ -1,0 +1,236 @@
+/* Where a server is: the URL parser. A refused URL may hold a password, so no message shows what stands before an '@' or
+ * behind a '?'. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/conn.h"
+
+#define PORT_DEFAULT 6379
+#define DB_MAX 65535
+#define HOST_MAX 253
+#define URL_MAX 4096
+
+void ranq_server_addr_init(struct ranq_server_addr *addr)
+{
+	*addr = (struct ranq_server_addr){0};
+}
+
+void ranq_server_addr_clear(struct ranq_server_addr *addr)
+{
+	if (addr->password)
+		explicit_bzero(addr->password, strlen(addr->password));
+	free(addr->unix_path);
+	free(addr->host);
+	free(addr->ca_pem);
+	free(addr->user);
+	free(addr->password);
+	ranq_server_addr_init(addr);
+}
+
+/* ---- refusals --------------------------------------------------------------------------------------------------------- */
+
+static int refuse(struct ranq_err *err, const char *url, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int refuse(struct ranq_err *err, const char *url, const char *format, ...)
+{
+	const char *at = strrchr(url, '@'), *slashes = strstr(url, "://"), *from = at ? at : url;
+	int scheme = slashes && slashes < from ? (int)(slashes + 3 - url) : 0, shown = (int)strcspn(from, "?#");
+	char why[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, sizeof why, format, args);
+	va_end(args);
+	return ranq_err_set(err, RANQ_ERR_USAGE, "bad server '%.*s%s%.*s': %s", at && scheme < 32 ? scheme : 0, url, at ? "***" : "",
+		shown < 150 ? shown : 150, from, why);
+}
+
+static int refuse_password(struct ranq_err *err, const char *url)
+{
+	return refuse(err, url, "a password in a URL can be read by others; write it into a file of mode 0600 and name that in RANQ_PASSWORD_FILE");
+}
+
+/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* [begin, end) with %XX decoded; NULL: a bad escape, a control character or no memory. */
+static char *decode(const char *begin, const char *end)
+{
+	char *text = malloc((size_t)(end - begin) + 1), *to = text;
+
+	if (!text)
+		return NULL;
+	while (begin < end) {
+		int c = (unsigned char)*begin++;
+
+		if (c == '%') {
+			c = end - begin >= 2 && hex(begin[0]) >= 0 && hex(begin[1]) >= 0 ? hex(begin[0]) * 16 + hex(begin[1]) : -1;
+			begin += 2;
+		}
+		if (c < ' ' || c == 0x7f) {
+			free(text);
+			return NULL;
+		}
+		*to++ = (char)c;
+	}
+	*to = '\0';
+	return text;
+}
+
+/* All of [begin, end) as a decimal number of at most max. */
+static int number(const char *begin, const char *end, unsigned max, unsigned *value)
+{
+	unsigned n = 0;
+
+	if (begin == end)
+		return -1;
+	for (; begin < end; begin++) {
+		if (*begin < '0' || *begin > '9')
+			return -1;
+		n = n * 10 + (unsigned)(*begin - '0');
+		if (n > max)
+			return -1;
+	}
+	*value = n;
+	return 0;
+}
+
+static int parse_user(const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	if (memchr(begin, ':', (size_t)(end - begin)))
+		return refuse_password(err, url);
+	if (begin == end)
+		return refuse(err, url, "the user before '@' is missing");
+	addr->user = decode(begin, end);
+	return addr->user ? 0 : refuse(err, url, "the user is not readable");
+}
+
+static bool host_ok(const char *begin, const char *end, bool bracketed)
+{
+	if (begin == end || end - begin > HOST_MAX)
+		return false;
+	for (; begin < end; begin++)
+		if (!isalnum((unsigned char)*begin) && !strchr(bracketed ? ":.%_-" : "._-", *begin))
+			return false;
+	return true;
+}
+
+static int parse_host(const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	bool bracketed = begin < end && *begin == '[';
+	const char *stop = memchr(begin, bracketed ? ']' : ':', (size_t)(end - begin)), *port;
+
+	if (bracketed && !stop)
+		return refuse(err, url, "']' is missing");
+	begin += bracketed;
+	stop = stop ? stop : end;
+	if (!host_ok(begin, stop, bracketed))
+		return refuse(err, url, begin == stop ? "the host is missing" : "bad host");
+	port = stop + bracketed;
+	addr->port = PORT_DEFAULT;
+	if (port < end && (*port != ':' || number(port + 1, end, 65535, &addr->port) || !addr->port))
+		return refuse(err, url, !bracketed && memchr(port + 1, ':', (size_t)(end - port - 1))
+			? "bad port (an IPv6 address stands in brackets: [::1]:6379)" : "bad port");
+	addr->host = strndup(begin, (size_t)(stop - begin));
+	return addr->host ? 0 : ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+}
+
+/* ---- schemes ---------------------------------------------------------------------------------------------------------- */
+
+static int parse_tcp(const char *url, const char *rest, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	const char *slash = strchr(rest, '/'), *end = rest + strlen(rest), *at;
+
+	/* A '/', '?' or '#' inside a password would cut the authority in the middle of it, so '@' is looked for in all of the URL. */
+	at = strrchr(rest, '@');
+	if (at && slash && slash < at)
+		return strchr(rest, ':') < at ? refuse_password(err, url) : refuse(err, url, "'/' before '@'");
+	if (strpbrk(rest, "?#"))
+		return refuse(err, url, "nothing may follow the database number");
+	if (at && parse_user(url, rest, at, addr, err))
+		return -1;
+	if (parse_host(url, at ? at + 1 : rest, slash ? slash : end, addr, err))
+		return -1;
+	if (slash && slash[1] && number(slash + 1, end, DB_MAX, &addr->db))
+		return refuse(err, url, "the database is a number from 0 to %d", DB_MAX);
+	return 0;
+}
+
+static int parse_unix(const char *url, const char *path, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	const char *query = strchr(path, '?'), *end = query ? query : path + strlen(path);
+
+	if (path[0] != '/' || path[1] == '/')
+		return refuse(err, url, "a socket is written unix:///absolute/path");
+	if (end[-1] == '/')
+		return refuse(err, url, "the path names a directory");
+	if (query && (strncmp(query, "?db=", 4) || number(query + 4, query + strlen(query), DB_MAX, &addr->db)))
+		return refuse(err, url, "only '?db=NUMBER' (0 to %d) may follow the path", DB_MAX);
+	addr->unix_path = decode(path, end);
+	return addr->unix_path ? 0 : refuse(err, url, "the path is not readable");
+}
+
+static int parse(const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	static const char cure[] = "a server is written redis://HOST[:PORT][/DB], rediss://... (TLS) or unix:///PATH";
+
+	for (const char *c = url; *c; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f)
+			return refuse(err, url, "blanks and control characters must be written as %%XX");
+	if (strlen(url) > URL_MAX)
+		return ranq_err_set(err, RANQ_ERR_USAGE, "bad server: longer than %d bytes", URL_MAX);
+	if (!strncasecmp(url, "redis://", 8))
+		return parse_tcp(url, url + 8, addr, err);
+	if (!strncasecmp(url, "rediss://", 9)) {
+		addr->tls = true;
+		return parse_tcp(url, url + 9, addr, err);
+	}
+	if (!strncasecmp(url, "unix://", 7))
+		return parse_unix(url, url + 7, addr, err);
+	if (!strncasecmp(url, "unix:/", 6))
+		return parse_unix(url, url + 5, addr, err);
+	return refuse(err, url, "%s", cure);
+}
+
+int ranq_server_addr_parse(const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	struct ranq_server_addr parsed;
+
+	ranq_server_addr_init(&parsed);
+	if (parse(url, &parsed, err)) {
+		ranq_server_addr_clear(&parsed);
+		return -1;
+	}
+	ranq_server_addr_clear(addr);
+	*addr = parsed;
+	return 0;
+}
+
+const char *ranq_server_addr_text(const struct ranq_server_addr *addr)
+{
+	static _Thread_local char text[512];
+	bool v6 = addr->host && strchr(addr->host, ':');
+	char db[16] = "";
+
+	if (addr->unix_path) {
+		if (addr->db)
+			snprintf(db, sizeof db, "?db=%u", addr->db);
+		snprintf(text, sizeof text, "unix:%s%s", addr->unix_path, db);
+		return text;
+	}
+	if (addr->db)
+		snprintf(db, sizeof db, "/%u", addr->db);
+	snprintf(text, sizeof text, "%s://%s%s%s%s%s:%u%s", addr->tls ? "rediss" : "redis", addr->user ? addr->user : "",
+		addr->user ? "@" : "", v6 ? "[" : "", addr->host ? addr->host : "", v6 ? "]" : "", addr->port, db);
+	return text;
+}
