@@ -25,7 +25,8 @@ static const double e[8] = {6.65790464350110377720e0, 5.46378491116411436990e0, 
 static const double f[8] = {1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
 	7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15};
 
-static double ratio(const double up[8], const double down[8], double r)
+/* scale * up(r) / down(r), rounded in this order as R does. */
+static double ratio(double scale, const double up[8], const double down[8], double r)
 {
 	double x = up[7], y = down[7];
 	int i;
@@ -34,7 +35,7 @@ static double ratio(const double up[8], const double down[8], double r)
 		x = x * r + up[i];
 		y = y * r + down[i];
 	}
-	return x / y;
+	return scale * x / y;
 }
 
 double ranq_normal_quantile(double p)
@@ -42,8 +43,8 @@ double ranq_normal_quantile(double p)
 	double q = p - 0.5, r, x;
 
 	if (fabs(q) <= 0.425)
-		return q * ratio(a, b, 0.180625 - q * q);
+		return ratio(q, a, b, 0.180625 - q * q);
 	r = sqrt(-log(q < 0 ? p : 0.5 - p + 0.5));
-	x = r <= 5 ? ratio(c, d, r - 1.6) : ratio(e, f, r - 5);
+	x = r <= 5 ? ratio(1, c, d, r - 1.6) : ratio(1, e, f, r - 5);
 	return q < 0 ? -x : x;
 }

@@ -107,10 +107,11 @@ void ranq_rng_task(struct ranq_rng *rng, uint32_t seed, uint64_t index)
 
 double ranq_rng_unif(struct ranq_rng *rng)
 {
-	/* + A13 * M1, + A23 * M2: keeps the difference positive and changes no remainder; below 2^53 */
+	/* m - s instead of -s: positive and the same remainder; the sums are below 2^53 */
 	uint32_t *s = rng->s;
 	uint32_t p1 = (uint32_t)(((uint64_t)A12 * s[1] + (uint64_t)A13 * (M1 - s[0])) % M1);
 	uint32_t p2 = (uint32_t)(((uint64_t)A21 * s[5] + (uint64_t)A23 * (M2 - s[3])) % M2);
+	int64_t difference;
 
 	s[0] = s[1];
 	s[1] = s[2];
@@ -118,7 +119,9 @@ double ranq_rng_unif(struct ranq_rng *rng)
 	s[3] = s[4];
 	s[4] = s[5];
 	s[5] = p2;
-	return (double)(p1 > p2 ? (int64_t)p1 - p2 : (int64_t)p1 - p2 + M1) * NORM;
+	difference = (int64_t)p1 - p2;
+	/* + M1 unless positive, by a mask: a branch here is mispredicted every other time */
+	return (double)(difference + ((difference - 1) >> 63 & (int64_t)M1)) * NORM;
 }
 
 /* R's inversion: two draws make one number with 59 bits, which keeps the tails fine. */

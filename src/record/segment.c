@@ -1,8 +1,6 @@
 #include "record/segment.h"
 
-/* Largest size of a record in front of its bytes: status and varint. */
-#define RECORD_HEAD_MAX 11
-#define SEGMENT_HEAD_MAX 21
+#define SEGMENT_HEAD_MAX 21 /* kind and two varints */
 
 const char *ranq_task_status_name(enum ranq_task_status status)
 {
@@ -59,10 +57,19 @@ static bool has_room(struct ranq_buf *buf, size_t n)
 	return false;
 }
 
+/* has_room was asked for it. */
 static void add_record(struct ranq_buf *body, enum ranq_task_status status, const void *data, size_t len)
 {
-	ranq_buf_add_byte(body, (unsigned char)status);
-	ranq_buf_add_sized(body, data, len);
+	unsigned char *at = body->data + body->len;
+	size_t rest = len;
+
+	*at++ = (unsigned char)status;
+	for (; rest >= 0x80; rest >>= 7)
+		*at++ = (unsigned char)(rest | 0x80);
+	*at++ = (unsigned char)rest;
+	if (len)
+		memcpy(at, data, len);
+	body->len = (size_t)(at - body->data) + len;
 }
 
 /* The first result that does not fit the pattern: what is there gets written again with its sizes. `extra` is room that the caller needs
