@@ -147,7 +147,7 @@ pid_t ranq_spawn_start(const struct ranq_spawn *spawn, struct ranq_err *err)
 	return ranq_err_set(err, RANQ_ERR_INPUT, "cannot run '%s': %s", spawn->argv[0], strerror(failure));
 }
 
-static void nap(int64_t ms)
+void ranq_spawn_nap(int64_t ms)
 {
 	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 	nanosleep(&time, NULL);
@@ -167,7 +167,7 @@ static void await_exit(pid_t pid, int64_t deadline_ms)
 		left = 1000;
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0) {
-		nap(left < 20 ? left : 20);
+		ranq_spawn_nap(left < 20 ? left : 20);
 		return;
 	}
 	struct pollfd wait = {.fd = fd, .events = POLLIN};

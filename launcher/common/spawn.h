@@ -28,6 +28,9 @@ pid_t ranq_spawn_start(const struct ranq_spawn *spawn, struct ranq_err *err);
 /* Waits for a child until deadline_ms of ranq_clock_ms (RANQ_NEVER: for ever). 1: it is over, *status as of waitpid; 0: still running. */
 int ranq_spawn_wait(pid_t pid, int64_t deadline_ms, int *status);
 
+/* Sleeps. */
+void ranq_spawn_nap(int64_t ms);
+
 /* Ends a child with its process group: TERM, then KILL after grace_ms; waits for it. */
 void ranq_spawn_stop(pid_t pid, int grace_ms);
 

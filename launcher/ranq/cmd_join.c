@@ -1,0 +1,489 @@
+/* cmd_join.c - `ranq join`: starts a bridge here, on whatever nodes this allocation has, and starts it again after a crash.
+ *
+ * The bridge has its own crash handling; join is for the deaths that take the whole MPI world down. Between the two nothing is lost: what a dead
+ * bridge held comes back by lease expiry. join never signals mpirun with TERM first, since mpirun then kills its ranks within two seconds: the first
+ * signal that join gets becomes the drain signal of the bridge, the second one kills. */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/allocation.h"
+#include "common/cli.h"
+#include "common/commands.h"
+#include "common/config.h"
+#include "common/local.h"
+#include "common/marked.h"
+#include "common/mpi_launch.h"
+#include "common/spawn.h"
+#include "util/clock.h"
+
+#define QUICK_DEATH_MS 10000 /* a life shorter than this counts towards giving up */
+#define QUICK_KILLED_MAX 20  /* a poison task needs some rounds until it is isolated */
+#define QUICK_FAILED_MAX 4   /* the bridge or mpirun cannot start at all */
+#define BACKOFF_FIRST_MS 250
+#define BACKOFF_MAX_MS 10000
+#define KILL_GRACE_MS 5000
+
+struct join_options {
+	uint64_t ranks, slots;
+	int64_t idle_timeout_ms, walltime_ms, grace_ms, lease_ms; /* 0: not given */
+	const char *queue, *server, *name, *tags, *bind, *end_time, *on_server_lost, *warn_signal;
+	bool report_bindings, dry_run;
+};
+
+#define FIELD(f) offsetof(struct join_options, f)
+static const struct ranq_option join_option_table[] = {
+	{"ranks", 'n', "N", RANQ_OPTION_UINT, FIELD(ranks), "compute ranks in all (default: one per core); a proxy is added", NULL, 1, 1000000},
+	{"queue", 'q', "QUEUE,...", RANQ_OPTION_TEXT, FIELD(queue), "queues to serve, the first one first"},
+	{"server", 0, "URL", RANQ_OPTION_TEXT, FIELD(server), "the Redis server"},
+	{"name", 0, "NAME", RANQ_OPTION_TEXT, FIELD(name), "name of the bridge in 'ranq workers'"},
+	{"tags", 0, "TAG,...", RANQ_OPTION_TEXT, FIELD(tags), "what jobs may --require"},
+	{"bind", 0, "UNIT", RANQ_OPTION_TEXT, FIELD(bind), "pin executors to core, pu, l3, numa, package or none"},
+	{"report-bindings", 0, NULL, RANQ_OPTION_FLAG, FIELD(report_bindings), "print where executors are pinned"},
+	{"slots", 0, "N", RANQ_OPTION_UINT, FIELD(slots), "executors of each compute rank (default: 1)", NULL, 1, 1024},
+	{"idle-timeout", 0, "D", RANQ_OPTION_DURATION, FIELD(idle_timeout_ms), "leave when there was no work for so long"},
+	{"walltime", 0, "D", RANQ_OPTION_DURATION, FIELD(walltime_ms), "leave when so much time is over"},
+	{"end-time", 0, "TIME", RANQ_OPTION_TEXT, FIELD(end_time), "leave before this time (seconds since 1970 or ISO 8601)"},
+	{"warn-signal", 0, "SIG", RANQ_OPTION_TEXT, FIELD(warn_signal), "signal for tasks that run when the bridge must leave"},
+	{"grace", 0, "D", RANQ_OPTION_DURATION, FIELD(grace_ms), "time that they have then"},
+	{"lease", 0, "D", RANQ_OPTION_DURATION, FIELD(lease_ms), "lease of the queue, set at its first use"},
+	{"on-server-lost", 0, "WHAT", RANQ_OPTION_TEXT, FIELD(on_server_lost), "finish or stop running tasks when Redis is away"},
+	{"dry-run", 0, NULL, RANQ_OPTION_FLAG, FIELD(dry_run), "print the command line and leave"},
+	{NULL},
+};
+static const struct ranq_option_group join_groups[] = {
+	{"options", join_option_table, 0},
+	{NULL},
+};
+
+/* Everything about this run of join. */
+struct join {
+	const struct ranq_command *command;
+	struct join_options options;
+	char *bridge;
+	char mark[HOST_NAME_MAX + 64];
+	unsigned starts, quick_killed, quick_failed;
+	int64_t backoff_ms, end_ms /* by --walltime */;
+	int signals; /* got so far: 1 drains, 2 kills */
+	sigset_t set;
+};
+
+enum verdict { VERDICT_AGAIN, VERDICT_END };
+
+/* ---- the bridge's command line ---- */
+
+/* Owned copies, so that numbers can stand among them. */
+struct words {
+	char *at[64];
+	size_t n;
+};
+
+static void add_option(struct words *words, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	words->at[words->n++] = strdup(name);
+	words->at[words->n++] = strdup(value);
+}
+
+static void add_number(struct words *words, const char *name, int64_t value, const char *unit)
+{
+	char text[48];
+	snprintf(text, sizeof text, "%lld%s", (long long)value, unit);
+	if (value > 0)
+		add_option(words, name, text);
+}
+
+static void clear_words(struct words *words)
+{
+	for (size_t i = 0; i < words->n; i++)
+		free(words->at[i]);
+}
+
+static void make_arguments(const struct join *join, const struct ranq_allocation *allocation, struct words *words)
+{
+	const struct join_options *options = &join->options;
+	*words = (struct words){0};
+	add_option(words, "--server", options->server);
+	add_option(words, "--queue", options->queue);
+	add_option(words, "--name", options->name);
+	add_option(words, "--tags", options->tags);
+	add_option(words, "--bind", options->bind);
+	add_option(words, "--warn-signal", options->warn_signal);
+	add_option(words, "--on-server-lost", options->on_server_lost);
+	add_number(words, "--slots", (int64_t)options->slots, "");
+	add_number(words, "--idle-timeout", options->idle_timeout_ms, "ms");
+	add_number(words, "--grace", options->grace_ms, "ms");
+	add_number(words, "--lease", options->lease_ms, "ms");
+	/* of the whole of join, whatever the number of restarts */
+	if (options->walltime_ms)
+		add_number(words, "--walltime", join->end_ms - ranq_clock_ms(), "ms");
+	add_option(words, "--allocation", allocation->id);
+	if (options->end_time)
+		add_option(words, "--end-time", options->end_time);
+	else
+		add_number(words, "--end-time", allocation->end_s, "");
+	if (options->report_bindings)
+		words->at[words->n++] = strdup("--report-bindings");
+}
+
+/* ---- waiting ---- */
+
+/* Takes a signal if there is one within timeout_ms; 0: none. CHLD only ends the wait. */
+static int next_signal(const struct join *join, int64_t timeout_ms)
+{
+	struct timespec limit = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
+	int sig = sigtimedwait(&join->set, NULL, &limit);
+	return sig > 0 && sig != SIGCHLD ? sig : 0;
+}
+
+/* Sleeps in the back-off; true: a signal came, so no new start. */
+static bool interrupted_within(struct join *join, int64_t ms)
+{
+	int64_t deadline_ms = ranq_clock_ms() + ms;
+	for (int64_t left; (left = deadline_ms - ranq_clock_ms()) > 0;) {
+		if (next_signal(join, left)) {
+			join->signals++;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void hand_on(struct join *join, pid_t pid, const struct ranq_mpi_launch *launch)
+{
+	join->signals++;
+	if (join->signals == 1) {
+		ranq_cli_say(join->command, "draining: running tasks end, the rest goes back (once more to kill)");
+		kill(pid, launch->drain_signal);
+	} else if (join->signals == 2) {
+		ranq_cli_say(join->command, "killing the bridge");
+		kill(-pid, SIGTERM);
+	} else {
+		kill(-pid, SIGKILL);
+	}
+}
+
+/* Until the launcher is over; signals are handed on. A second signal has a limit: mpirun may hang in its own killing. */
+static int await_end(struct join *join, pid_t pid, const struct ranq_mpi_launch *launch)
+{
+	int status;
+	int64_t kill_deadline_ms = RANQ_NEVER;
+	while (!ranq_spawn_wait(pid, 0, &status)) {
+		if (next_signal(join, 1000))
+			hand_on(join, pid, launch);
+		if (join->signals >= 2 && kill_deadline_ms == RANQ_NEVER)
+			kill_deadline_ms = ranq_clock_ms() + KILL_GRACE_MS;
+		if (ranq_clock_ms() > kill_deadline_ms)
+			kill(-pid, SIGKILL);
+	}
+	return status;
+}
+
+static bool is_any(pid_t pid, const char *value, void *arg)
+{
+	(void)pid;
+	*(bool *)arg |= *value == '\0';
+	return !*(bool *)arg;
+}
+
+/* What mpirun left: ranks that outlive it for some seconds and may still commit, tasks that ran away. They get that time, then KILL. */
+static void sweep(const struct join *join)
+{
+	int64_t deadline_ms = ranq_clock_ms() + KILL_GRACE_MS;
+	for (;;) {
+		bool any = false;
+		ranq_marked_each(join->mark, is_any, &any);
+		if (!any || ranq_clock_ms() > deadline_ms || join->signals > 1)
+			break;
+		ranq_spawn_nap(20);
+	}
+	ranq_marked_kill(join->mark, KILL_GRACE_MS);
+}
+
+/* ---- one life of the bridge ---- */
+
+/* Exit status of the whole when the bridge should not be started again, else VERDICT_AGAIN through *verdict. */
+static int judge(struct join *join, int status, int64_t life_ms, enum verdict *verdict)
+{
+	char how[48];
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	*verdict = VERDICT_END;
+	if (code == 0)
+		return 0;
+	if (join->signals)
+		return join->signals > 1 ? 130 : code == 128 + SIGUSR1 || code == 128 + SIGUSR2 ? 0 : 1;
+	if (code >= 2 && code <= 4 && join->starts == 1) /* the bridge said why */
+		return code;
+	bool quick = life_ms < QUICK_DEATH_MS;
+	join->quick_killed = quick ? join->quick_killed + 1 : 0;
+	join->quick_failed = quick && code < 128 ? join->quick_failed + 1 : 0;
+	join->backoff_ms = !quick || !join->backoff_ms ? BACKOFF_FIRST_MS : join->backoff_ms * 2;
+	if (join->backoff_ms > BACKOFF_MAX_MS)
+		join->backoff_ms = BACKOFF_MAX_MS;
+	ranq_spawn_status_text(status, how);
+	if (join->quick_killed >= QUICK_KILLED_MAX || join->quick_failed >= QUICK_FAILED_MAX) {
+		ranq_cli_say(join->command, "the bridge %s after %.1f s, the %u. time in a row: giving up (see 'ranq doctor')", how,
+			(double)life_ms / 1000, join->quick_failed >= QUICK_FAILED_MAX ? join->quick_failed : join->quick_killed);
+		return 1;
+	}
+	*verdict = VERDICT_AGAIN;
+	ranq_cli_say(join->command, "the bridge %s after %.1f s; restart in %.2g s", how, (double)life_ms / 1000,
+		(double)join->backoff_ms / 1000);
+	return 1;
+}
+
+static void say_start(const struct join *join, const struct ranq_allocation *allocation, const struct ranq_mpi_launch *launch,
+	unsigned ranks)
+{
+	char where[192] = "this machine", until[64] = "";
+	time_t end = (time_t)allocation->end_s;
+	struct tm local;
+	if (allocation->scheduler != RANQ_SCHEDULER_NONE)
+		snprintf(where, sizeof where, "%s (%u node%s)", allocation->id, allocation->nnodes, allocation->nnodes == 1 ? "" : "s");
+	if (end > 0 && localtime_r(&end, &local))
+		strftime(until, sizeof until, ", until %F %T", &local);
+	ranq_cli_say(join->command, "%u compute rank%s on %s%s, by %s (%s)", ranks, ranks == 1 ? "" : "s", where, until, launch->launcher,
+		ranq_mpi_name(launch->mpi));
+}
+
+static int show_plan(const struct ranq_mpi_launch *launch)
+{
+	for (size_t i = 0; i < launch->argc; i++)
+		printf("%s%s", i ? " " : "", launch->argv[i]);
+	putchar('\n');
+	return 0;
+}
+
+static int run_once(struct join *join, const struct ranq_mpi_launch *launch, enum verdict *verdict, struct ranq_err *err)
+{
+	const char *env[8];
+	size_t n = 0;
+	for (const char *const *entry = ranq_mpi_environment; *entry; entry++)
+		env[n++] = *entry;
+	env[n++] = join->mark;
+	env[n] = NULL;
+	int64_t started_ms = ranq_clock_ms();
+	/* when join itself is killed, the kernel gives mpirun the drain signal */
+	struct ranq_spawn spawn = {.argv = launch->argv, .env = env, .out_fd = -1, .err_fd = -1, .session = true,
+		.death_signal = launch->drain_signal};
+	pid_t pid = ranq_spawn_start(&spawn, err);
+	if (pid < 0)
+		return -1;
+	join->starts++;
+	int status = await_end(join, pid, launch);
+	sweep(join);
+	return judge(join, status, ranq_clock_ms() - started_ms, verdict);
+}
+
+/* Finds nodes and launcher anew each time: nodes may be gone since. Returns the exit status, or -1. */
+static int start_once(struct join *join, enum verdict *verdict, struct ranq_err *err)
+{
+	struct ranq_allocation allocation;
+	struct ranq_mpi_launch launch;
+	struct words words;
+	int status;
+	ranq_allocation_find(&allocation);
+	make_arguments(join, &allocation, &words);
+	unsigned ranks = join->options.ranks ? (unsigned)join->options.ranks : allocation.cpus;
+	const char *launcher = getenv("RANQ_MPIRUN");
+	struct ranq_mpi_request request = {.bridge = join->bridge, .arguments = (const char *const *)words.at, .ranks = ranks, .allocation = &allocation,
+		.launcher = launcher && *launcher ? launcher : NULL};
+	*verdict = VERDICT_END;
+	status = ranq_mpi_plan(&request, &launch, err);
+	if (status == 0) {
+		if (join->options.dry_run) {
+			status = show_plan(&launch);
+		} else {
+			if (join->starts == 0)
+				say_start(join, &allocation, &launch, ranks);
+			status = run_once(join, &launch, verdict, err);
+		}
+		ranq_mpi_launch_clear(&launch);
+	}
+	clear_words(&words);
+	ranq_allocation_clear(&allocation);
+	return status;
+}
+
+/* ---- around it ---- */
+
+/* Orphans of joins that were killed together with their bridge: marked by a join that is gone, and no launcher or rank among them. */
+struct orphans {
+	char host[HOST_NAME_MAX + 1];
+	char mark[HOST_NAME_MAX + 64];
+	bool found;
+};
+
+static bool join_is_gone(const char *host, const char *value)
+{
+	size_t len = strlen(host);
+	int pid;
+	unsigned long long start;
+	char rest;
+	if (strncmp(value, host, len) != 0 || sscanf(value + len, ":%d:%llu%c", &pid, &start, &rest) != 2)
+		return false;
+	return ranq_marked_start_time(pid) != start;
+}
+
+static bool is_bridge(pid_t pid)
+{
+	char path[64], name[64] = "";
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof name, file))
+		*name = '\0';
+	fclose(file);
+	static const char *const own[] = {"ranq-bridge", "ranq-exec", "mpirun", "mpiexec", "srun", "orted", "hydra_pmi"};
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (strncmp(name, own[i], strlen(own[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool spoil_if_bridge(pid_t pid, const char *value, void *arg)
+{
+	if (*value == '\0' && is_bridge(pid))
+		*(bool *)arg = true;
+	return !*(bool *)arg;
+}
+
+static bool find_orphan(pid_t pid, const char *value, void *arg)
+{
+	struct orphans *orphans = arg;
+	bool bridge_lives = false;
+	(void)pid;
+	if (!join_is_gone(orphans->host, value))
+		return true;
+	snprintf(orphans->mark, sizeof orphans->mark, "RANQ_JOIN=%s", value);
+	ranq_marked_each(orphans->mark, spoil_if_bridge, &bridge_lives); /* it drains: leave it alone */
+	orphans->found = !bridge_lives;
+	return !orphans->found;
+}
+
+static void sweep_orphans(const char *host)
+{
+	for (int round = 0; round < 16; round++) {
+		struct orphans orphans = {0};
+		snprintf(orphans.host, sizeof orphans.host, "%s", host);
+		ranq_marked_each("RANQ_JOIN=", find_orphan, &orphans);
+		if (!orphans.found)
+			return;
+		ranq_marked_kill(orphans.mark, 2000);
+	}
+}
+
+static void block_signals(struct join *join)
+{
+	static const int caught[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD};
+	sigemptyset(&join->set);
+	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
+		signal(caught[i], SIG_DFL);
+		sigaddset(&join->set, caught[i]);
+	}
+	sigprocmask(SIG_BLOCK, &join->set, NULL);
+}
+
+/* One clear line now instead of what mpirun makes of it. The first time a server that is away is an error; later it is waited for. */
+static int check_server(const struct join *join, struct ranq_err *err)
+{
+	struct ranq_server_addr addr;
+	if (ranq_config_server(join->options.server, &addr, err) < 0)
+		return -1;
+	struct ranq_conn *conn = ranq_conn_open(&addr, ranq_clock_ms() + 10000, err);
+	ranq_conn_close(conn);
+	ranq_server_addr_clear(&addr);
+	return conn ? 0 : -1;
+}
+
+static int prepare(struct join *join, struct ranq_err *err)
+{
+	char host[HOST_NAME_MAX + 1] = "localhost";
+	gethostname(host, sizeof host - 1);
+	snprintf(join->mark, sizeof join->mark, "RANQ_JOIN=%s:%d:%llu", host, (int)getpid(), ranq_marked_start_time(getpid()));
+	join->bridge = ranq_spawn_find_own("ranq-bridge", "RANQ_BRIDGE", err);
+	if (!join->bridge || (!join->options.dry_run && check_server(join, err) < 0))
+		return -1;
+	/* orphans of the ranks come to us, so that the sweep finds them reaped */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	block_signals(join);
+	sweep_orphans(host);
+	return 0;
+}
+
+/* After a crash: back-off, then until the server answers. true: go on. */
+static bool ready_again(struct join *join)
+{
+	if (interrupted_within(join, join->backoff_ms))
+		return false;
+	if (join->options.walltime_ms && ranq_clock_ms() >= join->end_ms)
+		return false;
+	struct ranq_err err = {0};
+	while (check_server(join, &err) < 0)
+		if (interrupted_within(join, BACKOFF_MAX_MS / 4))
+			return false;
+	return true;
+}
+
+static int check_queues(const char *list, struct ranq_err *err)
+{
+	for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+		char name[RANQ_QUEUE_NAME_MAX + 2];
+		size_t len = strcspn(at, ",");
+		snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), at);
+		if (ranq_queue_name_check(name, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int join_main(struct join *join, struct ranq_err *err)
+{
+	enum verdict verdict;
+	join->end_ms = ranq_clock_ms() + join->options.walltime_ms;
+	if (check_queues(join->options.queue, err) < 0 || prepare(join, err) < 0)
+		return -1;
+	for (;;) {
+		int status = start_once(join, &verdict, err);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (status < 0 || verdict == VERDICT_END)
+			return status;
+		if (!ready_again(join))
+			return 0;
+	}
+}
+
+static int run_join(const struct ranq_command *command, int argc, char **argv)
+{
+	struct join join = {.command = command};
+	struct ranq_operands operands;
+	struct ranq_err err = {0};
+	int parsed = ranq_options_parse(command, argc, argv, &join.options, &operands, &err);
+	if (parsed != 0)
+		return parsed > 0 ? 0 : ranq_cli_fail(command, &err);
+	int status = join_main(&join, &err);
+	free(join.bridge);
+	return status < 0 ? ranq_cli_fail(command, &err) : status;
+}
+
+const struct ranq_command ranq_command_join = {
+	.name = "join",
+	.summary = "start workers here: a bridge on this machine or allocation",
+	.synopsis = "[-q QUEUE[,QUEUE...]] [-n RANKS] [BRIDGE OPTIONS]",
+	.details =
+		"Inside a Slurm or PBS allocation it finds nodes, launcher and end time by itself, elsewhere it runs mpirun on\n"
+		"this machine. After a crash it starts the bridge again on what is left. TERM, INT, HUP, USR1 and USR2 drain: running\n"
+		"tasks end, the rest goes back to the queue; a second one kills.\n"
+		"RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.\n",
+	.groups = join_groups,
+	.max_operands = 0,
+	.run = run_join,
+};
