@@ -216,21 +216,47 @@ int ranq_server_addr_parse(const char *url, struct ranq_server_addr *addr, struc
 	return 0;
 }
 
+/* Escapes what the parser does not take as it is, so that the text is a URL that parses back. */
+static void put(char *text, size_t size, const char *part, const char *escaped)
+{
+	size_t at = strlen(text);
+
+	for (; *part && at + 4 < size; part++)
+		if ((unsigned char)*part <= ' ' || *part == 0x7f || strchr(escaped, *part))
+			at += (size_t)snprintf(text + at, size - at, "%%%02X", (unsigned char)*part);
+		else
+			text[at++] = *part;
+	text[at] = '\0';
+}
+
+static void put_number(char *text, size_t size, const char *before, unsigned value)
+{
+	size_t at = strlen(text);
+
+	snprintf(text + at, size - at, "%s%u", before, value);
+}
+
 const char *ranq_server_addr_text(const struct ranq_server_addr *addr)
 {
 	static _Thread_local char text[512];
+	const size_t room = sizeof text - 32; /* for port and database */
 	bool v6 = addr->host && strchr(addr->host, ':');
-	char db[16] = "";
 
+	snprintf(text, sizeof text, "%s", addr->unix_path ? "unix:" : addr->tls ? "rediss://" : "redis://");
 	if (addr->unix_path) {
+		put(text, room, addr->unix_path, "%?#@");
 		if (addr->db)
-			snprintf(db, sizeof db, "?db=%u", addr->db);
-		snprintf(text, sizeof text, "unix:%s%s", addr->unix_path, db);
+			put_number(text, sizeof text, "?db=", addr->db);
 		return text;
 	}
+	if (addr->user) {
+		put(text, room, addr->user, "%?#@:/");
+		put(text, room, "@", "");
+	}
+	put(text, room, v6 ? "[" : "", "");
+	put(text, room, addr->host ? addr->host : "", "");
+	put_number(text, sizeof text, v6 ? "]:" : ":", addr->port);
 	if (addr->db)
-		snprintf(db, sizeof db, "/%u", addr->db);
-	snprintf(text, sizeof text, "%s://%s%s%s%s%s:%u%s", addr->tls ? "rediss" : "redis", addr->user ? addr->user : "",
-		addr->user ? "@" : "", v6 ? "[" : "", addr->host ? addr->host : "", v6 ? "]" : "", addr->port, db);
+		put_number(text, sizeof text, "/", addr->db);
 	return text;
 }

@@ -53,7 +53,7 @@ void ranq_server_addr_clear(struct ranq_server_addr *addr);
 /* redis://[user@]host[:port][/db], rediss://..., unix:///path[?db=N] (also unix:/path, as in messages). A password inside a URL is refused
  * and never repeated in the message (USAGE). On success all that addr held before is cleared; it must be initialised. */
 int ranq_server_addr_parse(const char *url, struct ranq_server_addr *addr, struct ranq_err *err);
-/* The URL without secrets, for messages; valid until the next call of this thread. */
+/* The URL without secrets, for messages (unix:/path, redis://user@host:6379/1); parses back. Valid until the next call of this thread. */
 const char *ranq_server_addr_text(const struct ranq_server_addr *addr);
 
 struct ranq_conn;
