@@ -1,0 +1,359 @@
+/* api.c - the functions of ranq.h for clients, on top of session, submit, stream and wait. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/blob.h"
+#include "client/jobid.h"
+#include "client/module.h"
+#include "client/ranq.h"
+#include "client/resolve.h"
+#include "client/stream.h"
+#include "client/submit.h"
+#include "client/wait.h"
+#include "record/input.h"
+
+#define API __attribute__((visibility("default")))
+#define PATIENCE_MS 60000
+#define PROGRESS_MS 1000
+
+struct ranq {
+	struct ranq_session *session;
+};
+
+struct ranq_job {
+	struct ranq_session *session;
+	uint64_t id;
+	char text[RANQ_QUEUE_NAME_MAX + 32];
+	struct ranq_stream *stream;     /* from the first ranq_next on */
+	struct ranq_producer *producer; /* of a streamed job */
+	struct ranq_lines lines;
+	ranq_generator *generator;
+	void *generator_user;
+	bool over;
+};
+
+static _Thread_local struct ranq_err last;
+
+API const struct ranq_submit_options ranq_submit_defaults = {
+	.size = sizeof(struct ranq_submit_options), .max_deaths = 5, .keep_results = 1,
+	.backlog_bytes = 256000000, .max_output_bytes = 16u << 20,
+};
+
+API const char *ranq_last_error(void)
+{
+	return last.text;
+}
+
+API int ranq_last_status(void)
+{
+	return ranq_err_status(last.code);
+}
+
+/* ---- queue ------------------------------------------------------------------------------------------------------------ */
+API struct ranq *ranq_open(const char *server, const char *queue)
+{
+	struct ranq_server_addr addr;
+	char name[RANQ_QUEUE_NAME_MAX + 1];
+	if (ranq_resolve_queue(queue, name, NULL, &last))
+		return NULL;
+	int rc = ranq_resolve_server(server, &addr, NULL, &last);
+	if (rc <= 0) {
+		if (rc == 0)
+			ranq_resolve_none(&last);
+		return NULL;
+	}
+	struct ranq *ranq = calloc(1, sizeof *ranq);
+	struct ranq_session_options options = { .queue = name, .create = true, .patience_ms = PATIENCE_MS, .interrupt_fd = -1 };
+	if (ranq)
+		ranq->session = ranq_session_open(&addr, &options, &last);
+	else
+		ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory");
+	ranq_server_addr_clear(&addr);
+	if (!ranq || !ranq->session) {
+		free(ranq);
+		return NULL;
+	}
+	return ranq;
+}
+
+API void ranq_close(struct ranq *ranq)
+{
+	if (!ranq)
+		return;
+	ranq_session_close(ranq->session);
+	free(ranq);
+}
+
+/* ---- submit ----------------------------------------------------------------------------------------------------------- */
+static int copy_text(char **to, const char *text)
+{
+	*to = text ? strdup(text) : NULL;
+	return text && !*to ? ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory") : 0;
+}
+
+static int set_body(struct ranq_spec *spec, const struct ranq_submit_options *options)
+{
+	if (!options->command == !options->function)
+		return ranq_err_set(&last, RANQ_ERR_INPUT, "give exactly one of command and function");
+	if (options->function) {
+		spec->body = RANQ_BODY_FUNCTION;
+		if (!options->module == !options->module_path)
+			return ranq_err_set(&last, RANQ_ERR_INPUT, "give exactly one of module and module_path");
+		return copy_text(&spec->function, options->function) || copy_text(&spec->module_path, options->module_path) ? -1 : 0;
+	}
+	spec->body = RANQ_BODY_COMMAND;
+	for (const char *const *word = options->command; *word; word++)
+		if (ranq_strings_add(&spec->argv, *word, strlen(*word)))
+			return ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory");
+	if (!spec->argv.n)
+		return ranq_err_set(&last, RANQ_ERR_INPUT, "the command is empty");
+	spec->append = (options->args || options->generator) && !ranq_template_has_replacement(&spec->argv);
+	return 0;
+}
+
+static int set_policy(struct ranq_spec *spec, const struct ranq_submit_options *options)
+{
+	spec->chunk = options->chunk;
+	spec->seed = options->seed;
+	spec->has_seed = options->has_seed != 0;
+	spec->priority = options->priority;
+	spec->retries = options->retries;
+	spec->max_deaths = options->max_deaths;
+	spec->results = options->keep_results ? RANQ_RESULTS_KEEP : RANQ_RESULTS_COUNT;
+	spec->on_error = options->stop_on_error ? RANQ_ON_ERROR_STOP : RANQ_ON_ERROR_CONTINUE;
+	spec->backlog = options->backlog_bytes;
+	spec->max_output = options->max_output_bytes;
+	if (!(options->timeout_s >= 0 && options->timeout_s < 1e9))
+		return ranq_err_set(&last, RANQ_ERR_INPUT, "timeout_s is out of range");
+	spec->timeout_ms = (uint64_t)llround(options->timeout_s * 1000);
+	return copy_text(&spec->name, options->name);
+}
+
+/* The array of the caller as lines. */
+struct array_lines {
+	const char *const *args;
+	uint64_t n, at;
+};
+
+static int check_line(const struct ranq_bytes *line, struct ranq_err *err)
+{
+	if (line->len > RANQ_ARG_MAX_BYTES)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "an argument is longer than %u bytes", RANQ_ARG_MAX_BYTES);
+	if (line->len && memchr(line->data, 0, line->len))
+		return ranq_err_set(err, RANQ_ERR_INPUT, "an argument contains a NUL byte");
+	return 1;
+}
+
+static int next_of_array(void *user, struct ranq_bytes *line, struct ranq_err *err)
+{
+	struct array_lines *lines = user;
+	if (lines->at == lines->n)
+		return 0;
+	line->data = lines->args[lines->at++];
+	line->len = strlen(line->data);
+	return check_line(line, err);
+}
+
+static int next_of_generator(void *user, struct ranq_bytes *line, struct ranq_err *err)
+{
+	struct ranq_job *job = user;
+	const char *arg = "";
+	size_t len = 0;
+	int rc = job->generator(job->generator_user, &arg, &len);
+	if (rc < 0)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "the generator failed");
+	line->data = arg;
+	line->len = len;
+	return rc == 0 ? 0 : check_line(line, err);
+}
+
+static struct ranq_job *job_create(struct ranq *ranq)
+{
+	struct ranq_job *job = calloc(1, sizeof *job);
+	if (!job)
+		ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory");
+	else
+		job->session = ranq->session;
+	return job;
+}
+
+static void job_name(struct ranq_job *job)
+{
+	snprintf(job->text, sizeof job->text, "%s/%llu", job->session->queue.name, (unsigned long long)job->id);
+}
+
+static int submit(struct ranq_job *job, struct ranq_submission *submission, const struct ranq_submit_options *options)
+{
+	struct array_lines array = { options->args, options->tasks, 0 };
+	if (options->args)
+		job->lines = (struct ranq_lines){ next_of_array, &array, -1, "args" };
+	else
+		job->lines = (struct ranq_lines){ next_of_generator, job, -1, "generator" };
+	job->generator = options->generator;
+	job->generator_user = options->generator_user;
+	submission->lines = &job->lines;
+	submission->tasks = options->tasks;
+	submission->may_stream = options->generator != NULL;
+	submission->data = (struct ranq_bytes){ options->data, options->data_bytes };
+	if (options->args || options->generator)
+		submission->spec->args = RANQ_ARGS_INPUT;
+	if (set_body(submission->spec, options) || set_policy(submission->spec, options) || ranq_submit_prepare(submission, &last))
+		return -1;
+	return ranq_submit_send(job->session, submission, &job->id, &job->producer, &last);
+}
+
+API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_options *options)
+{
+	struct ranq_spec spec;
+	struct ranq_submission submission = { .spec = &spec };
+	struct ranq_buf module;
+	if (options->size != sizeof *options) {
+		ranq_err_set(&last, RANQ_ERR_INPUT, "start from RANQ_SUBMIT_INIT; this libranq is %s", RANQ_VERSION);
+		return NULL;
+	}
+	struct ranq_job *job = job_create(ranq);
+	if (!job)
+		return NULL;
+	ranq_spec_init(&spec);
+	ranq_buf_init(&module, 0);
+	int rc = 0;
+	if (options->module) {
+		rc = ranq_blob_read(options->module, &module, &last);
+		if (rc == 0 && options->function)
+			rc = ranq_module_check(module.data, module.len, options->module, options->function, &last);
+		submission.module = (struct ranq_bytes){ module.data, module.len };
+	}
+	if (rc == 0)
+		rc = submit(job, &submission, options);
+	ranq_buf_clear(&module);
+	ranq_spec_clear(&spec);
+	if (rc) {
+		free(job);
+		return NULL;
+	}
+	job_name(job);
+	return job;
+}
+
+API struct ranq_job *ranq_attach(struct ranq *ranq, const char *job_id)
+{
+	char queue[RANQ_QUEUE_NAME_MAX + 1];
+	struct ranq_job_info info;
+	uint64_t id;
+	if (ranq_jobid_parse(job_id, queue, &id, &last))
+		return NULL;
+	if (queue[0] && strcmp(queue, ranq->session->queue.name) != 0) {
+		ranq_err_set(&last, RANQ_ERR_INPUT, "job '%s' is of another queue than '%s'", job_id, ranq->session->queue.name);
+		return NULL;
+	}
+	if (ranq_session_info(ranq->session, id, &info, &last))
+		return NULL;
+	struct ranq_job *job = job_create(ranq);
+	if (job) {
+		job->id = info.job;
+		job_name(job);
+	}
+	return job;
+}
+
+API void ranq_job_close(struct ranq_job *job)
+{
+	if (!job)
+		return;
+	ranq_stream_close(job->stream);
+	ranq_producer_close(job->producer, NULL);
+	free(job);
+}
+
+API const char *ranq_job_id(const struct ranq_job *job)
+{
+	return job->text;
+}
+
+/* ---- results ---------------------------------------------------------------------------------------------------------- */
+_Static_assert((int)RANQ_STATUS_OK == (int)RANQ_TASK_OK && (int)RANQ_STATUS_CANCELLED == (int)RANQ_TASK_CANCELLED,
+	"public and packed status agree");
+
+static int64_t deadline(double timeout_s)
+{
+	return timeout_s < 0 || timeout_s > 1e9 ? RANQ_NEVER : ranq_session_after((int64_t)(timeout_s * 1000));
+}
+
+static int open_stream(struct ranq_job *job, int unordered)
+{
+	struct ranq_stream_options options = { .unordered = unordered != 0, .consume = true };
+	job->stream = ranq_stream_open(job->session, job->id, &options, &last);
+	return job->stream ? 0 : -1;
+}
+
+/* While something waits for this job, its producer goes on. */
+static void lend_hook(struct ranq_job *job)
+{
+	job->session->hook = job->producer ? ranq_producer_hook(job->producer) : NULL;
+}
+
+API int ranq_next(struct ranq_job *job, struct ranq_value *value, int unordered, double timeout_s)
+{
+	struct ranq_stream_result result;
+	if (!job->stream && open_stream(job, unordered))
+		return -1;
+	lend_hook(job);
+	int rc;
+	do
+		rc = ranq_stream_next(job->stream, &result, deadline(timeout_s), &last);
+	while (rc == 1 && result.kind != RANQ_STREAM_VALUE);
+	job->session->hook = NULL;
+	if (rc != 1)
+		return rc;
+	value->index = result.index;
+	value->status = (enum ranq_status)result.status;
+	value->data = result.value.data;
+	value->len = result.value.len;
+	return 1;
+}
+
+API int ranq_wait(struct ranq_job *job, double timeout_s)
+{
+	struct ranq_job_info info;
+	lend_hook(job);
+	int rc = ranq_wait_job(job->session, job->id, PROGRESS_MS, deadline(timeout_s), NULL, NULL, &info, &last);
+	job->session->hook = NULL;
+	return rc ? -1 : info.state == RANQ_JOB_COMPLETE;
+}
+
+API int ranq_progress_get(struct ranq_job *job, struct ranq_progress *progress)
+{
+	struct ranq_job_info info;
+	if (ranq_session_info(job->session, job->id, &info, &last))
+		return -1;
+	progress->tasks = info.tasks;
+	progress->done = info.done;
+	progress->failed = info.done - info.counts[RANQ_TASK_OK];
+	progress->workers = info.workers;
+	progress->held = info.held;
+	progress->state = ranq_job_state_name(info.state);
+	return 0;
+}
+
+/* ---- control ---------------------------------------------------------------------------------------------------------- */
+static int build_cancel(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
+{
+	return ranq_queue_cancel_cmd(q, cmd, *(const uint64_t *)user, "cancelled by the client");
+}
+
+API int ranq_cancel(struct ranq_job *job)
+{
+	return ranq_session_control(job->session, build_cancel, &job->id, NULL, &last);
+}
+
+static int build_remove(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
+{
+	return ranq_queue_remove_cmd(q, cmd, *(const uint64_t *)user);
+}
+
+API int ranq_remove(struct ranq_job *job)
+{
+	return ranq_session_control(job->session, build_remove, &job->id, NULL, &last);
+}

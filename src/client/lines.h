@@ -1,0 +1,23 @@
+/* lines.h - where arguments come from: a line a task, of a file, a pipe, an array or a callback. */
+#ifndef RANQ_CLIENT_LINES_H
+#define RANQ_CLIENT_LINES_H
+
+#include <stdint.h>
+
+#include "util/buf.h"
+#include "util/err.h"
+
+/* next: 1: *line is borrowed until the next call; 0: end; 2: nothing now, wait for fd; -1: failed. */
+struct ranq_lines {
+	int (*next)(void *user, struct ranq_bytes *line, struct ranq_err *err);
+	void *user;
+	int fd;           /* to wait for after 2; -1: never blocks */
+	const char *name; /* for messages */
+};
+
+struct ranq_line_file;
+/* path "-" is standard input. Lines end with a newline (the last one may lack it); a line has at most 1 MiB and no NUL byte. */
+struct ranq_line_file *ranq_line_file_open(const char *path, struct ranq_lines *lines, struct ranq_err *err);
+void ranq_line_file_close(struct ranq_line_file *file); /* takes NULL */
+
+#endif

@@ -1,0 +1,304 @@
+/* producer.c - see producer.h.
+ *
+ * A batch is kept until the server said that it has it, and is repeated under its number: repeating changes nothing. The
+ * server holds a producer's lease on its virtual clock; empty batches renew it while the input is silent. */
+#include "client/producer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/input.h"
+
+#define BATCH_BYTES (1u << 20)
+#define BATCH_BLOCKS 200
+#define FLUSH_MS 100    /* lines wait at most this long for company */
+#define HELD_MS 250     /* the queue is full of input: look again */
+#define ALIVE_MS 10000  /* below every producer's lease (60 s at least) */
+
+/* ---- blocks ----------------------------------------------------------------------------------------------------------- */
+void ranq_blocks_init(struct ranq_blocks *blocks, size_t max_bytes)
+{
+	memset(blocks, 0, sizeof *blocks);
+	blocks->max_bytes = max_bytes;
+	ranq_buf_init(&blocks->bytes, 0);
+}
+
+void ranq_blocks_clear(struct ranq_blocks *blocks)
+{
+	ranq_buf_clear(&blocks->bytes);
+	if (blocks->writer)
+		ranq_input_writer_clear(blocks->writer);
+	free(blocks->writer);
+	free(blocks->ends);
+	free(blocks->counts);
+	memset(blocks, 0, sizeof *blocks);
+}
+
+void ranq_blocks_reset(struct ranq_blocks *blocks)
+{
+	ranq_buf_reset(&blocks->bytes);
+	blocks->n = 0;
+}
+
+struct ranq_bytes ranq_blocks_get(const struct ranq_blocks *blocks, size_t i)
+{
+	size_t start = i ? blocks->ends[i - 1] : 0;
+	return (struct ranq_bytes){ blocks->bytes.data + start, blocks->ends[i] - start };
+}
+
+uint64_t ranq_blocks_count(const struct ranq_blocks *blocks)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < blocks->n; i++)
+		count += blocks->counts[i];
+	return count;
+}
+
+static int no_memory(struct ranq_err *err)
+{
+	return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+}
+
+static int make_room(struct ranq_blocks *blocks, struct ranq_err *err)
+{
+	if (!blocks->writer) {
+		blocks->writer = calloc(1, sizeof *blocks->writer);
+		if (!blocks->writer)
+			return no_memory(err);
+		ranq_input_writer_init(blocks->writer);
+	}
+	if (blocks->n < blocks->cap)
+		return 0;
+	size_t cap = blocks->cap ? 2 * blocks->cap : 32;
+	void *ends = realloc(blocks->ends, cap * sizeof *blocks->ends);
+	if (ends)
+		blocks->ends = ends;
+	void *counts = ends ? realloc(blocks->counts, cap * sizeof *blocks->counts) : NULL;
+	if (!counts)
+		return no_memory(err);
+	blocks->counts = counts;
+	blocks->cap = cap;
+	return 0;
+}
+
+int ranq_blocks_flush(struct ranq_blocks *blocks, struct ranq_err *err)
+{
+	if (make_room(blocks, err))
+		return -1;
+	uint64_t count = blocks->writer->count;
+	if (!count)
+		return 0;
+	if (ranq_input_writer_finish(blocks->writer, &blocks->bytes) || ranq_buf_failed(&blocks->bytes))
+		return no_memory(err);
+	blocks->ends[blocks->n] = blocks->bytes.len;
+	blocks->counts[blocks->n++] = count;
+	return 0;
+}
+
+/* 1: taken; 0: the blocks are full and the line is spare. */
+static int add_line(struct ranq_blocks *blocks, const struct ranq_bytes *line, struct ranq_err *err)
+{
+	int rc = ranq_input_writer_add(blocks->writer, line->data, line->len, err);
+	if (rc)
+		return rc;
+	if (ranq_blocks_flush(blocks, err) || make_room(blocks, err))
+		return -1;
+	if (blocks->bytes.len >= blocks->max_bytes || blocks->n >= BATCH_BLOCKS) {
+		blocks->spare = *line;
+		blocks->has_spare = true;
+		return 0;
+	}
+	return ranq_input_writer_add(blocks->writer, line->data, line->len, err);
+}
+
+int ranq_blocks_read(struct ranq_blocks *blocks, struct ranq_lines *lines, struct ranq_err *err)
+{
+	if (make_room(blocks, err))
+		return -1;
+	for (;;) {
+		struct ranq_bytes line = blocks->spare;
+		int rc = blocks->has_spare ? 1 : lines->next(lines->user, &line, err);
+		blocks->has_spare = false;
+		if (rc == 2)
+			return RANQ_BLOCKS_NOTHING_NOW;
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			return ranq_blocks_flush(blocks, err) ? -1 : RANQ_BLOCKS_END;
+		rc = add_line(blocks, &line, err);
+		if (rc <= 0)
+			return rc < 0 ? -1 : RANQ_BLOCKS_FULL;
+	}
+}
+
+/* ---- producer --------------------------------------------------------------------------------------------------------- */
+struct ranq_producer {
+	struct ranq_session *session;
+	struct ranq_session_hook hook;
+	struct ranq_lines *lines;
+	struct ranq_blocks blocks;
+	uint64_t job, batch, tasks;
+	char uuid[RANQ_ID_LEN + 1];
+	bool end, done;
+	int64_t sent_ms;
+};
+
+/* One append: all finished blocks, or none as a sign of life. 1: taken; 0: held; -1. */
+static int append(struct ranq_producer *producer, bool with_blocks, struct ranq_err *err)
+{
+	struct ranq_bytes at[BATCH_BLOCKS + 2];
+	size_t n = with_blocks ? producer->blocks.n : 0;
+	uint64_t count = with_blocks ? ranq_blocks_count(&producer->blocks) : 0;
+	for (size_t i = 0; i < n; i++)
+		at[i] = ranq_blocks_get(&producer->blocks, i);
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply = NULL;
+	bool held = false;
+	ranq_cmd_init(&cmd);
+	int rc = ranq_queue_append_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, producer->batch, count, at,
+		producer->blocks.counts, n);
+	if (rc)
+		no_memory(err);
+	else
+		rc = ranq_session_call(producer->session, &cmd, RANQ_NEVER, &reply, err);
+	if (rc == 0)
+		rc = ranq_queue_append_parse(reply, &producer->tasks, &held, err);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	if (rc)
+		return -1;
+	producer->sent_ms = ranq_clock_ms();
+	if (held)
+		return 0;
+	if (n) {
+		producer->batch++;
+		ranq_blocks_reset(&producer->blocks);
+	}
+	return 1;
+}
+
+static int close_job(struct ranq_producer *producer, const char *reason, struct ranq_err *err)
+{
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply = NULL;
+	ranq_cmd_init(&cmd);
+	int rc = ranq_queue_close_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, reason);
+	if (rc)
+		no_memory(err);
+	else
+		rc = ranq_session_call(producer->session, &cmd, RANQ_NEVER, &reply, err);
+	if (rc == 0)
+		rc = ranq_queue_close_parse(reply, err);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	producer->done = true;
+	producer->hook.fd = -1;
+	producer->hook.next_ms = RANQ_NEVER;
+	return rc;
+}
+
+/* The input is bad from here on: the tasks so far run, the job says why it is incomplete. */
+static int input_failed(struct ranq_producer *producer, struct ranq_err *err)
+{
+	struct ranq_err ignored, why = *err;
+	close_job(producer, why.text, &ignored);
+	*err = why;
+	return -1;
+}
+
+static void plan(struct ranq_producer *producer, bool held, bool silent)
+{
+	bool started = producer->blocks.n || (producer->blocks.writer && producer->blocks.writer->count);
+	int64_t alive = producer->sent_ms + ALIVE_MS;
+	producer->hook.fd = held || !silent ? -1 : producer->lines->fd;
+	if (held)
+		producer->hook.next_ms = ranq_session_after(HELD_MS);
+	else if (!silent)
+		producer->hook.next_ms = 0; /* there is more to read at once */
+	else
+		producer->hook.next_ms = started ? producer->sent_ms + FLUSH_MS : alive;
+}
+
+/* Reads what is there, at most one batch, and sends it. */
+static int step(void *user, struct ranq_err *err)
+{
+	struct ranq_producer *producer = user;
+	bool silent = false;
+	if (producer->done)
+		return 0;
+	if (!producer->end && !producer->blocks.n) {
+		int rc = ranq_blocks_read(&producer->blocks, producer->lines, err);
+		if (rc < 0)
+			return input_failed(producer, err);
+		producer->end = rc == RANQ_BLOCKS_END;
+		silent = rc == RANQ_BLOCKS_NOTHING_NOW;
+	}
+	if (silent && ranq_clock_ms() >= producer->sent_ms + FLUSH_MS && ranq_blocks_flush(&producer->blocks, err))
+		return -1;
+	bool due = producer->blocks.n || ranq_clock_ms() >= producer->sent_ms + ALIVE_MS;
+	int taken = due ? append(producer, true, err) : 1;
+	if (taken < 0)
+		return -1;
+	if (producer->end && !producer->blocks.n)
+		return close_job(producer, NULL, err);
+	plan(producer, !taken, silent);
+	return 0;
+}
+
+struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_t job, const char *uuid, struct ranq_lines *lines,
+	struct ranq_blocks *blocks, struct ranq_err *err)
+{
+	struct ranq_producer *producer = calloc(1, sizeof *producer);
+	if (!producer) {
+		no_memory(err);
+		return NULL;
+	}
+	producer->session = ranq_session_clone(session, err);
+	if (!producer->session) {
+		free(producer);
+		return NULL;
+	}
+	producer->lines = lines;
+	producer->blocks = *blocks;
+	producer->blocks.max_bytes = BATCH_BYTES;
+	memset(blocks, 0, sizeof *blocks);
+	producer->job = job;
+	snprintf(producer->uuid, sizeof producer->uuid, "%s", uuid);
+	producer->sent_ms = ranq_clock_ms();
+	producer->hook = (struct ranq_session_hook){ .fd = -1, .next_ms = 0, .run = step, .user = producer };
+	return producer;
+}
+
+struct ranq_session_hook *ranq_producer_hook(struct ranq_producer *producer)
+{
+	return &producer->hook;
+}
+
+bool ranq_producer_done(const struct ranq_producer *producer)
+{
+	return producer->done;
+}
+
+int ranq_producer_finish(struct ranq_producer *producer, struct ranq_err *err)
+{
+	int rc = 0;
+	while (rc == 0 && !producer->done) {
+		/* The step itself uses this connection; outside of it nothing is under way. */
+		rc = ranq_session_wait_fd(producer->session, producer->hook.fd, producer->hook.next_ms, err);
+		if (rc == 0)
+			rc = step(producer, err);
+	}
+	return rc;
+}
+
+void ranq_producer_close(struct ranq_producer *producer, const char *reason)
+{
+	if (!producer)
+		return;
+	if (!producer->done)
+		close_job(producer, reason ? reason : "the producer left", NULL);
+	ranq_session_close(producer->session);
+	ranq_blocks_clear(&producer->blocks);
+	free(producer);
+}

@@ -1,0 +1,242 @@
+/* resolve.c - see resolve.h. What is configured and wrong is an error: falling back to another server would surprise. */
+#include "client/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/credentials.h"
+
+#define CONFIG_MAX_BYTES (64u << 10)
+
+const char *ranq_origin_text(enum ranq_origin origin)
+{
+	static const char *const texts[] = {
+		[RANQ_ORIGIN_NONE] = "not set", [RANQ_ORIGIN_OPTION] = "option", [RANQ_ORIGIN_ENVIRONMENT] = "environment",
+		[RANQ_ORIGIN_CONFIG] = "config file", [RANQ_ORIGIN_CONNECTION] = "connection file of 'ranq server'",
+		[RANQ_ORIGIN_DEFAULT] = "default",
+	};
+	return (size_t)origin < sizeof texts / sizeof *texts ? texts[origin] : "?";
+}
+
+static const char *set_env(const char *name)
+{
+	const char *value = getenv(name);
+	return value && *value ? value : NULL;
+}
+
+int ranq_resolve_config_path(char *path, size_t size, struct ranq_err *err)
+{
+	const char *base = set_env("XDG_CONFIG_HOME"), *home = set_env("HOME");
+	int n = -1;
+	if (base)
+		n = snprintf(path, size, "%s/ranq/config", base);
+	else if (home)
+		n = snprintf(path, size, "%s/.config/ranq/config", home);
+	return n > 0 && (size_t)n < size ? 0 : ranq_err_set(err, RANQ_ERR_SYSTEM, "there is no home directory: set HOME");
+}
+
+/* 1: read; 0: there is none. */
+static int read_config(const char *path, struct ranq_buf *text, struct ranq_err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 :
+			ranq_err_set(err, RANQ_ERR_INPUT, "cannot read '%s': %s", path, strerror(errno));
+	int rc = 1;
+	struct stat st;
+	ranq_buf_init(text, CONFIG_MAX_BYTES);
+	unsigned char *to = ranq_buf_reserve(text, CONFIG_MAX_BYTES);
+	ssize_t n = to && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, to, CONFIG_MAX_BYTES) : -1;
+	if (n < 0 || n == CONFIG_MAX_BYTES)
+		rc = ranq_err_set(err, RANQ_ERR_INPUT, "cannot read '%s': not a small regular file", path);
+	else
+		text->len = (size_t)n;
+	close(fd);
+	if (rc < 0)
+		ranq_buf_clear(text);
+	return rc;
+}
+
+static char *trim(char *text)
+{
+	text += strspn(text, " \t\r");
+	size_t n = strlen(text);
+	while (n && strchr(" \t\r", text[n - 1]))
+		text[--n] = 0;
+	return text;
+}
+
+/* 1: the line sets key; 0: another one, a comment or nothing; -1: no sense. */
+static int match_line(char *line, const char *key, char **value)
+{
+	line = trim(line);
+	if (!*line || *line == '#')
+		return 0;
+	char *equals = strchr(line, '=');
+	if (!equals)
+		return -1;
+	*equals = 0;
+	*value = trim(equals + 1);
+	return strcmp(trim(line), key) == 0;
+}
+
+static int find_key(char *text, const char *path, const char *key, char **value, struct ranq_err *err)
+{
+	int found = 0;
+	unsigned number = 0;
+	for (char *line = text, *end; line && !found; line = end) {
+		char *here;
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = 0;
+		number++;
+		int rc = match_line(line, key, &here);
+		if (rc < 0)
+			return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' line %u: expected 'key = value'", path, number);
+		if (rc && *here) {
+			*value = strdup(here);
+			found = 1;
+			if (!*value)
+				return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+		}
+	}
+	return found;
+}
+
+int ranq_resolve_config(const char *key, char **value, struct ranq_err *err)
+{
+	char path[4096];
+	struct ranq_buf text;
+	*value = NULL;
+	if (ranq_resolve_config_path(path, sizeof path, NULL))
+		return 0;
+	int rc = read_config(path, &text, err);
+	if (rc <= 0)
+		return rc;
+	ranq_buf_add_byte(&text, 0);
+	if (strlen((char *)text.data) + 1 != text.len)
+		rc = ranq_err_set(err, RANQ_ERR_INPUT, "'%s' is not a text file", path);
+	else
+		rc = find_key((char *)text.data, path, key, value, err);
+	ranq_buf_clear(&text);
+	return rc;
+}
+
+/* The password for a server that was named by a URL: 0 also when there is none. */
+static int add_password(struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	const char *path = set_env("RANQ_PASSWORD_FILE");
+	char *configured = NULL;
+	if (!path && ranq_resolve_config("password-file", &configured, err) < 0)
+		return -1;
+	int rc = 0;
+	if (path || configured) {
+		addr->password = ranq_credentials_read(path ? path : configured, err);
+		rc = addr->password ? 0 : -1;
+	}
+	free(configured);
+	return rc;
+}
+
+static int take_url(const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	if (ranq_server_addr_parse(url, addr, err))
+		return -1;
+	if (add_password(addr, err) == 0)
+		return 1;
+	ranq_server_addr_clear(addr);
+	return -1;
+}
+
+/* The private server of this user. */
+static int take_connection(struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	char path[4096];
+	struct ranq_connection_file file;
+	struct ranq_err why = { 0 };
+	if (ranq_connection_file_path(NULL, path, sizeof path, NULL))
+		return 0;
+	if (ranq_connection_file_read(path, &file, &why))
+		return why.code == RANQ_ERR_NOTFOUND ? 0 : ranq_err_set(err, why.code, "%s", why.text);
+	if (ranq_connection_file_usable(&file, err)) {
+		ranq_connection_file_clear(&file);
+		return -1;
+	}
+	*addr = file.addr;
+	ranq_server_addr_init(&file.addr);
+	ranq_connection_file_clear(&file);
+	return 1;
+}
+
+static int resolve(const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
+{
+	if (url_option) {
+		*origin = RANQ_ORIGIN_OPTION;
+		return take_url(url_option, addr, err);
+	}
+	if (set_env("RANQ_SERVER")) {
+		*origin = RANQ_ORIGIN_ENVIRONMENT;
+		int rc = take_url(set_env("RANQ_SERVER"), addr, err);
+		return rc < 0 ? ranq_err_wrap(err, "RANQ_SERVER") : rc;
+	}
+	char *url;
+	int rc = ranq_resolve_config("server", &url, err);
+	if (rc > 0) {
+		*origin = RANQ_ORIGIN_CONFIG;
+		rc = take_url(url, addr, err);
+		free(url);
+		return rc < 0 ? ranq_err_wrap(err, "config file") : rc;
+	}
+	if (rc == 0) {
+		*origin = RANQ_ORIGIN_CONNECTION;
+		rc = take_connection(addr, err);
+	}
+	if (rc == 0)
+		*origin = RANQ_ORIGIN_NONE;
+	return rc;
+}
+
+int ranq_resolve_server(const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
+{
+	enum ranq_origin ignored;
+	ranq_server_addr_init(addr);
+	return resolve(url_option, addr, origin ? origin : &ignored, err);
+}
+
+int ranq_resolve_none(struct ranq_err *err)
+{
+	return ranq_err_set(err, RANQ_ERR_SERVER, "no server: start one with 'ranq server start', or name one with --server or RANQ_SERVER");
+}
+
+int ranq_resolve_queue(const char *option, char name[RANQ_QUEUE_NAME_MAX + 1], enum ranq_origin *origin, struct ranq_err *err)
+{
+	char *configured = NULL;
+	enum ranq_origin from = RANQ_ORIGIN_OPTION;
+	const char *found = option;
+	if (!found) {
+		found = set_env("RANQ_QUEUE");
+		from = RANQ_ORIGIN_ENVIRONMENT;
+	}
+	if (!found) {
+		if (ranq_resolve_config("queue", &configured, err) < 0)
+			return -1;
+		found = configured;
+		from = RANQ_ORIGIN_CONFIG;
+	}
+	if (!found) {
+		found = "default";
+		from = RANQ_ORIGIN_DEFAULT;
+	}
+	int rc = ranq_queue_name_check(found, err);
+	if (rc == 0)
+		snprintf(name, RANQ_QUEUE_NAME_MAX + 1, "%s", found);
+	if (origin)
+		*origin = from;
+	free(configured);
+	return rc;
+}
