@@ -107,8 +107,6 @@ static int number(const char *begin, const char *end, unsigned max, unsigned *va
 
 static int parse_user(const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
 {
-	if (memchr(begin, ':', (size_t)(end - begin)))
-		return refuse_password(err, url);
 	if (begin == end)
 		return refuse(err, url, "the user before '@' is missing");
 	addr->user = decode(begin, end);
@@ -149,12 +147,13 @@ static int parse_host(const char *url, const char *begin, const char *end, struc
 
 static int parse_tcp(const char *url, const char *rest, struct ranq_server_addr *addr, struct ranq_err *err)
 {
-	const char *slash = strchr(rest, '/'), *end = rest + strlen(rest), *at;
+	const char *slash = strchr(rest, '/'), *end = rest + strlen(rest), *at = strrchr(rest, '@');
 
 	/* A '/', '?' or '#' inside a password would cut the authority in the middle of it, so '@' is looked for in all of the URL. */
-	at = strrchr(rest, '@');
+	if (at && memchr(rest, ':', (size_t)(at - rest)))
+		return refuse_password(err, url);
 	if (at && slash && slash < at)
-		return strchr(rest, ':') < at ? refuse_password(err, url) : refuse(err, url, "'/' before '@'");
+		return refuse(err, url, "'/' before '@'");
 	if (strpbrk(rest, "?#"))
 		return refuse(err, url, "nothing may follow the database number");
 	if (at && parse_user(url, rest, at, addr, err))
