@@ -107,6 +107,8 @@ static int number_byte(struct ranq_frame *f, char c, struct ranq_err *err)
 		f->state = RANQ_FRAME_NUMBER_LF;
 		return 0;
 	}
+	if ((c < '0' || c > '9') && c != '-')
+		return refuse(err, "a bad number");
 	if (f->ndigits + 1 >= sizeof f->digits)
 		return refuse(err, "a number too long");
 	f->digits[f->ndigits++] = c;
