@@ -79,7 +79,8 @@ static pid_t start_redis(struct ranq_keeper *keeper, struct ranq_err *err)
 	char socket_path[sizeof keeper->dir + 16];
 	struct ranq_server_addr addr;
 	snprintf(socket_path, sizeof socket_path, "%s/%s", keeper->dir, RANQ_REDIS_SOCKET);
-	struct ranq_redis_options options = {.program = keeper->redis, .dir = keeper->dir, .socket = socket_path, .ends_with_us = true};
+	struct ranq_redis_options options = {.program = keeper->redis, .dir = keeper->dir, .socket = socket_path,
+		.ends_with_us = true, .keep_fd = -1};
 	putenv(keeper->mark);
 	pid_t pid = ranq_redis_start(&options, err);
 	if (pid < 0)
@@ -106,7 +107,7 @@ static pid_t start_ranks(struct ranq_keeper *keeper, struct ranq_err *err)
 	const char *const argv[] = {keeper->ranq, "join", "-n", ranks, NULL};
 	const char *const env[] = {server, mpi_tmp, "RANQ_PASSWORD_FILE", keeper->queue ? queue : NULL, NULL};
 	int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	struct ranq_spawn spawn = {.argv = argv, .env = env, .out_fd = log, .err_fd = log, .session = true, .death_signal = SIGTERM};
+	struct ranq_spawn spawn = {.argv = argv, .env = env, .out_fd = log, .err_fd = log, .keep_fd = -1, .session = true, .death_signal = SIGTERM};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	if (log >= 0)
 		close(log);

@@ -212,8 +212,8 @@ pid_t ranq_redis_start(const struct ranq_redis_options *options, struct ranq_err
 	if (log < 0)
 		return ranq_err_sys(err, "cannot write '%s'", log_path);
 	const char *const argv[] = {options->program, conf_path, NULL};
-	struct ranq_spawn spawn = {.argv = argv, .dir = options->dir, .out_fd = log, .err_fd = log, .session = true,
-		.death_signal = options->ends_with_us ? SIGKILL : 0};
+	struct ranq_spawn spawn = {.argv = argv, .dir = options->dir, .out_fd = log, .err_fd = log,
+		.keep_fd = options->keep_fd, .session = true, .death_signal = options->ends_with_us ? SIGKILL : 0};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	close(log);
 	return pid;

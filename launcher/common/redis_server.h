@@ -29,6 +29,7 @@ struct ranq_redis_options {
 	const char *user, *password; /* NULL: whoever reaches the socket may do everything */
 	bool persistent;      /* append-only file; else nothing is ever written */
 	bool ends_with_us;    /* killed by the kernel when its parent ends; else in a session of its own */
+	int keep_fd;          /* a lock that lives as long as the server; -1: none */
 	uint64_t maxmemory;   /* 0: 60 % of the memory of the machine */
 };
 

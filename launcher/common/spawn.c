@@ -48,14 +48,17 @@ static int place_fd(int fd, int target)
 
 static int redirect(const struct ranq_spawn *spawn)
 {
-	int out = spawn->out_fd >= 0 ? fcntl(spawn->out_fd, F_DUPFD_CLOEXEC, 3) : -1;
-	int err = spawn->err_fd >= 0 ? fcntl(spawn->err_fd, F_DUPFD_CLOEXEC, 3) : -1;
+	int out = spawn->out_fd >= 0 ? fcntl(spawn->out_fd, F_DUPFD_CLOEXEC, 4) : -1;
+	int err = spawn->err_fd >= 0 ? fcntl(spawn->err_fd, F_DUPFD_CLOEXEC, 4) : -1;
+	int keep = spawn->keep_fd >= 0 ? fcntl(spawn->keep_fd, F_DUPFD_CLOEXEC, 4) : -1;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || place_fd(null, 0) < 0)
 		return -1;
 	if (spawn->out_fd >= 0 && (out < 0 || place_fd(out, 1) < 0))
 		return -1;
 	if (spawn->err_fd >= 0 && (err < 0 || place_fd(err, 2) < 0))
+		return -1;
+	if (spawn->keep_fd >= 0 && (keep < 0 || place_fd(keep, 3) < 0))
 		return -1;
 	return 0;
 }
@@ -89,7 +92,7 @@ static void run_child(const struct ranq_spawn *spawn, pid_t parent, int report)
 	if (redirect(spawn) < 0 || (spawn->dir && chdir(spawn->dir) < 0)) {
 		failure = errno;
 	} else {
-		close_from(3, report);
+		close_from(spawn->keep_fd >= 0 ? 4 : 3, report);
 		apply_env(spawn->env);
 		execvp(spawn->argv[0], (char *const *)(uintptr_t)spawn->argv);
 		failure = errno;
@@ -108,14 +111,14 @@ static ssize_t read_again(int fd, void *data, size_t len)
 	return got;
 }
 
-/* A report pipe whose ends are above 2, so that placing 0-2 in the child cannot overwrite them. */
+/* A report pipe whose ends are above 3, so that placing 0-3 in the child cannot overwrite them. */
 static int open_report(int report[2])
 {
 	int raw[2];
 	if (pipe2(raw, O_CLOEXEC) < 0)
 		return -1;
 	for (int i = 0; i < 2; i++) {
-		report[i] = raw[i] > 2 ? raw[i] : fcntl(raw[i], F_DUPFD_CLOEXEC, 3);
+		report[i] = raw[i] > 3 ? raw[i] : fcntl(raw[i], F_DUPFD_CLOEXEC, 4);
 		if (report[i] != raw[i])
 			close(raw[i]);
 	}
@@ -238,7 +241,7 @@ int ranq_spawn_capture(const char *const *argv, int timeout_ms, struct ranq_buf 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return ranq_err_sys(err, "cannot make a pipe");
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	struct ranq_spawn spawn = {.argv = argv, .out_fd = ends[1], .err_fd = null, .session = true};
+	struct ranq_spawn spawn = {.argv = argv, .out_fd = ends[1], .err_fd = null, .keep_fd = -1, .session = true};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	close(ends[1]);
 	if (null >= 0)

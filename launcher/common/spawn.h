@@ -18,9 +18,10 @@ struct ranq_spawn {
 	const char *dir;          /* working directory, NULL: ours */
 	int out_fd, err_fd;       /* stdout and stderr; -1: ours. stdin is /dev/null */
 	bool session;             /* a session of its own: the terminal's signals do not reach it */
+	int keep_fd;              /* stays open in it, as descriptor 3; -1: none (a lock that is to live as long as it) */
 	int death_signal;         /* sent to it when the thread that started it is gone, 0: none */
 };
-#define RANQ_SPAWN_INIT {.out_fd = -1, .err_fd = -1}
+#define RANQ_SPAWN_INIT {.out_fd = -1, .err_fd = -1, .keep_fd = -1}
 
 /* Returns the process id, or -1: also when the program cannot be executed (err: INPUT names it and says why). */
 pid_t ranq_spawn_start(const struct ranq_spawn *spawn, struct ranq_err *err);

@@ -54,6 +54,7 @@ static const struct ranq_option join_option_table[] = {
 	{"lease", 0, "D", RANQ_OPTION_DURATION, FIELD(lease_ms), "lease of the queue, set at its first use"},
 	{"on-server-lost", 0, "WHAT", RANQ_OPTION_TEXT, FIELD(on_server_lost), "finish or stop running tasks when Redis is away"},
 	{"dry-run", 0, NULL, RANQ_OPTION_FLAG, FIELD(dry_run), "print the command line and leave"},
+	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help"},
 	{NULL},
 };
 static const struct ranq_option_group join_groups[] = {
@@ -270,7 +271,7 @@ static int run_once(struct join *join, const struct ranq_mpi_launch *launch, enu
 	env[n] = NULL;
 	int64_t started_ms = ranq_clock_ms();
 	/* when join itself is killed, the kernel gives mpirun the drain signal */
-	struct ranq_spawn spawn = {.argv = launch->argv, .env = env, .out_fd = -1, .err_fd = -1, .session = true,
+	struct ranq_spawn spawn = {.argv = launch->argv, .env = env, .out_fd = -1, .err_fd = -1, .keep_fd = -1, .session = true,
 		.death_signal = launch->drain_signal};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	if (pid < 0)
