@@ -115,7 +115,7 @@ static void info_cmd(struct ranq_cmd *cmd, const char *section)
 }
 
 /* Sends all and waits for the last. */
-static int converse(struct ranq_conn *conn, struct login *login, int64_t deadline_ms, struct ranq_err *err)
+static int converse(struct ranq_conn *conn, struct login *login, int64_t deadline_ms)
 {
 	struct ranq_reply *reply = NULL;
 	struct ranq_cmd cmd;
@@ -131,7 +131,7 @@ static int converse(struct ranq_conn *conn, struct login *login, int64_t deadlin
 	info_cmd(&cmd, "memory");
 	ranq_conn_send(conn, &cmd, on_info, login);
 	info_cmd(&cmd, "persistence");
-	status = ranq_conn_call(conn, &cmd, deadline_ms, &reply, err);
+	status = ranq_conn_call(conn, &cmd, deadline_ms, &reply, NULL);
 	if (!status)
 		on_info(reply, login);
 	ranq_reply_destroy(reply);
@@ -143,14 +143,14 @@ int ranq_login(struct ranq_conn *conn, const struct ranq_server_addr *addr, int6
 	struct ranq_err *err)
 {
 	struct login login = {.addr = addr, .facts = facts};
-	struct ranq_err lost = {0};
-	int status = converse(conn, &login, deadline_ms, &lost);
+	int status = converse(conn, &login, deadline_ms);
 
 	/* The server's own words are better than that it closed behind them. */
 	if (login.err.code != RANQ_ERR_OK)
 		return ranq_err_set(err, login.err.code, "%s", login.err.text);
-	if (status) /* nothing of a login has an unknown outcome that matters */
-		return ranq_err_set(err, lost.code == RANQ_ERR_UNKNOWN ? RANQ_ERR_SERVER : lost.code, "%s", lost.text);
+	/* What died is told by the connection itself: that the outcome of a login is unknown matters to nobody. */
+	if (status)
+		return ranq_conn_pump(conn, err);
 	if (facts->loading)
 		return refused(addr, "LOADING", err);
 	if (!facts->major)
