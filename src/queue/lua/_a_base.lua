@@ -1,0 +1,135 @@
+-- Helpers of all functions: numbers, errors, the queue and its virtual clock. Nothing here may call the server while it is
+-- loaded, nothing may make a global. PROTOCOL.md names the keys.
+
+-- Highest index + 1. Above it a double is no longer exact.
+local LIMIT = 9007199254740992
+-- Elements of one reply, bells of one call, fragments of one clean-up: what keeps any call within a few milliseconds.
+local MANY = 1000
+local BELL_TTL = 60
+local STAGE_TTL = 3600
+
+-- Lua would write large numbers with an exponent.
+local function S(number)
+	return string.format('%.0f', number)
+end
+
+-- A decimal integer below 2^53, or nil.
+local function int(text)
+	if type(text) ~= 'string' or #text > 16 or not string.find(text, '^%d+$') then return nil end
+	local value = tonumber(text)
+	if value < LIMIT then return value end
+end
+
+-- A field of a hash as a number; what somebody else wrote there may be anything.
+local function num(text)
+	local value = tonumber(text or 0)
+	if value and value == value and value > -LIMIT and value < LIMIT then return value end
+	return 0
+end
+
+local function hex(text, length)
+	return type(text) == 'string' and #text == length and not string.find(text, '[^0-9a-f]')
+end
+
+-- Error replies: fixed texts only, since text from a user in an error reply can break the stream of replies.
+local function fail(code)
+	local text = {
+		ARG = 'bad argument',
+		GONE = 'no such bridge, or its lease has expired',
+		NOTFOUND = 'no such job',
+		NOQUEUE = 'no such queue',
+		STATE = 'not possible in the present state',
+		LEASE = 'the queue is in use with another lease',
+		INPUT = 'the staged input does not cover the tasks',
+		BLOB = 'a module or job data is missing, send it again',
+		AFTER = 'a job named in --after does not exist',
+		EPOCH = 'another consumer took over',
+		SEQ = 'this lease request was answered before',
+		SCHEMA = 'the queue was made by another version of ranq',
+	}
+	return redis.error_reply('RANQ_' .. code .. ' ' .. text[code])
+end
+
+-- What one call knows about the queue; jobs: those that it touched. nil and an error reply when the queue cannot be used.
+local function open(key)
+	if type(key) ~= 'string' or not string.find(key, '^ranq:{[%w._-]+}:q$') then return nil, fail('ARG') end
+	local v = redis.call('HMGET', key, 'schema', 'lease', 'vt', 'last', 'paused', 'drains', 'rbytes', 'rlimit')
+	if v[1] and v[1] ~= '1' then return nil, fail('SCHEMA') end
+	local lease = num(v[2])
+	if lease < 1 then lease = 15000 end
+	return {
+		key = key, P = string.sub(key, 1, -2), exists = v[1] and true or false, lease = lease, vt = num(v[3]), last = num(v[4]),
+		paused = v[5] == '1', drains = num(v[6]), rbytes = num(v[7]), rlimit = num(v[8]), freshbytes = 0,
+		jobs = {}, order = {}, moved = false,
+	}
+end
+
+-- Like open, for functions that make sense only where the queue exists.
+local function open_existing(key)
+	local q, err = open(key)
+	if q and not q.exists then return nil, fail('NOQUEUE') end
+	return q, err
+end
+
+local function wall_ms()
+	local t = redis.call('TIME')
+	return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+-- The virtual clock: it follows the server's clock, but a step of any size, a frozen or a restarted server counts for at most a
+-- fifth of a lease, so that only a bridge that is silent while others speak loses its lease. Steps below 10 ms wait in `last`.
+local function clock(q)
+	local now = wall_ms()
+	local step, cap = now - q.last, math.floor(q.lease / 5)
+	q.now = now
+	if step >= 0 and step < 10 then return end
+	if step < 0 then step = 0 elseif step > cap then step = cap end
+	q.vt = q.vt + step
+	q.moved = true
+	redis.call('HSET', q.key, 'vt', S(q.vt), 'last', S(now))
+end
+
+-- Makes the queue, or gives an unused one its properties. lease 0 and rlimit 0: no wish. Returns an error reply or nil.
+local function create(q, lease, rlimit)
+	if not q.exists then
+		q.exists = true
+		if lease > 0 then q.lease = lease end
+		redis.call('HSET', q.key, 'schema', 1, 'lease', S(q.lease), 'vt', S(q.vt), 'last', S(wall_ms()))
+		q.last = wall_ms()
+	elseif lease > 0 and lease ~= q.lease then
+		if redis.call('EXISTS', q.P .. 'all', q.P .. 'L') > 0 then return fail('LEASE') end
+		q.lease = lease
+		redis.call('HSET', q.key, 'lease', S(lease))
+	end
+	if rlimit > 0 and rlimit ~= q.rlimit then
+		q.rlimit = rlimit
+		redis.call('HSET', q.key, 'rlimit', S(rlimit))
+	end
+end
+
+-- Bells are hints: what they announce is in the state already, so a lost one costs time only. They expire, the list is bounded.
+local function ring(q, id, text)
+	local key = q.P .. 'bell:' .. id
+	if redis.call('RPUSH', key, text) > MANY then redis.call('LTRIM', key, -MANY, -1) end
+	redis.call('EXPIRE', key, BELL_TTL)
+end
+
+-- Wakes at most `count` bridges that found nothing to do.
+local function ring_idle(q, count)
+	if count > MANY then count = MANY end
+	local ids = redis.call('SPOP', q.P .. 'idle', count)
+	for i = 1, #ids do ring(q, ids[i], 'work') end
+end
+
+local function ring_bridges(q, text)
+	local ids = redis.call('ZRANGE', q.P .. 'L', 0, MANY - 1)
+	for i = 1, #ids do ring(q, ids[i], text) end
+end
+
+-- When the last job is removed and no bridge is there, nothing of the queue stays.
+local function vanish_if_unused(q)
+	local P = q.P
+	if redis.call('EXISTS', P .. 'all', P .. 'L') > 0 then return end
+	redis.call('UNLINK', q.key, P .. 'ready', P .. 'held', P .. 'LP', P .. 'idle', P .. 'exp', P .. 'uuids', P .. 'blobs', P .. 'deps')
+	q.exists = false
+end

@@ -1,0 +1,240 @@
+-- Jobs: reading and writing the hash of a job, ends of jobs, dependencies, removal.
+--
+-- A call reads the hash of each job once (job), changes the copy (put) and writes what changed at its end (flush). So the
+-- counters of a job are written together with the ranges that they count, in one atomic call.
+
+-- Everything that lease, commit and release need, in the order in which it is read.
+local FIELDS = { 'state', 'n', 'next', 'done', 'leased', 'retn', 'parked', 'open', 'held', 'bytes', 'tb', 'w', 'c0', 'c1', 'c2',
+	'c3', 'c4', 'arr', 'items', 'el', 'policy', 'damaged', 'started', 'require', 'creason', 'ttl', 'pr', 'fto', 'freed' }
+
+local FINAL = { COMPLETE = true, ERROR = true, CANCELLED = true, IMPOSSIBLE = true }
+
+local function job(q, id)
+	local known = q.jobs[id]
+	if known ~= nil then return known end
+	local k = q.P .. 'j:' .. id
+	local v = redis.pcall('HMGET', k, unpack(FIELDS))
+	if v.err or not v[1] then
+		q.jobs[id] = false
+		return false
+	end
+	local j = { id = id, k = k, state = v[1], n = num(v[2]), next = num(v[3]), done = num(v[4]), leased = num(v[5]),
+		retn = num(v[6]), parked = num(v[7]), open = num(v[8]), held = num(v[9]), bytes = num(v[10]), tb = num(v[11]),
+		w = num(v[12]), c0 = num(v[13]), c1 = num(v[14]), c2 = num(v[15]), c3 = num(v[16]), c4 = num(v[17]), arr = num(v[18]),
+		items = num(v[19]), el = num(v[20]), damaged = v[22], started = v[23], require = v[24], creason = v[25],
+		ttl = num(v[26]), pr = num(v[27]), fto = num(v[28]), freed = num(v[29]), changed = {}, bells = 0, lo = LIMIT, hi = 0 }
+	local a, b, c, d, e, f, g, h = string.match(v[21] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+) (%d+)$')
+	j.results, j.backlog, j.maxout, j.maxdeaths = num(a), num(b), num(c), num(d)
+	j.maxfails, j.stop, j.prio, j.treq = num(e), num(f), num(g), num(h)
+	j.final = FINAL[j.state] or false
+	if not a or j.next > j.n or j.damaged then j.broken = true end
+	q.jobs[id] = j
+	q.order[#q.order + 1] = j
+	return j
+end
+
+local function put(j, name, value)
+	j[name] = value
+	j.changed[name] = true
+end
+
+local function add(j, name, amount)
+	j[name] = j[name] + amount
+	j.changed[name] = true
+end
+
+-- Jobs with work stand in `ready`, highest priority first, then in order of submission.
+local function make_ready(q, j)
+	if j.final or j.state == 'DEFERRED' or j.broken then return end
+	redis.call('ZADD', q.P .. 'ready', (1000 - j.prio) * 1099511627776 + tonumber(j.id), j.id)
+end
+
+-- How many tasks that nobody has had yet may start without the results of a job outgrowing its backlog. While little is known
+-- about their size, four results of a mebibyte each are taken as seen; when nothing has come for two seconds they are
+-- taken as 64 KiB each, so that a large machine with long tasks is not held at the start.
+local function room(q, j)
+	if j.results ~= 0 then return LIMIT end
+	if q.rlimit > 0 and q.rbytes + q.freshbytes >= q.rlimit then return 0 end
+	local prior = math.min(j.maxout, 1048576)
+	if j.done == 0 and q.now - num(j.started) > 2000 then prior = math.min(prior, 65536) end
+	local each = (j.tb + 4 * prior + 1) / (j.done + 4)
+	local tasks = math.floor((j.backlog - j.bytes) / each) - j.leased
+	if tasks < 1 and j.bytes == 0 and j.leased == 0 then return 1 end
+	return tasks
+end
+
+-- A job that was held goes on when there is room again; some slack, so that ranges do not come task by task.
+local function unhold(q, j)
+	if j.held == 0 or j.final then return end
+	local tasks = room(q, j)
+	if tasks < 1 or (tasks < 64 and j.bytes * 8 > j.backlog * 7) then return end
+	put(j, 'held', 0)
+	redis.call('ZREM', q.P .. 'held', j.id)
+	make_ready(q, j)
+	j.bells = j.bells + tasks
+end
+
+local function unhold_some(q)
+	local ids = redis.call('ZRANGE', q.P .. 'held', 0, 99)
+	for i = 1, #ids do
+		local j = job(q, ids[i])
+		if j then unhold(q, j) else redis.call('ZREM', q.P .. 'held', ids[i]) end
+	end
+end
+
+-- Rings those who wait for the job: readers in order for one index, others for any change.
+local function ring_waiters(q, j, all)
+	local w = redis.call('HGETALL', j.k .. ':w')
+	local left = 0
+	for i = 1, #w, 2 do
+		local want = tonumber(w[i + 1])
+		if all or not want or (want >= j.lo and want < j.hi) then
+			ring(q, w[i], 'look')
+			redis.call('HDEL', j.k .. ':w', w[i])
+		else
+			left = left + 1
+		end
+	end
+	put(j, 'w', left)
+end
+
+-- The one place where a job ends. Its fragments stay with their bridges until these let go of them; what comes back is kept
+-- in :ret, so that a retry knows what never ran.
+local function finish(q, j, state, reason)
+	put(j, 'state', state)
+	put(j, 'reason', reason)
+	put(j, 'ended', S(q.now))
+	put(j, 'held', 0)
+	j.final = true
+	redis.call('ZREM', q.P .. 'ready', j.id)
+	redis.call('ZREM', q.P .. 'held', j.id)
+	redis.call('ZREM', q.P .. 'LP', j.id)
+	redis.call('ZADD', q.P .. 'exp', S(q.vt + j.ttl), j.id)
+	if j.leased > 0 then ring_bridges(q, 'stop ' .. j.id) end
+	j.everyone = true
+	redis.call('RPUSH', q.P .. 'deps', j.id)
+	q.deps = true
+end
+
+local function damage(q, j, what)
+	if not j.damaged then put(j, 'damaged', 1) end
+	j.broken = true
+	if not j.final then finish(q, j, 'ERROR', 'damaged: ' .. what) end
+end
+
+-- Ends the job if this call was its end.
+local function settle(q, j)
+	if j.final or j.state == 'DEFERRED' then return end
+	local failed = j.c1 + j.c2 + j.c3 + j.c4
+	if failed > j.maxfails then
+		return finish(q, j, 'ERROR', 'more than ' .. S(j.maxfails) .. ' tasks failed')
+	elseif failed > 0 and j.stop == 1 then
+		return finish(q, j, 'ERROR', 'stopped because a task failed')
+	elseif j.open == 1 or j.done + j.parked < j.n then
+		return
+	elseif j.creason then
+		return finish(q, j, 'ERROR', j.creason)
+	elseif j.parked > 0 then
+		return finish(q, j, 'ERROR', S(j.parked) .. ' of ' .. S(j.n) .. ' tasks never ran')
+	elseif failed > 0 then
+		return finish(q, j, 'ERROR', S(failed) .. ' of ' .. S(j.n) .. ' tasks failed')
+	end
+	finish(q, j, 'COMPLETE', '')
+end
+
+local function write_changes(j)
+	local args = {}
+	for name in pairs(j.changed) do
+		local value = j[name]
+		args[#args + 1] = name
+		args[#args + 1] = type(value) == 'number' and S(value) or value
+	end
+	j.changed = {}
+	if #args > 0 then redis.call('HSET', j.k, unpack(args)) end
+end
+
+-- Tells the jobs that wait for this one. A list of ended jobs, at most 20 handled in a call with at most MANY dependents each; the rest
+-- waits for the next call.
+local function dependents(q)
+	for _ = 1, 20 do
+		local id = redis.call('LPOP', q.P .. 'deps')
+		if not id then return end
+		local ended = job(q, id)
+		local waiting = ended and ended.final and redis.call('SMEMBERS', ended.k .. ':rdeps') or {}
+		for i = 1, math.min(#waiting, MANY) do
+			local j = job(q, waiting[i])
+			if not j then
+				redis.call('SREM', ended.k .. ':rdeps', waiting[i])
+			elseif ended.state ~= 'COMPLETE' then
+				if not j.final then finish(q, j, 'IMPOSSIBLE', 'job ' .. id .. ' ended ' .. ended.state) end
+			elseif j.state == 'DEFERRED' or j.state == 'IMPOSSIBLE' then
+				redis.call('SREM', j.k .. ':deps', id)
+				redis.call('SREM', ended.k .. ':rdeps', j.id)
+				if j.state == 'DEFERRED' and redis.call('SCARD', j.k .. ':deps') == 0 then
+					put(j, 'state', 'PENDING')
+					make_ready(q, j)
+					j.bells = j.bells + j.n
+					settle(q, j)
+				end
+			end
+		end
+		if #waiting > MANY then redis.call('RPUSH', q.P .. 'deps', id) end
+	end
+end
+
+-- Writes what this call changed and rings those whom it concerns; may be called again.
+local function flush(q)
+	local i = 1
+	while i <= #q.order do
+		if not q.order[i].removed then settle(q, q.order[i]) end
+		i = i + 1
+	end
+	if q.deps then dependents(q) end
+	local bells = 0
+	for k = 1, #q.order do
+		local j = q.order[k]
+		if not j.removed then
+			if j.w > 0 and (j.everyone or j.hi > 0) then ring_waiters(q, j, j.everyone) end
+			write_changes(j)
+			bells = bells + j.bells
+			j.bells, j.everyone, j.lo, j.hi = 0, nil, LIMIT, 0
+		end
+	end
+	if bells > 0 then ring_idle(q, bells) end
+	if q.freshbytes ~= 0 then
+		q.rbytes = redis.call('HINCRBY', q.key, 'rbytes', S(q.freshbytes))
+		q.freshbytes = 0
+	end
+end
+
+local SUFFIXES = { '', ':spec', ':ret', ':nr', ':r', ':i', ':a', ':f', ':in', ':inx', ':w', ':c', ':ak', ':rr', ':ri', ':deps', ':rdeps' }
+
+local function drop_blob(q, hash)
+	if not hash or hash == '' then return end
+	if redis.call('HINCRBY', q.P .. 'blobs', hash, -1) < 1 then
+		redis.call('HDEL', q.P .. 'blobs', hash)
+		redis.call('UNLINK', q.P .. 'blob:' .. hash)
+	end
+end
+
+-- Removes every key of a job. Fragments of it that bridges still hold are dropped when these let go of them.
+local function remove_job(q, id)
+	local k = q.P .. 'j:' .. id
+	local j = job(q, id)
+	if j then
+		if not j.final then finish(q, j, 'CANCELLED', 'removed') end
+		if q.deps then dependents(q) end
+		if j.w > 0 then ring_waiters(q, j, true) end
+		local v = redis.call('HMGET', k, 'uuid', 'module', 'data')
+		if v[1] then redis.call('HDEL', q.P .. 'uuids', v[1]) end
+		drop_blob(q, v[2])
+		drop_blob(q, v[3])
+		q.freshbytes = q.freshbytes - j.bytes
+		j.removed = true
+		q.jobs[id] = false
+	end
+	local keys = {}
+	for i = 1, #SUFFIXES do keys[i] = k .. SUFFIXES[i] end
+	redis.call('UNLINK', unpack(keys))
+	for _, name in ipairs({ 'all', 'ready', 'held', 'exp', 'LP' }) do redis.call('ZREM', q.P .. name, id) end
+end

@@ -1,0 +1,222 @@
+-- Ranges: the fragments that bridges hold, the ranges that came back, the clean-up after bridges.
+--
+-- A fragment is one field of b:BRIDGE, "JOB:START" -> "END:SEQ:EXPIRIES:DEATHS:KIND". A returned range is a member of
+-- j:JOB:ret, "START:END:EXPIRIES:DEATHS:KIND", with its start as score. KIND n: ordinary, s: suspect; N, S: the same in a
+-- later round (retry), whose results go to :rr. At every instant, for every job:
+--     leased (fragments of all bridges) + retn (returned) + done + (n - next) = n
+
+local FRAGMENT = '^(%d+):(%d+):(%d+):(%d+):([nsNS])$'
+
+local function is_suspect(kind)
+	return kind == 's' or kind == 'S'
+end
+
+local function make_suspect(kind)
+	return kind == 'N' and 'S' or kind == 'n' and 's' or kind
+end
+
+local function varint(value)
+	local bytes = ''
+	while value >= 128 do
+		bytes = bytes .. string.char(value % 128 + 128)
+		value = math.floor(value / 128)
+	end
+	return bytes .. string.char(value)
+end
+
+-- Stores an item under its first index. The arrival number is for readers that take results as they come.
+local function store(q, j, s, e, kind, item)
+	local first, size = S(s), #item
+	local member = first .. ':' .. S(e) .. ':' .. size
+	if kind == 'n' or kind == 's' then
+		redis.call('HSET', j.k .. ':r', first, item)
+		redis.call('ZADD', j.k .. ':i', first, member)
+		add(j, 'arr', 1)
+		redis.call('ZADD', j.k .. ':a', S(j.arr), member)
+	else
+		local round = redis.call('HGET', j.k, 'round') or '0'
+		redis.call('HSET', j.k .. ':rr', round .. ':' .. first, item)
+		redis.call('ZADD', j.k .. ':ri', first, member .. ':' .. round)
+	end
+	add(j, 'bytes', size)
+	add(j, 'tb', size)
+	add(j, 'items', 1)
+	q.freshbytes = q.freshbytes + size
+end
+
+-- A task that took its worker down too often: the server itself writes the record of its failure (record/segment.h) and its
+-- empty result, so that readers in order pass it.
+local function bury(q, j, s, deaths, kind)
+	local reason = 'killed its worker ' .. S(deaths) .. ' times'
+	local record = '\1\2' .. varint(s) .. '\0\0' .. varint(deaths) .. '\0\0\0' .. varint(#reason) .. reason .. '\0'
+	redis.call('HSET', j.k .. ':f', S(s), record)
+	if j.results == 0 then store(q, j, s, s + 1, kind, 'v\1\2\2\0') end
+	add(j, 'c2', 1)
+	add(j, 'done', 1)
+	j.lo, j.hi = math.min(j.lo, s), math.max(j.hi, s + 1)
+	unhold(q, j)
+end
+
+-- Puts [s, e) into the list of returned ranges. Neighbours with the same history become one, unless they are being narrowed
+-- down (x >= 3): pieces that grew together again would never get smaller.
+local function put_back(q, j, s, e, x, deaths, kind)
+	local ret, tail = j.k .. ':ret', ':' .. S(x) .. ':' .. S(deaths) .. ':' .. kind
+	add(j, 'retn', e - s)
+	if x < 3 and deaths == 0 then
+		local right = redis.call('ZRANGEBYSCORE', ret, S(e), S(e), 'LIMIT', 0, 1)[1]
+		local stop = right and string.match(right, '^%d+:(%d+)' .. tail .. '$')
+		if stop then
+			redis.call('ZREM', ret, right)
+			e = tonumber(stop)
+		end
+		local left = redis.call('ZREVRANGEBYSCORE', ret, '(' .. S(s), '-inf', 'LIMIT', 0, 1)[1]
+		local start, till = string.match(left or '', '^(%d+):(%d+)' .. tail .. '$')
+		if start and tonumber(till) == s then
+			redis.call('ZREM', ret, left)
+			s = tonumber(start)
+		end
+	end
+	redis.call('ZADD', ret, S(s), S(s) .. ':' .. S(e) .. tail)
+	make_ready(q, j)
+	j.bells = j.bells + 1
+end
+
+-- [s, e) of a fragment leaves its bridge unfinished. how: 'drained' (nothing happened to it), 'suspect' (its rank fell silent) or 'expired'
+-- (its bridge did). A death counts only against a task that was alone: leased as a suspect, and after an expiry the only
+-- suspect of its bridge.
+local function give_back(q, id, s, e, f, how, suspects)
+	local j = job(q, id)
+	if not j then return end
+	local x, deaths, kind = f.x, f.deaths, f.kind
+	if how == 'suspect' then
+		if is_suspect(kind) then deaths = deaths + 1 end
+		kind = make_suspect(kind)
+	elseif how == 'expired' then
+		x = x + 1
+		if is_suspect(kind) and suspects == 1 then deaths = deaths + 1 end
+		redis.call('HINCRBY', j.k, 'requeued', 1)
+	end
+	add(j, 'leased', s - e)
+	if deaths > f.deaths then redis.call('HINCRBY', j.k, 'deaths', 1) end
+	if not j.final and e - s == 1 and is_suspect(kind) and deaths >= j.maxdeaths then
+		return bury(q, j, s, deaths, kind)
+	end
+	put_back(q, j, s, e, x, deaths, kind)
+end
+
+local function fragment(value)
+	local e, seq, x, deaths, kind = string.match(value or '', FRAGMENT)
+	if e then return { e = tonumber(e), seq = seq, x = tonumber(x), deaths = tonumber(deaths), kind = kind } end
+end
+
+-- Fragments of a bridge as a table from field to value; at most about MANY. Second result: is that all?
+local function fragments(q, bridge)
+	local reply = redis.call('HSCAN', q.P .. 'b:' .. bridge, 0, 'COUNT', MANY)
+	local all = {}
+	for i = 1, #reply[2], 2 do
+		if reply[2][i] ~= '.' then all[reply[2][i]] = reply[2][i + 1] end
+	end
+	return all, reply[1] == '0'
+end
+
+local function delete_fields(key, fields)
+	for i = 1, #fields, MANY do redis.call('HDEL', key, unpack(fields, i, math.min(i + MANY - 1, #fields))) end
+end
+
+-- Gives back what a bridge holds. Returns whether that was all.
+local function give_back_all(q, bridge, how)
+	local all, complete = fragments(q, bridge)
+	local fields, suspects = {}, 0
+	for _, value in pairs(all) do
+		local f = fragment(value)
+		if f and is_suspect(f.kind) then suspects = suspects + 1 end
+	end
+	for field, value in pairs(all) do
+		local id, s = string.match(field, '^(%d+):(%d+)$')
+		local f = fragment(value)
+		fields[#fields + 1] = field
+		if id and f then give_back(q, id, tonumber(s), f.e, f, how, suspects) end
+	end
+	delete_fields(q.P .. 'b:' .. bridge, fields)
+	return complete
+end
+
+-- Gives back everything and forgets the bridge; false: there is more to do. Until then its score -1 keeps it from coming back to
+-- life with half of its fragments.
+local function drop_bridge(q, bridge, how)
+	if not give_back_all(q, bridge, how) then
+		redis.call('ZADD', q.P .. 'L', -1, bridge)
+		return false
+	end
+	local v = redis.call('HMGET', q.P .. 'bm:' .. bridge, 'ranks', 'drain')
+	redis.call('HINCRBY', q.key, 'ranks', -num(v[1]))
+	if v[2] then redis.call('HINCRBY', q.key, 'drains', -1) end
+	redis.call('ZREM', q.P .. 'L', bridge)
+	redis.call('SREM', q.P .. 'idle', bridge)
+	redis.call('UNLINK', q.P .. 'b:' .. bridge, q.P .. 'bm:' .. bridge, q.P .. 'bell:' .. bridge)
+	q.emptied = true
+	return true
+end
+
+-- A producer that fell silent: what it sent so far is all there is.
+local function close_input(q, j, reason)
+	put(j, 'open', 0)
+	if reason then put(j, 'creason', reason) end
+	redis.call('ZREM', q.P .. 'LP', j.id)
+	j.everyone = true
+end
+
+-- Housekeeping, a bounded piece of it whenever the clock moved: one expired bridge, one lost producer, one expired job, dependents.
+local function upkeep(q)
+	if not q.moved then return end
+	local P, before = q.P, '(' .. S(q.vt)
+	local bridge = redis.call('ZRANGEBYSCORE', P .. 'L', '-inf', before, 'LIMIT', 0, 1)[1]
+	if bridge then drop_bridge(q, bridge, 'expired') end
+	local producer = redis.call('ZRANGEBYSCORE', P .. 'LP', '-inf', before, 'LIMIT', 0, 1)[1]
+	if producer then
+		local j = job(q, producer)
+		redis.call('ZREM', P .. 'LP', producer)
+		if j and j.open == 1 then close_input(q, j, 'input ended at task ' .. S(j.n)) end
+	end
+	local old = redis.call('ZRANGEBYSCORE', P .. 'exp', '-inf', before, 'LIMIT', 0, 1)[1]
+	if old then
+		remove_job(q, old)
+		q.emptied = true
+	end
+	q.deps = true
+	flush(q)
+	if q.emptied then vanish_if_unused(q) end
+end
+
+-- Every function that changes something ends with this.
+local function done(q, reply)
+	flush(q)
+	if q.emptied then vanish_if_unused(q) end
+	return reply
+end
+
+-- For clients: opens the queue, moves the clock.
+local function enter(key)
+	local q, err = open_existing(key)
+	if not q then return nil, err end
+	clock(q)
+	upkeep(q)
+	if not q.exists then return nil, fail('NOQUEUE') end
+	return q
+end
+
+-- For bridges: the same, and renews the caller's lease first, so that nobody is reaped by its own call.
+local function enter_bridge(key, bridge)
+	if not hex(bridge, 32) then return nil, fail('ARG') end
+	local q, err = open(key)
+	if not q then return nil, err end
+	local score = q.exists and tonumber(redis.call('ZSCORE', q.P .. 'L', bridge) or -1)
+	local seq = score and score >= 0 and redis.call('HGET', q.P .. 'b:' .. bridge, '.')
+	if not seq then return nil, fail('GONE') end
+	clock(q)
+	if q.vt + q.lease ~= score then redis.call('ZADD', q.P .. 'L', S(q.vt + q.lease), bridge) end
+	q.bridge, q.b, q.seq = bridge, q.P .. 'b:' .. bridge, num(seq)
+	if q.drains > 0 then q.drain = redis.call('HGET', q.P .. 'bm:' .. bridge, 'drain') end
+	upkeep(q)
+	return q
+end

@@ -1,0 +1,140 @@
+-- Granting ranges. In a file of its own because two functions use it: lease, which is refused when the server is out of memory, and
+-- lease_returned, which is not: what came back must run again even then, or a reader in order would wait for ever.
+
+-- How many suspects a bridge holds (read only where suspects exist).
+local function held_suspects(q)
+	local count = 0
+	for _, value in pairs(fragments(q, q.bridge)) do
+		if string.find(value, ':[sS]$') then count = count + 1 end
+	end
+	return count
+end
+
+local function grant(q, g, j, s, e, x, deaths, kind)
+	g.writes[#g.writes + 1] = j.id .. ':' .. S(s)
+	g.writes[#g.writes + 1] = S(e) .. ':' .. g.seq .. ':' .. S(x) .. ':' .. S(deaths) .. ':' .. kind
+	local reply, flags = g.reply, (is_suspect(kind) and 1 or 0) + (j.w > 0 and 2 or 0)
+	local at = #reply
+	reply[at + 1], reply[at + 2], reply[at + 3] = tonumber(j.id), s, e
+	reply[at + 4], reply[at + 5], reply[at + 6] = deaths, x, flags
+	g.count = g.count + 1
+	g.want = g.want - (e - s)
+	add(j, 'leased', e - s)
+	if j.state == 'PENDING' then
+		put(j, 'state', 'RUNNING')
+		if not j.started then put(j, 'started', S(q.now)) end
+	end
+end
+
+-- How much of a returned range [s, e) this request gets, and as what; 0: nothing.
+local function portion(q, g, s, e, x, kind)
+	local suspect = is_suspect(kind) or (x >= 3 and e - s == 1)
+	if not suspect then
+		local most = x >= 3 and math.ceil((e - s) / 8) or e - s
+		return math.min(most, g.want), kind
+	end
+	if not g.suspects_allowed then return 0 end
+	g.suspects = g.suspects or held_suspects(q)
+	if g.solitary or (x >= 3 and g.suspects > 0) then return 0 end
+	g.suspects = g.suspects + 1
+	g.solitary = x >= 3
+	return 1, make_suspect(kind)
+end
+
+-- Ranges of j that came back, lowest first. A suspect range gives several single tasks.
+local function grant_returned(q, g, j)
+	local ret = j.k .. ':ret'
+	local list = redis.pcall('ZRANGE', ret, 0, 63)
+	if list.err then return damage(q, j, 'the list of returned ranges is unreadable') end
+	if #list == 0 then return damage(q, j, 'returned ranges were deleted') end
+	for i = 1, #list do
+		local a, b, c, d, kind = string.match(list[i], FRAGMENT)
+		if not a then return damage(q, j, 'a returned range is unreadable') end
+		local s, e, x, deaths = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
+		local first = s
+		while s < e and g.want > 0 and g.count < g.max do
+			local k, as = portion(q, g, s, e, x, kind)
+			if k < 1 then break end
+			grant(q, g, j, s, s + k, x, deaths, as)
+			s = s + k
+			if not is_suspect(as) then break end
+		end
+		if s > first then
+			redis.call('ZREM', ret, list[i])
+			if s < e then redis.call('ZADD', ret, S(s), S(s) .. ':' .. b .. ':' .. c .. ':' .. d .. ':' .. kind) end
+			add(j, 'retn', first - s)
+		end
+		if g.want < 1 or g.count >= g.max then return end
+	end
+end
+
+local function grant_new(q, g, j)
+	local k = math.min(g.want, j.n - j.next, room(q, j))
+	if k < 1 then
+		-- While no result is known the room grows by itself (room); later only results read, freed or come make it.
+		if (j.done > 0 or (q.rlimit > 0 and q.rbytes >= q.rlimit)) and j.held == 0 then
+			put(j, 'held', 1)
+			redis.call('ZADD', q.P .. 'held', j.id, j.id)
+			j.everyone = true
+		end
+		return
+	end
+	local s = j.next
+	put(j, 'next', s + k)
+	grant(q, g, j, s, s + k, 0, 0, 'n')
+end
+
+local function may_run(g, j)
+	if j.treq > 0 and g.time_left and g.time_left < j.treq then return false end
+	if not j.require then return true end
+	for tag in string.gmatch(j.require, '[^,]+') do
+		if not string.find(g.tags, ',' .. tag .. ',', 1, true) then return false end
+	end
+	return true
+end
+
+-- Walks the jobs that have work until the request is filled; at most 100 of them.
+local function walk(q, g)
+	local at, step = 0, 4
+	while at < 100 and g.want > 0 and g.count < g.max do
+		local ids = redis.call('ZRANGE', q.P .. 'ready', at, at + step - 1)
+		for i = 1, #ids do
+			local j = job(q, ids[i])
+			if not j or j.final or j.broken then
+				redis.call('ZREM', q.P .. 'ready', ids[i])
+				if j and j.broken then damage(q, j, 'its record is unreadable') end
+			elseif may_run(g, j) then
+				if j.retn > 0 then grant_returned(q, g, j) end
+				if g.want > 0 and g.count < g.max and not g.returned_only and not j.final and j.parked == 0 and j.held == 0 and
+					j.next < j.n then
+					grant_new(q, g, j)
+				end
+				if j.retn == 0 and (j.next >= j.n or j.parked > 0 or j.held == 1) then redis.call('ZREM', q.P .. 'ready', j.id) end
+			end
+			if g.want < 1 or g.count >= g.max then return end
+		end
+		if #ids < step then return end
+		at, step = at + step, 32
+	end
+end
+
+-- args: bridge, seq, want, max ranges, flags, time left in ms or -1, tags with a comma before and behind each
+local function lease_ranges(keys, args, returned_only)
+	local seq, want, max, flags = int(args[2]), int(args[3]), int(args[4]), int(args[5])
+	if not seq or seq < 1 or not want or want < 1 or not max or max < 1 or max > 64 or not flags or #args ~= 7 then return fail('ARG') end
+	local q, err = enter_bridge(keys[1], args[1])
+	if not q then return err end
+	if seq <= q.seq then return fail('SEQ') end
+	local g = { seq = S(seq), want = want, max = max, count = 0, time_left = int(args[6]), tags = args[7], returned_only = returned_only,
+		suspects_allowed = flags % 4 < 2, writes = { '.', S(seq) },
+		reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }
+	local crowded = redis.call('HLEN', q.b) > 500
+	if not q.paused and not q.drain and not crowded then walk(q, g) end
+	redis.call('HSET', q.b, unpack(g.writes))
+	if g.count == 0 and not crowded and not q.drain then
+		redis.call('SADD', q.P .. 'idle', args[1])
+		g.reply[3] = 1
+	end
+	g.reply[5] = g.count
+	return done(q, g.reply)
+end

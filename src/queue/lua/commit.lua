@@ -1,0 +1,186 @@
+-- flags: allow-oom
+-- args: bridge, then for each item: job, at, seq, start, end, counts ("" all OK, or five numbers), elapsed in us, item, number of
+--       failure records, and for each of those index, record
+-- reply: drain, paused, one '1' or '0' for each item, number of stopped jobs, these, number of jobs that a client waits for, these
+--
+-- All arguments are read before the first write, then the items are applied to copies of the fragments and jobs, and what
+-- changed is written with a few commands for the whole call: an item costs a few microseconds.
+
+local function commit_counts(text, tasks)
+	if text == '' then return tasks, 0, 0, 0, 0 end
+	local a, b, c, d, e = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+	if not a then return nil end
+	a, b, c, d, e = tonumber(a), tonumber(b), tonumber(c), tonumber(d), tonumber(e)
+	if a + b + c + d + e ~= tasks then return nil end
+	return a, b, c, d, e
+end
+
+-- Positions of the items in args, or nil when anything is wrong with any of them.
+local function commit_check(args)
+	local at, p = {}, 2
+	while p <= #args do
+		local s, e = tonumber(args[p + 3]), tonumber(args[p + 4])
+		local elapsed, nf = tonumber(args[p + 6]), tonumber(args[p + 8])
+		if not (s and e and elapsed and nf and s >= 0 and e > s and e <= LIMIT and s % 1 == 0 and e % 1 == 0) then return nil end
+		if not (elapsed >= 0 and elapsed < LIMIT and elapsed % 1 == 0 and nf >= 0 and nf <= MANY and nf % 1 == 0) then return nil end
+		if #args[p] > 16 or #args[p + 1] > 16 or #args[p + 2] > 16 or p + 8 + 2 * nf > #args then return nil end
+		if not commit_counts(args[p + 5], e - s) then return nil end
+		for k = p + 9, p + 7 + 2 * nf, 2 do
+			local index = int(args[k])
+			if not index or index < s or index >= e or #args[k + 1] > 8192 then return nil end
+		end
+		at[#at + 1] = p
+		p = p + 9 + 2 * nf
+	end
+	if #at > MANY then return nil end
+	return at
+end
+
+local function commit_load(q, args, at)
+	local fields, held = {}, {}
+	for i = 1, #at do
+		local field = args[at[i]] .. ':' .. args[at[i] + 1]
+		if not held[field] then
+			held[field] = true
+			fields[#fields + 1] = field
+		end
+	end
+	local values = redis.call('HMGET', q.b, unpack(fields))
+	for i = 1, #fields do held[fields[i]] = fragment(values[i]) end
+	return held
+end
+
+-- [s, e) leaves the fragment f; what is left of it on either side stays, the left part under the same field.
+local function commit_cut(held, touched, field, f, id, at, s, e)
+	touched[field] = true
+	held[field] = nil
+	if e < f.e then
+		local right = id .. ':' .. S(e)
+		touched[right] = true
+		held[right] = at < s and { e = f.e, seq = f.seq, x = f.x, deaths = f.deaths, kind = f.kind } or f
+	end
+	if at < s then
+		f.e = s
+		held[field] = f
+	end
+end
+
+-- Counts an item of a running job and notes what is to be stored.
+local function commit_count(q, args, p, j, kind, s, e)
+	local a, b, c, d, x = commit_counts(args[p + 5], e - s)
+	if j.done == 0 then j.bells = j.bells + 64 end
+	j.c0, j.c1, j.c2, j.c3, j.c4 = j.c0 + a, j.c1 + b, j.c2 + c, j.c3 + d, j.c4 + x
+	j.done, j.leased, j.el = j.done + (e - s), j.leased - (e - s), j.el + tonumber(args[p + 6])
+	if s < j.lo then j.lo = s end
+	if e > j.hi then j.hi = e end
+	if is_suspect(kind) and j.retn > 0 then j.bells = j.bells + 1 end
+	local n = tonumber(args[p + 8])
+	for k = p + 9, p + 7 + 2 * n, 2 do
+		local f = j.failures
+		f[#f + 1], f[#f + 2] = args[k], args[k + 1]
+	end
+	if j.results ~= 0 then return end
+	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, args[p + 7]) end
+	local item = args[p + 7]
+	local first, size = S(s), #item
+	local member, k = first .. ':' .. S(e) .. ':' .. size, #j.r
+	j.arr, j.items, j.fresh = j.arr + 1, j.items + 1, j.fresh + size
+	j.r[k + 1], j.r[k + 2] = first, item
+	j.i[k + 1], j.i[k + 2] = first, member
+	j.a[k + 1], j.a[k + 2] = S(j.arr), member
+end
+
+local function commit_store(q, j)
+	local k = j.k
+	for from = 1, #j.failures, 2 * MANY do
+		redis.call('HSET', k .. ':f', unpack(j.failures, from, math.min(#j.failures, from + 2 * MANY - 1)))
+	end
+	if #j.r > 0 then
+		redis.call('HSET', k .. ':r', unpack(j.r))
+		redis.call('ZADD', k .. ':i', unpack(j.i))
+		redis.call('ZADD', k .. ':a', unpack(j.a))
+	end
+	j.bytes, j.tb = j.bytes + j.fresh, j.tb + j.fresh
+	q.freshbytes = q.freshbytes + j.fresh
+	local c = j.changed
+	c.c0, c.c1, c.c2, c.c3, c.c4, c.done, c.leased, c.el, c.arr, c.items, c.bytes, c.tb =
+		true, true, true, true, true, true, true, true, true, true, true, true
+	unhold(q, j)
+end
+
+local function commit_write_fragments(q, held, touched)
+	local gone, changed = {}, {}
+	for field in pairs(touched) do
+		local f = held[field]
+		if f then
+			changed[#changed + 1] = field
+			changed[#changed + 1] = S(f.e) .. ':' .. f.seq .. ':' .. S(f.x) .. ':' .. S(f.deaths) .. ':' .. f.kind
+		else
+			gone[#gone + 1] = field
+		end
+	end
+	delete_fields(q.b, gone)
+	for from = 1, #changed, 2 * MANY do
+		redis.call('HSET', q.b, unpack(changed, from, math.min(#changed, from + 2 * MANY - 1)))
+	end
+end
+
+local function commit(keys, args)
+	local at = commit_check(args)
+	if not at or #at == 0 then return fail('ARG') end
+	local q, err = enter_bridge(keys[1], args[1])
+	if not q then return err end
+	local held, touched, active = commit_load(q, args, at), {}, {}
+	local accepted, stopped, waited = {}, {}, {}
+	for n = 1, #at do
+		local p = at[n]
+		local id, field = args[p], args[p] .. ':' .. args[p + 1]
+		local f, s, e = held[field], tonumber(args[p + 3]), tonumber(args[p + 4])
+		local start = tonumber(args[p + 1])
+		local j = job(q, id)
+		accepted[n] = '0'
+		if not j or j.final then stopped[id] = true end
+		if f and f.seq == args[p + 2] and s >= start and e <= f.e then
+			local x, deaths, kind = f.x, f.deaths, f.kind
+			commit_cut(held, touched, field, f, id, start, s, e)
+			if j and not j.final then
+				if not active[id] then
+					active[id] = j
+					j.failures, j.r, j.i, j.a, j.fresh = {}, {}, {}, {}, 0
+					if j.w > 0 then waited[id] = true end
+				end
+				commit_count(q, args, p, j, kind, s, e)
+				accepted[n] = '1'
+			elseif j then
+				give_back(q, id, s, e, { x = x, deaths = deaths, kind = kind }, 'drained', 0)
+			end
+		elseif j then
+			j.stale = (j.stale or 0) + 1
+		end
+	end
+	commit_write_fragments(q, held, touched)
+	for _, j in pairs(active) do commit_store(q, j) end
+	for _, j in ipairs(q.order) do
+		if j.stale and not j.removed then redis.call('HINCRBY', j.k, 'stale', j.stale) end
+	end
+	flush(q)
+	local reply = { q.drain and 1 or 0, q.paused and 1 or 0, table.concat(accepted), 0 }
+	for id, j in pairs(active) do
+		if j.final and j.state ~= 'COMPLETE' then stopped[id] = true end
+	end
+	for id in pairs(stopped) do
+		if int(id) and reply[4] < 32 then
+			reply[4] = reply[4] + 1
+			reply[#reply + 1] = int(id)
+		end
+	end
+	local count = #reply + 1
+	reply[count] = 0
+	for id in pairs(waited) do
+		if reply[count] < 32 then
+			reply[count] = reply[count] + 1
+			reply[#reply + 1] = int(id)
+		end
+	end
+	return done(q, reply)
+end

@@ -1,0 +1,98 @@
+-- args: job, 1: failed tasks only. reply: tasks that run again, 1 when there is more to do: repeat
+--
+-- Failed tasks go back as ranges of the next round, at most 1000 in a call; the job is over until the last call. Tasks that never
+-- ran (the job was cancelled or stopped) run too, or are parked in :nr until a later retry asks for them.
+
+local function retry_begin(q, j, failed_only)
+	if redis.call('HSETNX', j.k, 'retrying', 1) == 0 then return end
+	redis.call('HINCRBY', j.k, 'round', 1)
+	if failed_only then
+		if j.retn > 0 then
+			redis.call('ZUNIONSTORE', j.k .. ':nr', 2, j.k .. ':ret', j.k .. ':nr', 'AGGREGATE', 'MIN')
+			redis.call('UNLINK', j.k .. ':ret')
+			put(j, 'pr', j.pr + j.retn)
+			put(j, 'retn', 0)
+		end
+		put(j, 'parked', j.pr + j.n - j.next)
+	elseif j.parked > 0 then
+		redis.call('ZUNIONSTORE', j.k .. ':ret', 2, j.k .. ':ret', j.k .. ':nr', 'AGGREGATE', 'MIN')
+		redis.call('UNLINK', j.k .. ':nr')
+		put(j, 'retn', j.retn + j.pr)
+		put(j, 'pr', 0)
+		put(j, 'parked', 0)
+	end
+end
+
+-- Returns how many tasks went back, and whether there are more.
+local function retry_failed(q, j)
+	local indices = {}
+	for _, index in ipairs(redis.call('HKEYS', j.k .. ':f')) do
+		if int(index) then indices[#indices + 1] = int(index) end
+	end
+	table.sort(indices)
+	local count = math.min(#indices, MANY)
+	local i = 1
+	while i <= count do
+		local s = i
+		while i < count and indices[i + 1] == indices[i] + 1 do i = i + 1 end
+		put_back(q, j, indices[s], indices[i] + 1, 0, 0, 'N')
+		i = i + 1
+	end
+	for k = 1, count do
+		local name = 'c' .. S(string.byte(redis.call('HGET', j.k .. ':f', S(indices[k])), 2) or 1)
+		if not j[name] or name == 'c0' or j[name] < 1 then name = 'c1' end
+		add(j, name, -1)
+		redis.call('HDEL', j.k .. ':f', S(indices[k]))
+	end
+	add(j, 'done', -count)
+	return count, #indices > count
+end
+
+-- Jobs that had become impossible because of this one wait again.
+local function retry_revive(q, first)
+	local todo, at = { first }, 1
+	while todo[at] and at <= MANY do
+		for _, id in ipairs(redis.call('SMEMBERS', todo[at].k .. ':rdeps')) do
+			local j = job(q, id)
+			if j and j.state == 'IMPOSSIBLE' and dependency_state(q, j) == 'DEFERRED' then
+				put(j, 'state', 'DEFERRED')
+				put(j, 'reason', '')
+				j.final = false
+				j.everyone = true
+				redis.call('ZREM', q.P .. 'exp', id)
+				todo[#todo + 1] = j
+			end
+		end
+		at = at + 1
+	end
+end
+
+local function retry(keys, args)
+	if not int(args[1]) or (args[2] ~= '0' and args[2] ~= '1') then return fail('ARG') end
+	local q, err = enter(keys[1])
+	if not q then return err end
+	local j = job(q, args[1])
+	if not j then return done(q, fail('NOTFOUND')) end
+	if not j.final or j.damaged then return done(q, fail('STATE')) end
+	local state = dependency_state(q, j)
+	if state == 'IMPOSSIBLE' then return done(q, fail('STATE')) end
+	local failed_only = args[2] == '1'
+	local never = failed_only and 0 or j.n - j.done
+	if never == 0 and redis.call('EXISTS', j.k .. ':f') == 0 and redis.call('HEXISTS', j.k, 'retrying') == 0 then
+		return done(q, { 0, 0 })
+	end
+	retry_begin(q, j, failed_only)
+	local count, more = retry_failed(q, j)
+	if more then return done(q, { count, 1 }) end
+	redis.call('HDEL', j.k, 'retrying')
+	put(j, 'state', state == 'PENDING' and (j.started and 'RUNNING' or 'PENDING') or 'DEFERRED')
+	put(j, 'reason', '')
+	put(j, 'ended', 0)
+	j.final = false
+	j.everyone = true
+	j.bells = j.bells + never
+	redis.call('ZREM', q.P .. 'exp', j.id)
+	make_ready(q, j)
+	retry_revive(q, j)
+	return done(q, { count + never, 0 })
+end

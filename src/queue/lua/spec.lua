@@ -1,0 +1,12 @@
+-- flags: no-writes
+-- args: job. reply: spec, state, uuid
+local function spec(keys, args)
+	if not int(args[1]) then return fail('ARG') end
+	local q, err = open_existing(keys[1])
+	if not q then return err end
+	local k = q.P .. 'j:' .. args[1]
+	local v = redis.call('HMGET', k, 'state', 'open', 'uuid')
+	local bytes = redis.call('GET', k .. ':spec')
+	if not v[1] or not bytes then return fail('NOTFOUND') end
+	return { bytes, shown_state(v[1], v[2] == '1'), v[3] or '' }
+end

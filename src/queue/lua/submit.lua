@@ -1,0 +1,105 @@
+-- args: lease wish in ms or 0, limit of all results in bytes or 0, uuid, tasks, open, staged, spec, name, owner, module hash, data hash,
+--       results mode, backlog, max output, max deaths, max fails, stop on error, priority, time request, ttl, require, then the ids
+--       of the jobs that must COMPLETE before
+-- reply: job, 1 when this uuid was submitted before
+
+local function submit_check(args)
+	for _, i in ipairs({ 1, 2, 4, 12, 13, 14, 15, 16, 17, 19, 20 }) do
+		if not int(args[i]) then return false end
+	end
+	local prio = tonumber(string.match(args[18] or '', '^-?%d+$'))
+	local n = int(args[4])
+	for i = 22, #args do
+		if not int(args[i]) then return false end
+	end
+	return hex(args[3], 32) and prio and prio >= -1000 and prio <= 1000 and (n > 0 or args[5] == '1') and int(args[12]) <= 2 and
+		#args[7] > 0 and #args[7] <= 8388608 and #args[8] <= 256 and #args[9] <= 256 and #args[21] <= 256 and #args <= 21 + 100 and
+		(args[10] == '' or hex(args[10], 64)) and (args[11] == '' or hex(args[11], 64))
+end
+
+-- Takes the staged input over; nil, or an error reply and then nothing was changed.
+local function submit_check_input(q, uuid, n)
+	local staged = q.P .. 's:' .. uuid
+	local last = redis.call('ZREVRANGE', staged .. ':x', 0, 0)[1]
+	local s, c = string.match(last or '', '^(%d+):(%d+):')
+	if not s or tonumber(s) + tonumber(c) ~= n or num(redis.call('HGET', staged, 'sum')) ~= n then return fail('INPUT') end
+end
+
+local function submit_take_input(q, uuid, k)
+	local staged = q.P .. 's:' .. uuid
+	redis.call('RENAME', staged, k .. ':in')
+	redis.call('RENAME', staged .. ':x', k .. ':inx')
+	redis.call('PERSIST', k .. ':in')
+	redis.call('PERSIST', k .. ':inx')
+	redis.call('HSET', k, 'inb', redis.call('HGET', k .. ':in', 'bytes'))
+	redis.call('HDEL', k .. ':in', 'sum', 'bytes')
+end
+
+local function submit_use_blob(q, hash)
+	if hash == '' then return end
+	redis.call('HINCRBY', q.P .. 'blobs', hash, 1)
+	redis.call('PERSIST', q.P .. 'blob:' .. hash)
+end
+
+local function submit_fields(args, now)
+	local f = { 'state', 'PENDING', 'n', args[4], 'policy', table.concat({ args[12], args[13], args[14], args[15], args[16], args[17],
+		args[18], args[19] }, ' '), 'uuid', args[3], 'ttl', args[20], 'created', S(now) }
+	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11], require = args[21] }) do
+		if value ~= '' then
+			f[#f + 1] = name
+			f[#f + 1] = value
+		end
+	end
+	if args[5] == '1' then
+		f[#f + 1] = 'open'
+		f[#f + 1] = 1
+	end
+	return f
+end
+
+local function submit(keys, args)
+	if #args < 21 or not submit_check(args) then return fail('ARG') end
+	local q, err = open(keys[1])
+	if not q then return err end
+	local uuid, staged = args[3], args[6] == '1'
+	local known = redis.call('HGET', q.P .. 'uuids', uuid)
+	if known then return { tonumber(known), 1 } end
+	if staged then
+		err = submit_check_input(q, uuid, int(args[4]))
+		if err then return err end
+	end
+	for i = 10, 11 do
+		if args[i] ~= '' and redis.call('EXISTS', q.P .. 'blob:' .. args[i]) == 0 then return fail('BLOB') end
+	end
+	for i = 22, #args do
+		if redis.call('EXISTS', q.P .. 'j:' .. args[i]) == 0 then return fail('AFTER') end
+	end
+	err = create(q, int(args[1]), int(args[2]))
+	if err then return err end
+	clock(q)
+	local id = S(redis.call('HINCRBY', q.key, 'jobseq', 1))
+	local k = q.P .. 'j:' .. id
+	redis.call('HSET', k, unpack(submit_fields(args, q.now)))
+	redis.call('SET', k .. ':spec', args[7])
+	redis.call('HSET', q.P .. 'uuids', uuid, id)
+	redis.call('ZADD', q.P .. 'all', id, id)
+	if staged then submit_take_input(q, uuid, k) end
+	submit_use_blob(q, args[10])
+	submit_use_blob(q, args[11])
+	for i = 22, #args do
+		redis.call('SADD', k .. ':deps', args[i])
+		redis.call('SADD', q.P .. 'j:' .. args[i] .. ':rdeps', id)
+	end
+	local j = job(q, id)
+	if j.open == 1 then renew_producer(q, j) end
+	local state, cause = dependency_state(q, j)
+	if state == 'IMPOSSIBLE' then
+		finish(q, j, 'IMPOSSIBLE', 'job ' .. cause .. ' ended ' .. job(q, cause).state)
+	else
+		put(j, 'state', state)
+		if j.n > 0 then make_ready(q, j) end
+		if state == 'PENDING' then j.bells = j.n end
+	end
+	upkeep(q)
+	return done(q, { tonumber(id), 0 })
+end
