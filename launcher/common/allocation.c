@@ -43,15 +43,15 @@ static bool is_node_text(const char *text)
 
 int ranq_allocation_parse_squeue(const char *text, struct ranq_allocation *allocation)
 {
-	char line[8192], *fields[4], *state = NULL;
+	char line[8192], *fields[5], *state = NULL;
 	size_t n = 0, len = strcspn(text, "\n");
 	if (len == 0 || len >= sizeof line)
 		return -1;
 	memcpy(line, text, len);
 	line[len] = '\0';
-	for (char *field = strtok_r(line, "|", &state); field && n < 4; field = strtok_r(NULL, "|", &state))
+	for (char *field = strtok_r(line, "|", &state); field && n < 5; field = strtok_r(NULL, "|", &state))
 		fields[n++] = field;
-	if (n < 4 || strtok_r(NULL, "|", &state) || !is_node_text(fields[1]) || *fields[1] == '-')
+	if (n != 4 || !is_node_text(fields[1]) || *fields[1] == '-')
 		return -1;
 	char *end_nodes, *end_cpus;
 	unsigned long nnodes = strtoul(fields[2], &end_nodes, 10), cpus = strtoul(fields[3], &end_cpus, 10);
@@ -121,7 +121,7 @@ static int64_t parse_hms(const char *text)
 {
 	unsigned hours, minutes, seconds;
 	char rest;
-	if (sscanf(text, "%6u:%2u:%2u%c", &hours, &minutes, &seconds, &rest) != 3)
+	if (strspn(text, "0123456789:") != strlen(text) || sscanf(text, "%6u:%2u:%2u%c", &hours, &minutes, &seconds, &rest) != 3)
 		return 0;
 	return (int64_t)hours * 3600 + minutes * 60 + seconds;
 }
