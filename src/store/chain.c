@@ -5,11 +5,12 @@
 #include <string.h>
 
 #define BLOCK_BYTES ((size_t)64 << 10)
+#define SPARES_MAX 32
 
 struct ranq_block {
 	struct ranq_block *next;
-	size_t begin, end, cap; /* [begin, end) waits */
-	unsigned char data[];
+	size_t begin, end; /* [begin, end) waits */
+	unsigned char data[BLOCK_BYTES];
 };
 
 void ranq_chain_init(struct ranq_chain *chain)
@@ -17,73 +18,78 @@ void ranq_chain_init(struct ranq_chain *chain)
 	*chain = (struct ranq_chain){0};
 }
 
-/* One block of the usual size is kept: in steady state nothing is allocated. */
 static void release(struct ranq_chain *chain, struct ranq_block *block)
 {
 	if (chain->wipe)
 		explicit_bzero(block->data, block->end);
-	if (chain->spare || block->cap != BLOCK_BYTES) {
+	if (chain->spares == SPARES_MAX) {
 		free(block);
 		return;
 	}
-	block->begin = block->end = 0;
-	block->next = NULL;
+	block->next = chain->spare;
 	chain->spare = block;
+	chain->spares++;
+}
+
+static void free_list(struct ranq_block *block)
+{
+	while (block) {
+		struct ranq_block *next = block->next;
+
+		free(block);
+		block = next;
+	}
 }
 
 void ranq_chain_clear(struct ranq_chain *chain)
 {
-	struct ranq_block *block;
-
-	while ((block = chain->head)) {
-		chain->head = block->next;
-		release(chain, block);
-	}
-	free(chain->spare);
+	ranq_chain_drop(chain, chain->len);
+	free_list(chain->spare);
 	ranq_chain_init(chain);
 }
 
-static struct ranq_block *block_get(struct ranq_chain *chain, size_t n)
+static struct ranq_block *add_block(struct ranq_chain *chain)
 {
-	size_t cap = n > BLOCK_BYTES ? n : BLOCK_BYTES;
 	struct ranq_block *block = chain->spare;
 
-	if (block && cap == BLOCK_BYTES) {
-		chain->spare = NULL;
-		return block;
+	if (block) {
+		chain->spare = block->next;
+		chain->spares--;
+	} else {
+		block = malloc(sizeof *block);
+		if (!block)
+			return NULL;
 	}
-	block = malloc(sizeof *block + cap);
-	if (block)
-		*block = (struct ranq_block){.cap = cap};
-	return block;
-}
-
-bool ranq_chain_reserve(struct ranq_chain *chain, size_t n)
-{
-	struct ranq_block *block;
-
-	if (chain->tail && chain->tail->cap - chain->tail->end >= n)
-		return true;
-	block = block_get(chain, n);
-	if (!block)
-		return false;
+	block->next = NULL;
+	block->begin = block->end = 0;
 	if (chain->tail)
 		chain->tail->next = block;
 	else
 		chain->head = block;
 	chain->tail = block;
-	return true;
+	return block;
 }
 
-void ranq_chain_add(struct ranq_chain *chain, const void *data, size_t n)
+bool ranq_chain_add(struct ranq_chain *chain, const void *data, size_t n)
 {
-	struct ranq_block *block = chain->tail;
+	const unsigned char *from = data;
 
-	assert(block && block->cap - block->end >= n);
-	if (n)
-		memcpy(block->data + block->end, data, n);
-	block->end += n;
-	chain->len += n;
+	while (n) {
+		struct ranq_block *block = chain->tail;
+		size_t room = block ? BLOCK_BYTES - block->end : 0, part = n < room ? n : room;
+
+		if (!room) {
+			if (!add_block(chain))
+				return false;
+			continue;
+		}
+		memcpy(block->data + block->end, from, part);
+		block->end += part;
+		chain->len += part;
+		from += part;
+		n -= part;
+	}
+	return true;
 }
 
 int ranq_chain_vector(const struct ranq_chain *chain, struct iovec *vector, int max)
@@ -92,8 +98,7 @@ int ranq_chain_vector(const struct ranq_chain *chain, struct iovec *vector, int 
 	int n = 0;
 
 	for (block = chain->head; block && n < max; block = block->next)
-		if (block->end > block->begin)
-			vector[n++] = (struct iovec){(void *)(block->data + block->begin), block->end - block->begin};
+		vector[n++] = (struct iovec){(void *)(block->data + block->begin), block->end - block->begin};
 	return n;
 }
 

@@ -113,10 +113,9 @@ static bool queue_bytes(struct ranq_conn *conn, const struct ranq_cmd *cmd)
 	char header[32];
 	size_t n = (size_t)snprintf(header, sizeof header, "*%zu\r\n", cmd->argc);
 
-	if (conn->out.len + n + cmd->args.len > UNSENT_MAX || !ranq_chain_reserve(&conn->out, n + cmd->args.len))
+	if (conn->out.len + n + cmd->args.len > UNSENT_MAX || !ranq_chain_add(&conn->out, header, n)
+		|| !ranq_chain_add(&conn->out, cmd->args.data, cmd->args.len))
 		return false;
-	ranq_chain_add(&conn->out, header, n);
-	ranq_chain_add(&conn->out, cmd->args.data, cmd->args.len);
 	conn->queued += n + cmd->args.len;
 	return true;
 }
