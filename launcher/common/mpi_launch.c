@@ -2,7 +2,8 @@
  *
  * - Open MPI under srun needs --mpi=pmix, MPICH --mpi=pmi2; with another plug-in MPICH silently makes N worlds of one. srun is preferred since a
  *   bridge under `srun --no-kill --kill-on-bad-exit=0` outlives the death of a rank and of a node; mpirun kills all ranks when one dies.
- * - mpirun hands USR1 and USR2 on to all ranks. MPICH uses USR1 itself, so it drains on USR2.
+ * - mpirun and srun hand USR1 on to all ranks, and TERM makes mpirun kill. MPICH uses USR1 itself and its mpiexec dies of USR2, but hands TERM on and
+ *   waits for the ranks as long as they take.
  * - odls_base_sigkill_timeout: the pause between CONT, TERM and KILL of mpirun's killing sequence. Raising it delays TERM, so it stays at one second
  *   on a workstation; in an allocation, where the scheduler has sent TERM to all ranks itself, ten seconds let them use the scheduler's grace. */
 #include "common/mpi_launch.h"
@@ -230,7 +231,8 @@ static int plan(const struct ranq_mpi_request *request, struct ranq_mpi_launch *
 	if (!launch->launcher)
 		return -1;
 	enum ranq_mpi dialect = launch->mpi == RANQ_MPI_UNKNOWN && !srun ? ranq_mpi_of_launcher(launch->launcher) : launch->mpi;
-	launch->drain_signal = dialect == RANQ_MPI_MPICH ? SIGUSR2 : SIGUSR1;
+	launch->drain_signal = dialect != RANQ_MPI_MPICH ? SIGUSR1 : srun ? SIGUSR2 : SIGTERM;
+	launch->kill_signal = dialect == RANQ_MPI_MPICH ? SIGKILL : SIGTERM;
 	launch->argv = calloc(ARGUMENTS_MAX + 1, sizeof *launch->argv);
 	if (!launch->argv)
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");

@@ -164,7 +164,7 @@ static void hand_on(struct join *join, pid_t pid, const struct ranq_mpi_launch *
 		kill(pid, launch->drain_signal);
 	} else if (join->signals == 2) {
 		ranq_cli_say(join->command, "killing the bridge");
-		kill(-pid, SIGTERM);
+		kill(-pid, launch->kill_signal);
 	} else {
 		kill(-pid, SIGKILL);
 	}
@@ -218,7 +218,7 @@ static int judge(struct join *join, int status, int64_t life_ms, enum verdict *v
 	if (code == 0)
 		return 0;
 	if (join->signals)
-		return join->signals > 1 ? 130 : code == 128 + SIGUSR1 || code == 128 + SIGUSR2 ? 0 : 1;
+		return join->signals > 1 ? 130 : code == 128 + SIGUSR1 || code == 128 + SIGUSR2 || code == 128 + SIGTERM ? 0 : 1;
 	if (code >= 2 && code <= 4 && join->starts == 1) /* the bridge said why */
 		return code;
 	bool quick = life_ms < QUICK_DEATH_MS;

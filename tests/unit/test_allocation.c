@@ -165,7 +165,7 @@ START_TEST(plan_mpich_and_none)
 	make_world(&world, "ELF libmpich.so.12 ", "mpiexec", "HYDRA build details:");
 	struct ranq_mpi_request request = {.bridge = world.bridge, .arguments = arguments, .ranks = 1, .allocation = &here};
 	ck_assert_int_eq(ranq_mpi_plan(&request, &launch, &err), 0);
-	ck_assert_int_eq(launch.drain_signal, SIGUSR2);
+	ck_assert_int_eq(launch.drain_signal, SIGTERM);
 	join_arguments(&launch, text, sizeof text);
 	snprintf(want, sizeof want, "-n 2 %s", world.bridge);
 	ck_assert_str_eq(text, want);
