@@ -19,6 +19,10 @@
 #define RANQ_ID_LEN 32 /* lower-case hex of 128 random bits */
 #define RANQ_LEASE_MS_DEFAULT 15000
 #define RANQ_LEASE_MS_MIN 3000
+#define RANQ_PRIORITY_MAX 1000   /* -1000 to 1000 */
+#define RANQ_SUBMIT_AFTER_MAX 100
+#define RANQ_REASON_MAX 200      /* longer ones are cut, in bytes */
+#define RANQ_META_MAX 255        /* of each text of struct ranq_bridge_meta; likewise */
 
 #define RANQ_JOB_STATES(X) X(OPEN) X(DEFERRED) X(PENDING) X(RUNNING) X(COMPLETE) X(ERROR) X(CANCELLED) X(IMPOSSIBLE)
 enum ranq_job_state {
@@ -37,12 +41,16 @@ struct ranq_queue {
 	char base[RANQ_QUEUE_NAME_MAX + 16]; /* "ranq:{NAME}:" */
 	enum ranq_call_mode mode;            /* never AUTO after attach */
 	int64_t lease_ms;                    /* as the queue says; 0 before attach */
+	int64_t lease_asked;                 /* wish of attach, carried out by the first join or submit; 0: none */
+	uint64_t result_limit;               /* bytes that results of all jobs may take: half of maxmemory; 0: no limit */
+	bool legacy;                         /* server before 7.0: scripts without flags */
 };
 int ranq_queue_name_check(const char *name, struct ranq_err *err);
 int ranq_queue_init(struct ranq_queue *queue, const char *name, struct ranq_err *err);
 /* Loads the functions into the server if missing (under a lock in the server; EVALSHA: SCRIPT LOAD), checks maxmemory-policy, schema
  * version and role. lease_ms 0: take the queue's; else it is set when the queue is new or empty and refused when
- * different (STATE). create false: changes nothing; a queue that does not exist is fine. Synchronous. */
+ * different (STATE). create false: lease_ms is passed over. Makes no key: a queue comes into being with its first bridge, job or
+ * staged block, and one that does not exist is fine. Synchronous. */
 int ranq_queue_attach(struct ranq_queue *queue, struct ranq_conn *conn, enum ranq_call_mode mode, int64_t lease_ms, bool create,
 	int64_t deadline_ms, struct ranq_err *err);
 /* True when the server forgot the functions (NOSCRIPT, function not found): attach again and repeat the call. */
@@ -165,7 +173,10 @@ struct ranq_beat_reply {
 int ranq_queue_beat_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const uint64_t *jobs, size_t njobs,
 	uint64_t running, uint64_t done);
 int ranq_queue_beat_parse(const struct ranq_reply *r, struct ranq_beat_reply *out, struct ranq_err *err);
-/* After every reconnect, before anything else. Reply: fragments that are no longer ours. GONE: join again, drop everything. */
+/* After every reconnect, before anything else. `held` lists what the bridge holds (ranq_held_list) and, as parts of their own, every
+ * part of a commit or release whose reply did not come: what is not listed goes back to the queue. Of each entry job, start, end and
+ * seq count. Reply: parts that are no longer ours; of an unanswered commit or release that means: done already, or fenced: drop it. The others are
+ * fragments now exactly as listed (at == start). GONE: join again, drop everything. */
 int ranq_queue_resync_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_fragment *held, size_t n);
 int ranq_queue_resync_parse(const struct ranq_reply *r, size_t *ngone, size_t gone[RANQ_CALL_ITEMS_MAX] /* positions in held */,
 	struct ranq_err *err);
@@ -174,6 +185,8 @@ int ranq_queue_leave_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const
 int ranq_queue_leave_parse(const struct ranq_reply *r, bool *more, struct ranq_err *err);
 /* BLPOP on the bells of a bridge in several queues; timeout in seconds. Bell text: "work", "drain", "stop JOB", "look". */
 void ranq_queue_bell_cmd(struct ranq_cmd *cmd, const struct ranq_queue *const *queues, size_t n, const char *id, double timeout_s);
+/* Removes the bell of one who stops listening, so that no key stays behind (bells expire after a minute by themselves). Reply: any integer. */
+void ranq_queue_bell_drop_cmd(struct ranq_cmd *cmd, const struct ranq_queue *q, const char *id);
 /* which: position in queues, or -1 on timeout. */
 int ranq_queue_bell_parse(const struct ranq_reply *r, const struct ranq_queue *const *queues, size_t n, int *which,
 	struct ranq_bytes *text, struct ranq_err *err);
