@@ -2,13 +2,13 @@
  *
  *     ranq run --module iris_bootstrap.so --function trial --data iris.csv --range 1-1000 --seed 2015
  *
- * The job data is iris.csv; the rows that are not setosa are used (100 of them). Model: logit P(virginica) = intercept + slope * sepal
- * length. `trial` draws as many rows with replacement from the task's own stream and fits the model to them; `fit` fits it to all
- * rows. Both return two doubles: intercept, slope.
+ * The job data is iris.csv; the rows that are not setosa are used (100 of them). Model: logit P(virginica) = intercept
+ * + slope * sepal length. `trial` draws as many rows with replacement from the task's own stream and fits the model to
+ * them; `fit` fits it to all rows. Both return two doubles: intercept, slope.
  *
- * The fit is iteratively reweighted least squares, as glm of R does it: same start, same test of convergence, and after 25
- * iterations what there is, converged or not: a resample that a threshold separates has no finite optimum. A resample from which no
- * slope can be estimated (one sepal length only) gives two NaN. */
+ * The fit is iteratively reweighted least squares, as glm of R does it: same start, same test of convergence, and after
+ * 25 iterations what there is, converged or not: a resample that a threshold separates has no finite optimum. A
+ * resample from which no slope can be estimated (one sepal length only) gives two NaN. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +25,12 @@ RANQ_MODULE;
 
 struct rows {
 	size_t n;
-	double *x;      /* sepal length */
-	int *y;         /* 1 virginica, 0 versicolor */
+	double *x;       /* sepal length */
+	int *y;          /* 1 virginica, 0 versicolor */
 	unsigned *times; /* how often a row is in the present resample */
 };
 
-/* ---- data ------------------------------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------------------ */
 
 static void rows_destroy(struct rows *rows)
 {
@@ -133,7 +133,7 @@ void ranq_module_fini(struct ranq_task *task)
 	rows_destroy(ranq_task_state(task));
 }
 
-/* ---- fit -------------------------------------------------------------------------------------------------------------- */
+/* ---- fit ------------------------------------------------------------------------------------------------- */
 
 /* Sums of a weighted regression of z on x. */
 struct sums {

@@ -2,8 +2,8 @@
  *
  *     ranq run --module pi.so --function pi --range 1-10 --seed 1
  *
- * A task throws points at the unit square and returns, as a double, 4 times the share that hits the quarter circle. How many: the
- * number that the job data holds as text, else a million. Its argument only tells tasks apart. */
+ * A task throws points at the unit square and returns, as a double, 4 times the share that hits the quarter circle. How
+ * many: the number that the job data holds as text, else a million. Its argument only tells tasks apart. */
 #include <stdlib.h>
 #include <string.h>
 

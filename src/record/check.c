@@ -46,7 +46,8 @@ static int check_hash(const char *what, const char *hash, struct ranq_err *err)
 static int check_max(const char *what, uint64_t value, uint64_t max, struct ranq_err *err)
 {
 	if (value > max)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "bad job: %s is more than %llu", what, (unsigned long long)max);
+		return ranq_err_set(
+			err, RANQ_ERR_INPUT, "bad job: %s is more than %llu", what, (unsigned long long)max);
 	return 0;
 }
 
@@ -137,7 +138,8 @@ static int check_env(const struct ranq_spec *spec, struct ranq_err *err)
 static int check_surroundings(const struct ranq_spec *spec, struct ranq_err *err)
 {
 	if (check_label("the name", spec->name, 200, err) < 0 || check_label("the owner", spec->owner, 400, err) < 0 ||
-		check_hash("the module", spec->module_hash, err) < 0 || check_hash("the job data", spec->data_hash, err) < 0 ||
+		check_hash("the module", spec->module_hash, err) < 0 ||
+		check_hash("the job data", spec->data_hash, err) < 0 ||
 		check_text("the working directory", spec->cwd, PATH_MAX - 1, err) < 0 ||
 		check_text("the standard input", spec->stdin_path, PATH_MAX - 1, err) < 0 ||
 		check_text("the offload directory", spec->offload, PATH_MAX - 1, err) < 0 ||

@@ -49,7 +49,8 @@ static int add_column(struct ranq_strings *columns, const char *begin, const cha
 	return 0;
 }
 
-int ranq_colsep_split(const struct ranq_colsep *colsep, const char *text, struct ranq_strings *columns, struct ranq_err *err)
+int ranq_colsep_split(
+	const struct ranq_colsep *colsep, const char *text, struct ranq_strings *columns, struct ranq_err *err)
 {
 	const char *begin = text, *from = text;
 	regmatch_t match;

@@ -18,7 +18,8 @@ int ranq_failure_pack(const struct ranq_failure *f, struct ranq_buf *out)
 	size_t tail = f->err_tail.len < RANQ_FAILURE_TAIL_BYTES ? f->err_tail.len : RANQ_FAILURE_TAIL_BYTES;
 	const unsigned char *end = f->err_tail.data;
 
-	_Static_assert(RANQ_FAILURE_TAIL_BYTES + sizeof f->host + sizeof f->worker + sizeof f->reason + 100 <= RANQ_FAILURE_MAX_BYTES,
+	_Static_assert(RANQ_FAILURE_TAIL_BYTES + sizeof f->host + sizeof f->worker + sizeof f->reason + 100 <=
+			       RANQ_FAILURE_MAX_BYTES,
 		"a packed failure is at most 8 KiB");
 	ranq_buf_add_byte(out, FAILURE_VERSION);
 	ranq_buf_add_byte(out, (unsigned char)f->status);
@@ -75,8 +76,8 @@ int ranq_failure_unpack(const void *data, size_t len, struct ranq_failure *f, st
 	read_text(&r, f->worker, sizeof f->worker);
 	read_text(&r, f->reason, sizeof f->reason);
 	f->err_tail = ranq_reader_sized(&r);
-	if (!r.failed && version == FAILURE_VERSION && status < RANQ_TASK_STATUS_COUNT && f->err_tail.len <= RANQ_FAILURE_TAIL_BYTES &&
-		!ranq_reader_left(&r))
+	if (!r.failed && version == FAILURE_VERSION && status < RANQ_TASK_STATUS_COUNT &&
+		f->err_tail.len <= RANQ_FAILURE_TAIL_BYTES && !ranq_reader_left(&r))
 		return 0;
 	memset(f, 0, sizeof *f);
 	return ranq_err_set(err, RANQ_ERR_REPLY, "the record of a failed task is malformed (%zu bytes)", len);

@@ -19,7 +19,8 @@ int ranq_input_writer_add(struct ranq_input_writer *w, const void *line, size_t 
 {
 	/* 8: varints of the count and of this length */
 	if (len > RANQ_ARG_MAX_BYTES)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "an argument of %zu bytes is longer than %u: pass a file name instead", len,
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"an argument of %zu bytes is longer than %u: pass a file name instead", len,
 			RANQ_ARG_MAX_BYTES);
 	if (len && memchr(line, '\0', len))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "an argument contains a NUL byte");
@@ -110,7 +111,8 @@ int64_t ranq_input_check(const void *block, size_t len, struct ranq_err *err)
 	return status < 0 ? -1 : count;
 }
 
-int ranq_input_slice(const void *block, size_t len, uint64_t from, uint64_t to, struct ranq_buf *out, struct ranq_err *err)
+int ranq_input_slice(
+	const void *block, size_t len, uint64_t from, uint64_t to, struct ranq_buf *out, struct ranq_err *err)
 {
 	struct ranq_input_reader r;
 	struct ranq_bytes line;

@@ -18,7 +18,8 @@ void ranq_input_writer_clear(struct ranq_input_writer *w);
 int ranq_input_writer_add(struct ranq_input_writer *w, const void *line, size_t len, struct ranq_err *err);
 int ranq_input_writer_finish(struct ranq_input_writer *w, struct ranq_buf *out); /* resets the writer */
 
-/* Walks over the lines of a block, for readers of all of them. next: 1: *line (borrowed from the block); 0: clean end; -1: malformed. */
+/* Walks over the lines of a block, for readers of all of them. next: 1: *line (borrowed from the block); 0: clean end;
+ * -1: malformed. */
 struct ranq_input_reader {
 	struct ranq_reader in;
 	uint64_t left;
@@ -30,7 +31,8 @@ int ranq_input_get(const void *block, size_t len, uint64_t k, struct ranq_bytes 
 /* Checks a whole block; number of lines or -1. */
 int64_t ranq_input_check(const void *block, size_t len, struct ranq_err *err);
 /* Copies lines [from, to) of a block into a new block. */
-int ranq_input_slice(const void *block, size_t len, uint64_t from, uint64_t to, struct ranq_buf *out, struct ranq_err *err);
+int ranq_input_slice(
+	const void *block, size_t len, uint64_t from, uint64_t to, struct ranq_buf *out, struct ranq_err *err);
 
 /* The columns of the argument of one task: what {1} {2} ... stand for, and {} (columns joined by a blank).
  * line: the input line of the task for RANQ_ARGS_INPUT, else NULL. */
@@ -43,7 +45,8 @@ int ranq_arg_make(const struct ranq_spec *spec, uint64_t index, const struct ran
 void ranq_arg_clear(struct ranq_arg *arg);
 
 /* The argv to execute for a task: replacement strings {} {.} {/} {//} {/.} {#} {1} {2.} ... {seed}; one shell word is
- * expanded with values quoted for sh. seq = index + 1. argv is NULL-terminated by ranq_strings convention (at[n] == NULL). */
+ * expanded with values quoted for sh. seq = index + 1. argv is NULL-terminated by ranq_strings convention (at[n] ==
+ * NULL). */
 int ranq_template_expand(const struct ranq_spec *spec, const struct ranq_arg *arg, uint64_t index, uint64_t seed,
 	struct ranq_strings *argv, struct ranq_err *err);
 /* Does any word hold a replacement string? (decides `append` at submit) */

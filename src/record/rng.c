@@ -1,5 +1,5 @@
-/* MRG32k3a. The two recurrences are matrices A1, A2 over the last three values; a jump of n steps is A^n modulo m. A stream is
- * 2^127 steps long, so a task's stream is reached by the (index + 1)-th power of the jump matrices. */
+/* MRG32k3a. The two recurrences are matrices A1, A2 over the last three values; a jump of n steps is A^n modulo m. A
+ * stream is 2^127 steps long, so a task's stream is reached by the (index + 1)-th power of the jump matrices. */
 #include "record/rng.h"
 
 #include <stddef.h>
@@ -11,17 +11,15 @@
 #define A12 1403580u
 #define A13 810728u /* subtracted */
 #define A21 527612u
-#define A23 1370589u /* subtracted */
+#define A23 1370589u                  /* subtracted */
 #define NORM 2.328306549295727688e-10 /* 1 / (M1 + 1) */
 #define SCRAMBLE 69069u
 
 /* A1 and A2 to the power 2^127; a unit test derives them again by squaring. */
-static const uint32_t jump1[9] = {
-	2427906178u, 3580155704u, 949770784u, 226153695u, 1230515664u, 3580155704u, 1988835001u, 986791581u, 1230515664u,
-};
+static const uint32_t jump1[9] = {2427906178u, 3580155704u, 949770784u, 226153695u, 1230515664u, 3580155704u,
+	1988835001u, 986791581u, 1230515664u};
 static const uint32_t jump2[9] = {
-	1464411153u, 277697599u, 1610723613u, 32183930u, 1464411153u, 1022607788u, 2824425944u, 32183930u, 2093834863u,
-};
+	1464411153u, 277697599u, 1610723613u, 32183930u, 1464411153u, 1022607788u, 2824425944u, 32183930u, 2093834863u};
 
 /* As R does: scrambled fifty times, then six values, each below the smaller modulus. */
 void ranq_rng_seed(struct ranq_rng *rng, uint32_t seed)
@@ -38,8 +36,8 @@ void ranq_rng_seed(struct ranq_rng *rng, uint32_t seed)
 	}
 }
 
-/* out = a * v mod m. m is a constant in every call, so that no division is left: keep this inline. Reducing after each product keeps
- * the sums below 2^64. */
+/* out = a * v mod m. m is a constant in every call, so that no division is left: keep this inline. Reducing after each
+ * product keeps the sums below 2^64. */
 static inline void times_vector(const uint32_t a[9], const uint32_t v[3], size_t stride, uint32_t out[3], uint64_t m)
 {
 	unsigned i;
@@ -90,7 +88,8 @@ void ranq_rng_task(struct ranq_rng *rng, uint32_t seed, uint64_t index)
 	unsigned i;
 
 	ranq_rng_seed(rng, seed);
-	ranq_rng_next_stream(rng); /* stream 0 of the tasks is one jump behind the seed; keeps index + 1 from overflowing */
+	/* stream 0 of the tasks is one jump behind the seed; done apart, so that index + 1 cannot overflow */
+	ranq_rng_next_stream(rng);
 	for (i = 0; i < 9; i++) {
 		a1[i] = jump1[i];
 		a2[i] = jump2[i];

@@ -13,7 +13,7 @@ const char *ranq_task_status_name(enum ranq_task_status status)
 	return (unsigned)status < RANQ_TASK_STATUS_COUNT ? names[status] : "?";
 }
 
-/* ---- writer ----------------------------------------------------------------------------------------------------------- */
+/* ---- writer ---------------------------------------------------------------------------------------------- */
 
 void ranq_segment_writer_init(struct ranq_segment_writer *w, size_t max)
 {
@@ -72,8 +72,8 @@ static void add_record(struct ranq_buf *body, enum ranq_task_status status, cons
 	body->len = (size_t)(at - body->data) + len;
 }
 
-/* The first result that does not fit the pattern: what is there gets written again with its sizes. `extra` is room that the caller needs
- * behind it; without that room nothing changes. */
+/* The first result that does not fit the pattern: what is there gets written again with its sizes. `extra` is room that
+ * the caller needs behind it; without that room nothing changes. */
 static int become_varied(struct ranq_segment_writer *w, size_t extra)
 {
 	size_t record = 1 + varint_size(w->size) + (size_t)w->size;
@@ -94,7 +94,8 @@ static int become_varied(struct ranq_segment_writer *w, size_t extra)
 	return 0;
 }
 
-int ranq_segment_writer_add_slow(struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len)
+int ranq_segment_writer_add_slow(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len)
 {
 	bool fits = status == RANQ_TASK_OK && (!w->count || len == w->size);
 	size_t record = 1 + varint_size(len);
@@ -136,7 +137,7 @@ size_t ranq_segment_writer_bytes(const struct ranq_segment_writer *w)
 	return w->count ? SEGMENT_HEAD_MAX + w->body.len : 0;
 }
 
-/* ---- reader ----------------------------------------------------------------------------------------------------------- */
+/* ---- reader ---------------------------------------------------------------------------------------------- */
 
 void ranq_segment_reader_init(struct ranq_segment_reader *r, const void *item, size_t len)
 {

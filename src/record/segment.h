@@ -4,7 +4,8 @@
  *   segment := kind:1 count:varint body       count >= 1
  *   kind 'u' uniform: every task OK, same size:   size:varint  count*size bytes
  *   kind 'v' varied:  body_len:varint  count * (status:1  len:varint  bytes)
- * Segments of a job with results "count" or "none" are not stored. Bytes of a failed task are the output that it had made. */
+ * Segments of a job with results "count" or "none" are not stored. Bytes of a failed task are the output that it had
+ * made. */
 #ifndef RANQ_RECORD_SEGMENT_H
 #define RANQ_RECORD_SEGMENT_H
 
@@ -33,11 +34,13 @@ struct ranq_segment_writer {
 void ranq_segment_writer_init(struct ranq_segment_writer *w, size_t max);
 void ranq_segment_writer_clear(struct ranq_segment_writer *w);
 void ranq_segment_writer_reset(struct ranq_segment_writer *w);
-int ranq_segment_writer_add_slow(struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len);
-/* One more result; data is copied. -1: the segment would pass its maximum, or out of memory; the writer is as before. Inline, because
- * an executor of tiny functions does little else; the body never has room beyond max, so room is the only thing to check. */
-static inline int ranq_segment_writer_add(struct ranq_segment_writer *w, enum ranq_task_status status, const void *data,
-	size_t len)
+int ranq_segment_writer_add_slow(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len);
+/* One more result; data is copied. -1: the segment would pass its maximum, or out of memory; the writer is as before.
+ * Inline, because an executor of tiny functions does little else; the body never has room beyond max, so room is the
+ * only thing to check. */
+static inline int ranq_segment_writer_add(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len)
 {
 	unsigned char *at;
 
@@ -60,7 +63,8 @@ size_t ranq_segment_writer_bytes(const struct ranq_segment_writer *w); /* what f
 /* Reader over an item. */
 struct ranq_segment_reader {
 	struct ranq_reader in;
-	uint64_t left, size; /* tasks left in this segment; size of each while uniform, else where the body ends in `in` */
+	uint64_t left; /* tasks left in this segment */
+	uint64_t size; /* of each while uniform; else where the body ends in `in` */
 	bool uniform;
 };
 struct ranq_result {
@@ -69,9 +73,10 @@ struct ranq_result {
 };
 void ranq_segment_reader_init(struct ranq_segment_reader *r, const void *item, size_t len);
 int ranq_segment_reader_next_slow(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err);
-/* 1: *result is the next task's; 0: clean end; -1: the item is malformed (never reads outside it), for good. A uniform segment of empty
- * results claims any count with a few bytes: stop at the number of tasks that the item must have. */
-static inline int ranq_segment_reader_next(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err)
+/* 1: *result is the next task's; 0: clean end; -1: the item is malformed (never reads outside it), for good. A uniform
+ * segment of empty results claims any count with a few bytes: stop at the number of tasks that the item must have. */
+static inline int ranq_segment_reader_next(
+	struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err)
 {
 	if (!r->uniform || !r->left)
 		return ranq_segment_reader_next_slow(r, result, err);
@@ -90,13 +95,13 @@ int64_t ranq_segment_check(const void *item, size_t len, struct ranq_err *err);
 struct ranq_failure {
 	uint64_t index;
 	enum ranq_task_status status;
-	int exit_code;  /* -1 when ended by a signal */
-	int signal;     /* 0 when it exited */
+	int exit_code; /* -1 when ended by a signal */
+	int signal;    /* 0 when it exited */
 	unsigned attempts;
 	uint64_t elapsed_us;
 	char host[64];
-	char worker[80];            /* bridge/rank */
-	char reason[160];           /* "exit status 3", "killed by signal 9", "timed out after 5s", message of the body */
+	char worker[80];  /* bridge/rank */
+	char reason[160]; /* "exit status 3", "killed by signal 9", "timed out after 5s", message of the body */
 	struct ranq_bytes err_tail; /* end of its stderr, at most 6 KiB */
 };
 #define RANQ_FAILURE_MAX_BYTES (8u << 10)

@@ -1,7 +1,9 @@
-/* The job record. One table of fields drives packing, unpacking and clearing; the order of the table is the order of the keys.
+/* The job record. One table of fields drives packing, unpacking and clearing; the order of the table is the order of
+ * the keys.
  *
- * Canonical means: there is one sequence of bytes for a job. Unpack enforces it by packing again what it read and comparing, so
- * unknown, repeated, reordered and superfluous keys, long forms of numbers and bytes behind the end are all refused in one place. */
+ * Canonical means: there is one sequence of bytes for a job. Unpack enforces it by packing again what it read and
+ * comparing, so unknown, repeated, reordered and superfluous keys, long forms of numbers and bytes behind the end are
+ * all refused in one place. */
 #include "record/spec.h"
 
 #include <limits.h>
@@ -22,14 +24,15 @@ struct field {
 };
 #define F(key, kind) {#key, kind, offsetof(struct ranq_spec, key)}
 static const struct field fields[] = {
-	F(uuid, UUID), F(name, TEXT), F(owner, TEXT), F(body, ENUM), F(argv, STRINGS), F(shell, BOOL), F(append, BOOL),
-	F(function, TEXT), F(module_hash, TEXT), F(module_path, TEXT), F(args, ENUM), F(range_first, I64), F(range_step, I64),
-	F(lists, LISTS), F(colsep, TEXT), F(data_hash, TEXT), F(data_bytes, U64), F(env, STRINGS), F(cwd, TEXT),
-	F(stdin_path, TEXT), F(results, ENUM), F(on_error, ENUM), F(keep_stderr, BOOL), F(max_output, U64), F(backlog, U64),
-	F(chunk, U64), F(seed, U64), F(has_seed, BOOL), F(retries, U32), F(max_deaths, U32), F(max_fails, U32),
+	F(uuid, UUID), F(name, TEXT), F(owner, TEXT), F(body, ENUM), F(argv, STRINGS), F(shell, BOOL),
+	F(append, BOOL), F(function, TEXT), F(module_hash, TEXT), F(module_path, TEXT), F(args, ENUM),
+	F(range_first, I64), F(range_step, I64), F(lists, LISTS), F(colsep, TEXT), F(data_hash, TEXT),
+	F(data_bytes, U64), F(env, STRINGS), F(cwd, TEXT), F(stdin_path, TEXT), F(results, ENUM),
+	F(on_error, ENUM), F(keep_stderr, BOOL), F(max_output, U64), F(backlog, U64), F(chunk, U64),
+	F(seed, U64), F(has_seed, BOOL), F(retries, U32), F(max_deaths, U32), F(max_fails, U32),
 	F(priority, I32), F(timeout_ms, U64), F(time_request_ms, U64), F(warn_signal, TEXT), F(grace_ms, U64),
-	F(reduce, TEXT), F(require, TEXT), F(offload, TEXT), F(ttl_ms, U64), F(created_ms, I64), F(expires_ms, I64),
-	F(signature, BYTES),
+	F(reduce, TEXT), F(require, TEXT), F(offload, TEXT), F(ttl_ms, U64), F(created_ms, I64),
+	F(expires_ms, I64), F(signature, BYTES),
 };
 #undef F
 #define FIELDS (sizeof fields / sizeof fields[0])
@@ -97,7 +100,7 @@ int ranq_spec_prepare(struct ranq_spec *spec, struct ranq_err *err)
 	return spec->compiled ? 0 : -1;
 }
 
-/* ---- pack ------------------------------------------------------------------------------------------------------------- */
+/* ---- pack ------------------------------------------------------------------------------------------------ */
 
 static int write_to_buf(void *data, const char *bytes, size_t n)
 {
@@ -208,6 +211,11 @@ static void pack_fields(const struct ranq_spec *spec, struct ranq_buf *out)
 			pack_field(&pk, spec, &fields[i]);
 }
 
+static int out_of_memory(struct ranq_err *err)
+{
+	return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for a job record");
+}
+
 int ranq_spec_pack(const struct ranq_spec *spec, struct ranq_buf *out, struct ranq_err *err)
 {
 	struct ranq_buf packed;
@@ -218,21 +226,24 @@ int ranq_spec_pack(const struct ranq_spec *spec, struct ranq_buf *out, struct ra
 	ranq_buf_init(&packed, RANQ_SPEC_MAX_BYTES);
 	pack_fields(spec, &packed);
 	if (ranq_buf_failed(&packed)) {
-		ranq_err_set(err, RANQ_ERR_INPUT, "command, values and environment of a job are more than %u MiB: pass the values by --arg-file",
+		ranq_err_set(err, RANQ_ERR_INPUT,
+			"command, values and environment of a job are more than %u MiB: pass the values by --arg-file",
 			RANQ_SPEC_MAX_BYTES >> 20);
 	} else {
 		ranq_buf_add(out, packed.data, packed.len);
-		status = ranq_buf_failed(out) ? ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for a job record") : 0;
+		status = ranq_buf_failed(out) ? out_of_memory(err) : 0;
 	}
 	ranq_buf_clear(&packed);
 	return status;
 }
 
-/* ---- unpack ----------------------------------------------------------------------------------------------------------- */
+/* ---- unpack ---------------------------------------------------------------------------------------------- */
 
+/* key may be "" */
 static int malformed(struct ranq_err *err, const char *what, const char *key)
 {
-	return ranq_err_set(err, RANQ_ERR_REPLY, "the job record is malformed: %s '%s'", what, key);
+	return ranq_err_set(err, RANQ_ERR_REPLY, "the job record is malformed: %s%s%s%s", what, *key ? " '" : "", key,
+		*key ? "'" : "");
 }
 
 /* How many bytes big-endian number `n` at r takes; 0 and failed when cut off. */
@@ -276,8 +287,8 @@ static bool read_head(struct ranq_reader *r, uint64_t *bytes, uint64_t *objects)
 	return !r->failed;
 }
 
-/* msgpack-c allocates what a head announces before it looks whether the bytes are there: 5 bytes can ask for 100 GB. So counts are
- * compared with the bytes left before the library sees them, and depth and types are limited. */
+/* msgpack-c allocates what a head announces before it looks whether the bytes are there: 5 bytes can ask for 100 GB.
+ * So counts are compared with the bytes left before the library sees them, and depth and types are limited. */
 static bool is_sane(const void *data, size_t len)
 {
 	uint64_t left[DEPTH_MAX + 1] = {1}, bytes, objects;
@@ -321,7 +332,8 @@ static int read_lists(const msgpack_object *o, struct ranq_spec *spec)
 {
 	uint32_t i;
 
-	if (o->type != MSGPACK_OBJECT_ARRAY || spec->lists || !o->via.array.size || o->via.array.size > RANQ_SPEC_MAX_LISTS)
+	if (o->type != MSGPACK_OBJECT_ARRAY || spec->lists || !o->via.array.size ||
+		o->via.array.size > RANQ_SPEC_MAX_LISTS)
 		return -1;
 	spec->lists = calloc(o->via.array.size, sizeof *spec->lists);
 	if (!spec->lists)
@@ -342,7 +354,8 @@ static int read_lists(const msgpack_object *o, struct ranq_spec *spec)
 
 static int read_text(const msgpack_object *o, char **text)
 {
-	if (o->type != MSGPACK_OBJECT_STR || *text || (o->via.str.size && memchr(o->via.str.ptr, '\0', o->via.str.size)))
+	if (o->type != MSGPACK_OBJECT_STR || *text ||
+		(o->via.str.size && memchr(o->via.str.ptr, '\0', o->via.str.size)))
 		return -1;
 	*text = strndup(o->via.str.size ? o->via.str.ptr : "", o->via.str.size);
 	return *text ? 0 : -1;
@@ -438,19 +451,20 @@ static int read_field(const msgpack_object *o, struct ranq_spec *spec, const str
 	}
 }
 
+static bool is_key(const msgpack_object *o, const char *key)
+{
+	return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(key) &&
+		!memcmp(o->via.str.ptr, key, o->via.str.size);
+}
+
 static const struct field *find_field(const msgpack_object *key)
 {
 	size_t i;
 
-	for (i = 0; key->type == MSGPACK_OBJECT_STR && i < FIELDS; i++)
-		if (key->via.str.size == strlen(fields[i].key) && !memcmp(key->via.str.ptr, fields[i].key, key->via.str.size))
+	for (i = 0; i < FIELDS; i++)
+		if (is_key(key, fields[i].key))
 			return &fields[i];
 	return NULL;
-}
-
-static bool is_key(const msgpack_object *o, const char *key)
-{
-	return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(key) && !memcmp(o->via.str.ptr, key, o->via.str.size);
 }
 
 static int read_map(const msgpack_object *o, struct ranq_spec *spec, struct ranq_err *err)
@@ -491,6 +505,7 @@ static int check_canonical(const void *data, size_t len, const struct ranq_spec 
 
 int ranq_spec_unpack(const void *data, size_t len, struct ranq_spec *spec, struct ranq_err *err)
 {
+	msgpack_unpack_return how;
 	msgpack_unpacked result;
 	size_t used = 0;
 	int status = -1;
@@ -499,7 +514,10 @@ int ranq_spec_unpack(const void *data, size_t len, struct ranq_spec *spec, struc
 	if (len > RANQ_SPEC_MAX_BYTES || !is_sane(data, len))
 		return malformed(err, "cut off or impossible", "");
 	msgpack_unpacked_init(&result);
-	if (msgpack_unpack_next(&result, data, len, &used) != MSGPACK_UNPACK_SUCCESS || used != len)
+	how = msgpack_unpack_next(&result, data, len, &used);
+	if (how == MSGPACK_UNPACK_NOMEM_ERROR)
+		out_of_memory(err);
+	else if (how != MSGPACK_UNPACK_SUCCESS || used != len)
 		malformed(err, "not msgpack", "");
 	else if (read_map(&result.data, spec, err) == 0 && check_canonical(data, len, spec, err) == 0)
 		status = ranq_spec_check_fields(spec, false, err);

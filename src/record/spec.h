@@ -86,17 +86,17 @@ struct ranq_spec {
 
 void ranq_spec_init(struct ranq_spec *spec); /* all defaults of DESIGN 4.1 */
 void ranq_spec_clear(struct ranq_spec *spec);
-/* Checks every field against its limits (called by pack and unpack too; unpack leaves out the compiling of colsep, because a hostile
- * expression costs memory). */
+/* Checks every field against its limits (called by pack and unpack too; unpack leaves out the compiling of colsep,
+ * because a hostile expression costs memory). */
 int ranq_spec_check(const struct ranq_spec *spec, struct ranq_err *err);
 int ranq_spec_pack(const struct ranq_spec *spec, struct ranq_buf *out, struct ranq_err *err);
 /* Never trusts a byte: lengths, types, ranges are checked. spec is initialised by it and empty on failure. */
 int ranq_spec_unpack(const void *data, size_t len, struct ranq_spec *spec, struct ranq_err *err);
 /* Compiles colsep, so that ranq_arg_make need not do it for each task. Optional; freed by clear. */
 int ranq_spec_prepare(struct ranq_spec *spec, struct ranq_err *err);
-/* Number of tasks that the lists make: the product over groups (a list and those linked to it) of the length of the shortest list in
- * the group. NONE: 1. RANGE: the most tasks that are possible before its values overflow. INPUT: RANQ_TASKS_MAX - 1.
- * -1 with err on overflow or bad links. */
+/* Number of tasks that the lists make: the product over groups (a list and those linked to it) of the length of the
+ * shortest list in the group. NONE: 1. RANGE: the most tasks that are possible before its values overflow. INPUT:
+ * RANQ_TASKS_MAX - 1. -1 with err on overflow or bad links. */
 int64_t ranq_spec_lists_count(const struct ranq_spec *spec, struct ranq_err *err);
 /* Copies; at[n] == NULL afterwards. -1: out of memory or a NUL byte in text; nothing was added. */
 int ranq_strings_add(struct ranq_strings *list, const char *text, size_t len);

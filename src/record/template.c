@@ -2,7 +2,8 @@
  *   {}  {.} without extension  {/} basename  {//} directory  {/.} basename without extension
  *   {N} {N.} {N/} {N//} {N/.} the same of column N (1-based; empty when there is no such column)
  *   {#} sequence number  {seed} number drawn from the task's random stream
- * Anything else in braces stays as it is. A form without N applies to each column; the results are joined by a blank. */
+ * Anything else in braces stays as it is. A form without N applies to each column; the results are joined by a blank.
+ */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -195,7 +196,8 @@ static int out_of_memory(struct ranq_err *err)
 	return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for a command");
 }
 
-static int add_words(const struct ranq_spec *spec, const struct expansion *e, struct ranq_strings *argv, struct ranq_err *err)
+static int add_words(
+	const struct ranq_spec *spec, const struct expansion *e, struct ranq_strings *argv, struct ranq_err *err)
 {
 	size_t i;
 
@@ -207,8 +209,8 @@ static int add_words(const struct ranq_spec *spec, const struct expansion *e, st
 			add_all(e, PLAIN);
 		}
 		if (ranq_buf_failed(e->out))
-			return ranq_err_set(err, RANQ_ERR_INPUT, "a word of the command is longer than %u bytes with its argument",
-				RANQ_SPEC_MAX_BYTES);
+			return ranq_err_set(err, RANQ_ERR_INPUT,
+				"a word of the command is longer than %u bytes with its argument", RANQ_SPEC_MAX_BYTES);
 		if (ranq_strings_add(argv, (const char *)e->out->data, e->out->len) < 0)
 			return out_of_memory(err);
 	}

@@ -1,5 +1,6 @@
-/* Mutated valid bytes against every reader of this floor. Deterministic: the same rounds each time; RANQ_FUZZ_SEED=N gives others,
- * RANQ_FUZZ_ROUNDS=N more. What is checked besides memory errors: readers end, say how, and agree with each other. */
+/* Mutated valid bytes against every reader of this floor. Deterministic: the same rounds each time; RANQ_FUZZ_SEED=N
+ * gives others, RANQ_FUZZ_ROUNDS=N more. What is checked besides memory errors: readers end, say how, and agree with
+ * each other. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ static void start(uint64_t salt)
 /* A heap copy with a few changes, of exactly its length, so that the sanitizer sees one byte too far. */
 static unsigned char *mutate(const struct ranq_buf *valid, size_t *len)
 {
-	static const unsigned char special[] = {0, 1, 0x7f, 0x80, 0xff, 0xc0, 0xc4, 0xcf, 0xd3, 0xdb, 0xdd, 0xdf, 0x90, 0x80, 'u', 'v'};
+	static const unsigned char special[] = {
+		0, 1, 0x7f, 0x80, 0xff, 0xc0, 0xc4, 0xcf, 0xd3, 0xdb, 0xdd, 0xdf, 0x90, 0x80, 'u', 'v'};
 	size_t n = valid->len, cap = valid->len + 16, times = draw(4);
 	unsigned char *bytes = malloc(cap), *exact;
 
@@ -39,9 +41,15 @@ static unsigned char *mutate(const struct ranq_buf *valid, size_t *len)
 		size_t at = draw(n), count = 1 + draw(8);
 
 		switch (draw(6)) {
-		case 0: bytes[at] ^= (unsigned char)(1u << draw(8)); break;
-		case 1: bytes[at] = special[draw(sizeof special)]; break;
-		case 2: n = at; break;
+		case 0:
+			bytes[at] ^= (unsigned char)(1u << draw(8));
+			break;
+		case 1:
+			bytes[at] = special[draw(sizeof special)];
+			break;
+		case 2:
+			n = at;
+			break;
 		case 3: /* take some out */
 			count = count < n - at ? count : n - at;
 			memmove(bytes + at, bytes + at + count, n - at - count);
@@ -87,7 +95,8 @@ static void make_segments(struct ranq_buf *out)
 		bool odd = draw(10) == 0;
 
 		ck_assert_int_eq(ranq_segment_writer_add(&w, odd ? (enum ranq_task_status)draw(5) : RANQ_TASK_OK, bytes,
-			odd ? draw(sizeof bytes) : (size_t)size), 0);
+					 odd ? draw(sizeof bytes) : (size_t)size),
+			0);
 		if (draw(12) == 0)
 			ck_assert_int_eq(ranq_segment_writer_finish(&w, out), 0);
 	}
@@ -132,8 +141,16 @@ END_TEST
 
 START_TEST(test_failures)
 {
-	struct ranq_failure f = {.index = 12345, .status = RANQ_TASK_ERROR, .exit_code = 3, .attempts = 1, .elapsed_us = 99, .host = "host",
-		.worker = "worker", .reason = "exit status 3", .err_tail = {"some text", 9}}, g;
+	struct ranq_failure f = {.index = 12345,
+				    .status = RANQ_TASK_ERROR,
+				    .exit_code = 3,
+				    .attempts = 1,
+				    .elapsed_us = 99,
+				    .host = "host",
+				    .worker = "worker",
+				    .reason = "exit status 3",
+				    .err_tail = {"some text", 9}},
+			    g;
 	struct ranq_buf valid;
 	long round, good = 0;
 
@@ -262,7 +279,8 @@ START_TEST(test_specs)
 			use(&got, bytes, len);
 			ranq_spec_clear(&got);
 		} else {
-			ck_assert(err.code == RANQ_ERR_REPLY || err.code == RANQ_ERR_INPUT || err.code == RANQ_ERR_SCHEMA);
+			ck_assert(err.code == RANQ_ERR_REPLY || err.code == RANQ_ERR_INPUT ||
+				  err.code == RANQ_ERR_SCHEMA);
 			ck_assert_ptr_null(got.lists);
 		}
 		free(bytes);

@@ -1,9 +1,8 @@
 /* The example modules against R, through a task made here: no executor needed.
  *
- * The reference numbers were printed by R 4.2.2 with RNGkind("L'Ecuyer-CMRG", sample.kind = "Rounding"), the stream of each task as
- * in test_rng.c, seed 2015:
- *   x <- iris[iris$Species != "setosa", c(1, 5)]; ind <- sample(100, 100, replace = TRUE)
- *   coef(glm(x[ind, 2] ~ x[ind, 1], family = binomial(logit))) */
+ * The reference numbers were printed by R 4.2.2 with RNGkind("L'Ecuyer-CMRG", sample.kind = "Rounding"), the stream of
+ * each task as in test_rng.c, seed 2015: x <- iris[iris$Species != "setosa", c(1, 5)]; ind <- sample(100, 100, replace
+ * = TRUE) coef(glm(x[ind, 2] ~ x[ind, 1], family = binomial(logit))) */
 #include <check.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -67,8 +66,15 @@ static void set_state(struct ranq_task *task, void *state)
 	task->state = state;
 }
 
-static const struct ranq_task_ops ops = {.abi = RANQ_MODULE_ABI, .size = sizeof ops, .data = get_data, .unif = unif,
-	.cancelled = cancelled, .give = give, .fail = fail, .state = get_state, .set_state = set_state};
+static const struct ranq_task_ops ops = {.abi = RANQ_MODULE_ABI,
+	.size = sizeof ops,
+	.data = get_data,
+	.unif = unif,
+	.cancelled = cancelled,
+	.give = give,
+	.fail = fail,
+	.state = get_state,
+	.set_state = set_state};
 
 static struct ranq_task task;
 static void *module;

@@ -128,18 +128,21 @@ START_TEST(test_slice)
 }
 END_TEST
 
-#define ROW(...) {{__VA_ARGS__}, sizeof((unsigned char[]){__VA_ARGS__})}
+#define ROW(...) \
+	{ \
+		{__VA_ARGS__}, sizeof((unsigned char[]){__VA_ARGS__}) \
+	}
 static const struct {
 	unsigned char bytes[16];
 	size_t len;
 } hostile[] = {
-	ROW(1),                           /* no line */
-	ROW(0, 0),                        /* rubbish behind */
-	ROW(1, 2, 'a'),                   /* line cut off */
-	ROW(1, 1, 'a', 'b'),              /* rubbish behind */
-	ROW(2, 1, 'a'),                   /* one line too few */
-	ROW(1, 1, 0),                     /* NUL */
-	ROW(0x80),                        /* count cut off */
+	ROW(1),              /* no line */
+	ROW(0, 0),           /* rubbish behind */
+	ROW(1, 2, 'a'),      /* line cut off */
+	ROW(1, 1, 'a', 'b'), /* rubbish behind */
+	ROW(2, 1, 'a'),      /* one line too few */
+	ROW(1, 1, 0),        /* NUL */
+	ROW(0x80),           /* count cut off */
 	ROW(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0),
 	ROW(1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1),
 };

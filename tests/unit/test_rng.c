@@ -56,8 +56,8 @@ END_TEST
 
 START_TEST(test_set_seed)
 {
-	/* R: set.seed(42); .Random.seed[2:7] modulo 2^32. The other seed makes the scrambler pass the smaller modulus (found by running
-	 * it backwards), which happens once in 190,000 values; R: set.seed(1608787759). */
+	/* R: set.seed(42); .Random.seed[2:7] modulo 2^32. The other seed makes the scrambler pass the smaller modulus
+	 * (found by running it backwards), which happens once in 190,000 values; R: set.seed(1608787759). */
 	static const uint32_t plain[6] = {2161575609u, 507561766u, 1260545903u, 1362917092u, 2522400917u, 2950508626u};
 	static const uint32_t fixed[6] = {3788610466u, 358800059u, 2716878785u, 684671630u, 1994883511u, 2058365580u};
 	struct ranq_rng rng;

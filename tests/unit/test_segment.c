@@ -159,9 +159,9 @@ END_TEST
 START_TEST(test_limit_of_varied)
 {
 	ranq_segment_writer_init(&w, 10);
-	add(RANQ_TASK_ERROR, "12");                                                /* 4 */
+	add(RANQ_TASK_ERROR, "12");                                                  /* 4 */
 	ck_assert_int_eq(ranq_segment_writer_add(&w, RANQ_TASK_OK, "12345", 5), -1); /* 11 */
-	add(RANQ_TASK_OK, "1234");                                                 /* 10 */
+	add(RANQ_TASK_OK, "1234");                                                   /* 10 */
 	ck_assert_int_eq(ranq_segment_writer_add(&w, RANQ_TASK_OK, "", 0), -1);
 	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
 	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), 2);
@@ -181,7 +181,8 @@ START_TEST(test_round_trip)
 
 	for (i = 0; i < n; i++) {
 		sizes[i] = kind == 0 ? 8 : kind == 1 ? 0 : draw(kind == 2 ? 3 : sizeof bytes[0]);
-		statuses[i] = kind == 3 || draw(100) == 0 ? (enum ranq_task_status)draw(RANQ_TASK_STATUS_COUNT) : RANQ_TASK_OK;
+		statuses[i] = kind == 3 || draw(100) == 0 ? (enum ranq_task_status)draw(RANQ_TASK_STATUS_COUNT)
+							  : RANQ_TASK_OK;
 		memset(bytes[i], (int)draw(256), sizes[i]);
 		ck_assert_int_eq(ranq_segment_writer_add(&w, statuses[i], bytes[i], sizes[i]), 0);
 		if (draw(cut) == 0) {
@@ -204,27 +205,31 @@ START_TEST(test_round_trip)
 }
 END_TEST
 
-#define ROW(...) {{__VA_ARGS__}, sizeof((unsigned char[]){__VA_ARGS__})}
+#define ROW(...) \
+	{ \
+		{__VA_ARGS__}, sizeof((unsigned char[]){__VA_ARGS__}) \
+	}
 static const struct {
 	unsigned char bytes[16];
 	size_t len;
 } hostile[] = {
-	ROW('x', 1, 1, 'a'),                /* unknown kind */
-	ROW('u'),                           /* cut off */
-	ROW('u', 0x80),                     /* cut off in a varint */
-	ROW('u', 1),                        /* no size */
-	ROW('u', 0, 0),                     /* no tasks */
-	ROW('u', 2, 2, 'a', 'b', 'c'),      /* too short */
-	ROW('u', 1, 1, 'a', 'u'),           /* rubbish behind */
-	ROW('u', 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1, 4), /* 2^63 tasks of 4: the product overflows to 0 */
+	ROW('x', 1, 1, 'a'),           /* unknown kind */
+	ROW('u'),                      /* cut off */
+	ROW('u', 0x80),                /* cut off in a varint */
+	ROW('u', 1),                   /* no size */
+	ROW('u', 0, 0),                /* no tasks */
+	ROW('u', 2, 2, 'a', 'b', 'c'), /* too short */
+	ROW('u', 1, 1, 'a', 'u'),      /* rubbish behind */
+	ROW('u', 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1,
+		4), /* 2^63 tasks of 4: the product overflows to 0 */
 	ROW('u', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0), /* 2^64 - 1 tasks of nothing */
-	ROW('v', 1, 3, 0, 1),               /* body longer than the item */
-	ROW('v', 1, 2, 5, 0),               /* no such status */
-	ROW('v', 1, 2, 0, 1, 'a'),          /* result longer than its body */
-	ROW('v', 1, 3, 0, 0, 0),            /* body longer than its results */
-	ROW('v', 2, 3, 0, 0, 0),            /* second result cut off */
-	ROW('v', 3, 4, 0, 0, 0, 0),         /* more tasks than results */
-	ROW('v', 1, 3, 0, 0x81, 0x00),      /* length 1 behind the end of the body */
+	ROW('v', 1, 3, 0, 1),                                                 /* body longer than the item */
+	ROW('v', 1, 2, 5, 0),                                                 /* no such status */
+	ROW('v', 1, 2, 0, 1, 'a'),                                            /* result longer than its body */
+	ROW('v', 1, 3, 0, 0, 0),                                              /* body longer than its results */
+	ROW('v', 2, 3, 0, 0, 0),                                              /* second result cut off */
+	ROW('v', 3, 4, 0, 0, 0, 0),                                           /* more tasks than results */
+	ROW('v', 1, 3, 0, 0x81, 0x00),                                        /* length 1 behind the end of the body */
 	ROW('v', 1, 11, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1), /* a length of 2^64 - 1 */
 };
 

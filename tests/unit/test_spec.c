@@ -111,7 +111,8 @@ END_TEST
 /* The bytes themselves: other languages and signatures rely on them. */
 START_TEST(test_bytes)
 {
-	static const unsigned char want[] = "\x85\xa7version\x01\xa4" "body\x01\xa4" "argv\x91\xa4true\xa7" "retries\xcc\x80\xa8priority\xff";
+	static const unsigned char want[] = "\x85\xa7version\x01\xa4" "body\x01\xa4" "argv\x91\xa4true\xa7"
+		"retries\xcc\x80\xa8priority\xff";
 
 	spec.retries = 128;
 	spec.priority = -1;
@@ -229,7 +230,8 @@ static const struct {
 	ROW("\x83" VERSION BODY "\xa4" "argv\xdd\xff\xff\xff\xff\xa1t"), /* 2^32 - 1 words announced */
 	ROW("\x83" VERSION BODY "\xa4" "argv\x91\xdb\xff\xff\xff\xff" "t"),
 	ROW("\xdf\xff\xff\xff\xff" VERSION),
-	ROW("\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x90"),
+	ROW("\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91"
+	    "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x90"),
 	ROW("\x84" VERSION "\xa4uuid\xc4\x0f" "123456789012345" BODY ARGV), /* 15 bytes */
 	ROW("\x84" VERSION "\xa4uuid\xc4\x10" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" BODY ARGV),
 	ROW("\x84" VERSION BODY ARGV "\xc7\x01\x01\x01\x01"),            /* extension type */
@@ -279,45 +281,173 @@ static char *long_text(size_t n)
 }
 
 /* One wrong thing each, and a word of the message. */
-static void break_body(struct ranq_spec *s) { s->body = (enum ranq_body_kind)0; }
-static void break_argv(struct ranq_spec *s) { ranq_strings_clear(&s->argv); }
-static void break_word(struct ranq_spec *s) { ranq_strings_clear(&s->argv); add(&s->argv, ""); }
-static void break_shell(struct ranq_spec *s) { s->shell = true; add(&s->argv, "x"); }
-static void break_both(struct ranq_spec *s) { s->function = strdup("f"); }
-static void be_function(struct ranq_spec *s) { ranq_strings_clear(&s->argv); s->body = RANQ_BODY_FUNCTION; s->function = strdup("f"); }
-static void break_module(struct ranq_spec *s) { be_function(s); }
-static void break_modules(struct ranq_spec *s) { be_function(s); s->module_path = strdup("/m"); s->module_hash = long_text(64); }
-static void break_hash(struct ranq_spec *s) { be_function(s); s->module_hash = strdup("0123456789ABCDEF0123456789ABCDEF"); }
-static void break_function(struct ranq_spec *s) { be_function(s); s->module_path = strdup("/m"); s->function[0] = ' '; }
-static void break_function_argv(struct ranq_spec *s) { be_function(s); s->module_path = strdup("/m"); add(&s->argv, "x"); }
-static void break_step(struct ranq_spec *s) { s->args = RANQ_ARGS_RANGE; s->range_step = 0; }
-static void break_colsep(struct ranq_spec *s) { s->colsep = strdup("["); }
-static void break_colsep_length(struct ranq_spec *s) { s->colsep = long_text(201); }
-static void break_name(struct ranq_spec *s) { s->name = strdup("a\nb"); }
-static void break_name_length(struct ranq_spec *s) { s->name = long_text(201); }
-static void break_name_empty(struct ranq_spec *s) { s->name = strdup(""); }
-static void break_env(struct ranq_spec *s) { add(&s->env, "HOME"); }
-static void break_env_name(struct ranq_spec *s) { add(&s->env, "=x"); }
-static void break_cwd(struct ranq_spec *s) { s->cwd = strdup("tmp"); }
-static void break_data(struct ranq_spec *s) { s->data_bytes = 1; }
-static void break_seed(struct ranq_spec *s) { s->seed = (uint64_t)1 << 32; }
-static void break_output(struct ranq_spec *s) { s->max_output = RANQ_SPEC_MAX_OUTPUT + 1; }
-static void break_deaths(struct ranq_spec *s) { s->max_deaths = 0; }
-static void break_timeout(struct ranq_spec *s) { s->timeout_ms = UINT64_MAX; }
-static void break_results(struct ranq_spec *s) { s->results = (enum ranq_results_mode)3; }
-static void break_lists(struct ranq_spec *s) { add(&add_list(s, false)->values, "a"); }
-static void break_size(struct ranq_spec *s) { char *t = long_text(RANQ_SPEC_MAX_BYTES); add(&s->argv, t); free(t); }
+static void break_body(struct ranq_spec *s)
+{
+	s->body = (enum ranq_body_kind)0;
+}
+
+static void break_argv(struct ranq_spec *s)
+{
+	ranq_strings_clear(&s->argv);
+}
+
+static void break_word(struct ranq_spec *s)
+{
+	ranq_strings_clear(&s->argv);
+	add(&s->argv, "");
+}
+
+static void break_shell(struct ranq_spec *s)
+{
+	s->shell = true;
+	add(&s->argv, "x");
+}
+
+static void break_both(struct ranq_spec *s)
+{
+	s->function = strdup("f");
+}
+
+static void be_function(struct ranq_spec *s)
+{
+	ranq_strings_clear(&s->argv);
+	s->body = RANQ_BODY_FUNCTION;
+	s->function = strdup("f");
+}
+
+static void break_module(struct ranq_spec *s)
+{
+	be_function(s);
+}
+
+static void break_modules(struct ranq_spec *s)
+{
+	be_function(s);
+	s->module_path = strdup("/m");
+	s->module_hash = long_text(64);
+}
+
+static void break_hash(struct ranq_spec *s)
+{
+	be_function(s);
+	s->module_hash = strdup("0123456789ABCDEF0123456789ABCDEF");
+}
+
+static void break_function(struct ranq_spec *s)
+{
+	be_function(s);
+	s->module_path = strdup("/m");
+	s->function[0] = ' ';
+}
+
+static void break_function_argv(struct ranq_spec *s)
+{
+	be_function(s);
+	s->module_path = strdup("/m");
+	add(&s->argv, "x");
+}
+
+static void break_step(struct ranq_spec *s)
+{
+	s->args = RANQ_ARGS_RANGE;
+	s->range_step = 0;
+}
+
+static void break_colsep(struct ranq_spec *s)
+{
+	s->colsep = strdup("[");
+}
+
+static void break_colsep_length(struct ranq_spec *s)
+{
+	s->colsep = long_text(201);
+}
+
+static void break_name(struct ranq_spec *s)
+{
+	s->name = strdup("a\nb");
+}
+
+static void break_name_length(struct ranq_spec *s)
+{
+	s->name = long_text(201);
+}
+
+static void break_name_empty(struct ranq_spec *s)
+{
+	s->name = strdup("");
+}
+
+static void break_env(struct ranq_spec *s)
+{
+	add(&s->env, "HOME");
+}
+
+static void break_env_name(struct ranq_spec *s)
+{
+	add(&s->env, "=x");
+}
+
+static void break_cwd(struct ranq_spec *s)
+{
+	s->cwd = strdup("tmp");
+}
+
+static void break_data(struct ranq_spec *s)
+{
+	s->data_bytes = 1;
+}
+
+static void break_seed(struct ranq_spec *s)
+{
+	s->seed = (uint64_t)1 << 32;
+}
+
+static void break_output(struct ranq_spec *s)
+{
+	s->max_output = RANQ_SPEC_MAX_OUTPUT + 1;
+}
+
+static void break_deaths(struct ranq_spec *s)
+{
+	s->max_deaths = 0;
+}
+
+static void break_timeout(struct ranq_spec *s)
+{
+	s->timeout_ms = UINT64_MAX;
+}
+
+static void break_results(struct ranq_spec *s)
+{
+	s->results = (enum ranq_results_mode)3;
+}
+
+static void break_lists(struct ranq_spec *s)
+{
+	add(&add_list(s, false)->values, "a");
+}
+
+static void break_size(struct ranq_spec *s)
+{
+	char *t = long_text(RANQ_SPEC_MAX_BYTES);
+	add(&s->argv, t);
+	free(t);
+}
+
 static const struct {
 	void (*change)(struct ranq_spec *);
 	const char *word;
 } wrong[] = {
-	{break_body, "neither"}, {break_argv, "empty"}, {break_word, "empty"}, {break_shell, "one word"}, {break_both, "both"},
-	{break_module, "one module"}, {break_modules, "one module"}, {break_hash, "hex"}, {break_function, "symbol"},
-	{break_function_argv, "both"}, {break_step, "step"}, {break_colsep, "regular expression"}, {break_colsep_length, "longer"},
-	{break_name, "control"}, {break_name_length, "longer"}, {break_name_empty, "empty"}, {break_env, "NAME=VALUE"},
-	{break_env_name, "NAME=VALUE"}, {break_cwd, "absolute"}, {break_data, "hash"}, {break_seed, "--seed"},
-	{break_output, "--max-output"}, {break_deaths, "--max-deaths"}, {break_timeout, "--timeout"}, {break_results, "--results"},
-	{break_lists, "lists"}, {break_size, "--arg-file"},
+	{break_body, "neither"}, {break_argv, "empty"}, {break_word, "empty"},
+	{break_shell, "one word"}, {break_both, "both"}, {break_module, "one module"},
+	{break_modules, "one module"}, {break_hash, "hex"}, {break_function, "symbol"},
+	{break_function_argv, "both"}, {break_step, "step"}, {break_colsep, "regular expression"},
+	{break_colsep_length, "longer"}, {break_name, "control"}, {break_name_length, "longer"},
+	{break_name_empty, "empty"}, {break_env, "NAME=VALUE"}, {break_env_name, "NAME=VALUE"},
+	{break_cwd, "absolute"}, {break_data, "hash"}, {break_seed, "--seed"},
+	{break_output, "--max-output"}, {break_deaths, "--max-deaths"}, {break_timeout, "--timeout"},
+	{break_results, "--results"}, {break_lists, "lists"}, {break_size, "--arg-file"},
 };
 
 START_TEST(test_refused)

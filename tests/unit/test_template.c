@@ -39,7 +39,8 @@ static void list(bool linked, const char *values)
 	spec.lists = realloc(spec.lists, (spec.nlists + 1) * sizeof *spec.lists);
 	spec.lists[spec.nlists++] = (struct ranq_list){.linked = linked};
 	for (; (bar = strchr(values, '|')); values = bar + 1)
-		ck_assert_int_eq(ranq_strings_add(&spec.lists[spec.nlists - 1].values, values, (size_t)(bar - values)), 0);
+		ck_assert_int_eq(
+			ranq_strings_add(&spec.lists[spec.nlists - 1].values, values, (size_t)(bar - values)), 0);
 	ck_assert_int_eq(ranq_strings_add(&spec.lists[spec.nlists - 1].values, values, strlen(values)), 0);
 }
 
@@ -91,7 +92,8 @@ START_TEST(test_paths)
 	word("{1/.}");
 	word("{.}{}");
 	spec.args = RANQ_ARGS_INPUT;
-	snprintf(want, sizeof want, "%s|<%s>|%s|%s%s", paths[_i].base, paths[_i].dir, paths[_i].base_plain, paths[_i].plain, paths[_i].value);
+	snprintf(want, sizeof want, "%s|<%s>|%s|%s%s", paths[_i].base, paths[_i].dir, paths[_i].base_plain,
+		paths[_i].plain, paths[_i].value);
 	ck_assert_str_eq(expand(0, paths[_i].value), want);
 }
 END_TEST
@@ -102,14 +104,15 @@ START_TEST(test_sequence_and_seed)
 	word("{seed}");
 	word("{#}{#}");
 	ck_assert_str_eq(expand(9, NULL), "a10b|4711|1010");
-	ck_assert_str_eq(expand(((uint64_t)1 << 53) - 2, NULL), "a9007199254740991b|4711|90071992547409919007199254740991");
+	ck_assert_str_eq(
+		expand(((uint64_t)1 << 53) - 2, NULL), "a9007199254740991b|4711|90071992547409919007199254740991");
 }
 END_TEST
 
 START_TEST(test_literal_braces)
 {
-	static const char *const words[] = {"{", "}", "{x}", "{0}", "{-1}", "{1", "{ }", "{#", "{/1}", "{1//.}", "{seq}", "{18446744073709551616}",
-		"${HOME}", "{01}", "{..}"};
+	static const char *const words[] = {"{", "}", "{x}", "{0}", "{-1}", "{1", "{ }", "{#", "{/1}", "{1//.}",
+		"{seq}", "{18446744073709551616}", "${HOME}", "{01}", "{..}"};
 	struct ranq_strings one = {0};
 	size_t i;
 
@@ -310,8 +313,8 @@ static const struct {
 	{",", "", "[][][][][]"},
 	{"\t|;", "a\tb;c", "[a b c][a][b][c][]"},
 	{"[[:space:]]+", "a   b \t c", "[a b c][a][b][c][]"},
-	{",*", "a,,b", "[a b][a][b][][]"},     /* an empty match separates nothing */
-	{"^a", "aab", "[ ab][][ab][][]"},      /* only the beginning of the line is one */
+	{",*", "a,,b", "[a b][a][b][][]"}, /* an empty match separates nothing */
+	{"^a", "aab", "[ ab][][ab][][]"},  /* only the beginning of the line is one */
 	{"x*", "", "[][][][][]"},
 };
 

@@ -2,12 +2,13 @@
  *
  *     bootstrap [--seconds N] [--join COMMAND]
  *
- * The server is the one that RANQ_SERVER or the connection file of `ranq server` names; workers are whoever joined the queue. The
- * modules and iris.csv lie beside the program.
+ * The server is the one that RANQ_SERVER or the connection file of `ranq server` names; workers are whoever joined the
+ * queue. The modules and iris.csv lie beside the program.
  *
- * After the 100,000 trials it runs the same bootstrap once more with as many trials as take about N seconds (default 10; 0: not at
- * all) at the speed just seen, and reports the speed for each number of workers that it saw: that is where a second bridge may join.
- * COMMAND is started for that purpose when a quarter is done, and ended (SIGTERM) with the run. */
+ * After the 100,000 trials it runs the same bootstrap once more with as many trials as take about N seconds (default
+ * 10; 0: not at all) at the speed just seen, and reports the speed for each number of workers that it saw: that is
+ * where a second bridge may join. COMMAND is started for that purpose when a quarter is done, and ended (SIGTERM) with
+ * the run. */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -56,7 +57,7 @@ _Noreturn static void die(const char *doing)
 	exit(status ? status : 1);
 }
 
-/* ---- speed ------------------------------------------------------------------------------------------------------------ */
+/* ---- speed ----------------------------------------------------------------------------------------------- */
 
 /* What was done while so many workers were there; an interval during which the number changed counts for none. */
 struct rate {
@@ -76,7 +77,8 @@ static void report_progress(const struct ranq_progress *p, double speed)
 	if (!isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r\033[K%llu of %llu tasks, %u worker%s, %.0f tasks/s%s", (unsigned long long)p->done,
-		(unsigned long long)p->tasks, p->workers, p->workers == 1 ? "" : "s", speed, p->held ? ", held: results unread" : "");
+		(unsigned long long)p->tasks, p->workers, p->workers == 1 ? "" : "s", speed,
+		p->held ? ", held: results unread" : "");
 	if (p->done == p->tasks)
 		fputs("\r\033[K", stderr);
 }
@@ -116,11 +118,12 @@ static void sample(struct ranq_job *job)
 	warn_without_workers(&p, at);
 }
 
-/* ---- a bridge that joins ---------------------------------------------------------------------------------------------- */
+/* ---- a bridge that joins --------------------------------------------------------------------------------- */
 
 static pid_t joiner;
 
-/* Its own process group, so that it can be ended with everything that it started; it ends too if this program is killed. */
+/* Its own process group, so that it can be ended with everything that it started; it ends too if this program is
+ * killed. */
 static void start_joiner(const char *command)
 {
 	joiner = fork();
@@ -164,7 +167,7 @@ static void stop_joiner(void)
 	joiner = 0;
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------------------------------ */
 
 static struct ranq_job *submit(const char *module, const char *function, uint64_t tasks, const void *data, size_t len)
 {
@@ -207,8 +210,8 @@ static bool next(struct ranq_job *job, double *x, size_t n)
 	if (!status)
 		return false;
 	if (value.status != RANQ_STATUS_OK || value.len != n * sizeof *x) {
-		fprintf(stderr, "bootstrap: task %llu of job %s failed: see 'ranq tasks %s'\n", (unsigned long long)value.index,
-			ranq_job_id(job), ranq_job_id(job));
+		fprintf(stderr, "bootstrap: task %llu of job %s failed: see 'ranq tasks %s'\n",
+			(unsigned long long)value.index, ranq_job_id(job), ranq_job_id(job));
 		exit(1);
 	}
 	memcpy(x, value.data, value.len);
@@ -283,7 +286,8 @@ static double run_trials(const char *iris, size_t len, struct moments *m)
 	seconds = now() - from;
 	finish(job);
 	printf("bootstrap   intercept %8.4f  slope %7.4f        means of %d trials\n", m->mean[0], m->mean[1], TRIALS);
-	printf("            intercept %8.4f  slope %7.4f        their standard errors\n", moments_error(m, 0), moments_error(m, 1));
+	printf("            intercept %8.4f  slope %7.4f        their standard errors\n", moments_error(m, 0),
+		moments_error(m, 1));
 	printf("speed       %.0f trials/s                          from submit to the last result\n", TRIALS / seconds);
 	return TRIALS / seconds;
 }
@@ -301,16 +305,18 @@ static void report_rates(bool same)
 	if (high == low) {
 		printf("elasticity  no worker joined or left while it ran\n");
 	} else {
-		double before = watch.rates[low].tasks / watch.rates[low].seconds, after = watch.rates[high].tasks / watch.rates[high].seconds;
+		double before = watch.rates[low].tasks / watch.rates[low].seconds,
+		       after = watch.rates[high].tasks / watch.rates[high].seconds;
 
-		printf("elasticity  %d worker%s: %.0f trials/s, %d workers: %.0f trials/s, %.2f times as many\n", low, low == 1 ? "" : "s",
-			before, high, after, after / before);
+		printf("elasticity  %d worker%s: %.0f trials/s, %d workers: %.0f trials/s, %.2f times as many\n", low,
+			low == 1 ? "" : "s", before, high, after, after / before);
 	}
 	printf("repeated    the first %d trials again, by other workers in other chunks: %s\n", TRIALS,
 		same ? "the same numbers, bit for bit" : "OTHER NUMBERS");
 }
 
-static void run_longer(const char *iris, size_t len, double speed, double seconds, const char *join, const struct moments *first)
+static void run_longer(
+	const char *iris, size_t len, double speed, double seconds, const char *join, const struct moments *first)
 {
 	uint64_t tasks = (uint64_t)fmin(fmax(speed * seconds, 2.0 * TRIALS), 1e9), n;
 	struct ranq_job *job = submit("iris_bootstrap.so", "trial", tasks, iris, len);
@@ -335,7 +341,7 @@ static void run_longer(const char *iris, size_t len, double speed, double second
 		exit(1);
 }
 
-/* ---- main ------------------------------------------------------------------------------------------------------------- */
+/* ---- main ------------------------------------------------------------------------------------------------ */
 
 static void find_directory(void)
 {
@@ -367,7 +373,8 @@ static char *read_iris(size_t *len)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"seconds", required_argument, NULL, 's'}, {"join", required_argument, NULL, 'j'}, {0}};
+	static const struct option options[] = {
+		{"seconds", required_argument, NULL, 's'}, {"join", required_argument, NULL, 'j'}, {0}};
 	const char *iris, *join = NULL;
 	double seconds = 10, speed;
 	struct moments m = {0};

@@ -1,0 +1,205 @@
+/* Bodies that behave well and badly, for the tests of executors. */
+#include <math.h>
+#include <ranq.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int index8(struct ranq_task *task);
+int twice(struct ranq_task *task);
+int crash3(struct ranq_task *task);
+int exit3(struct ranq_task *task);
+int abort_first(struct ranq_task *task);
+int overflow3(struct ranq_task *task);
+int spin3(struct ranq_task *task);
+int spin3_polite(struct ranq_task *task);
+int fail_odd(struct ranq_task *task);
+int fail_first(struct ranq_task *task);
+int noisy(struct ranq_task *task);
+int flood_log(struct ranq_task *task);
+int draw(struct ranq_task *task);
+int big(struct ranq_task *task);
+int sum_data(struct ranq_task *task);
+int tool(struct ranq_task *task);
+int stray(struct ranq_task *task);
+int wait_stop(struct ranq_task *task);
+int environment(struct ranq_task *task);
+
+int index8(struct ranq_task *task)
+{
+	return ranq_task_return_int64(task, (int64_t)ranq_task_index(task));
+}
+
+int twice(struct ranq_task *task)
+{
+	return ranq_task_return_double(task, 2 * atof(ranq_task_arg(task, NULL)));
+}
+
+int crash3(struct ranq_task *task)
+{
+	if (ranq_task_index(task) == 3)
+		raise(SIGSEGV);
+	return index8(task);
+}
+
+int exit3(struct ranq_task *task)
+{
+	if (ranq_task_index(task) == 3)
+		_exit(0);
+	return index8(task);
+}
+
+int abort_first(struct ranq_task *task)
+{
+	if (ranq_task_attempt(task) == 1 && ranq_task_index(task) % 5 == 2)
+		kill(getpid(), SIGKILL);
+	return ranq_task_return_int64(task, (int64_t)ranq_task_attempt(task));
+}
+
+static volatile unsigned depth;
+
+__attribute__((noinline)) static unsigned recurse(volatile char *before)
+{
+	volatile char room[4096];
+
+	room[0] = before ? before[0] : 1;
+	depth++;
+	return depth ? recurse(room) + (unsigned)room[0] : 0;
+}
+
+int overflow3(struct ranq_task *task)
+{
+	if (ranq_task_index(task) == 3)
+		return (int)recurse(NULL);
+	return index8(task);
+}
+
+int spin3(struct ranq_task *task)
+{
+	volatile int on = 1;
+
+	while (ranq_task_index(task) == 3 && on)
+		;
+	return index8(task);
+}
+
+int spin3_polite(struct ranq_task *task)
+{
+	while (ranq_task_index(task) == 3 && !ranq_task_cancelled(task))
+		usleep(1000);
+	return index8(task);
+}
+
+int fail_odd(struct ranq_task *task)
+{
+	if (ranq_task_index(task) % 2) {
+		fprintf(stderr, "complaint of %d\n", (int)ranq_task_index(task));
+		return ranq_task_fail(task, "an odd one");
+	}
+	return index8(task);
+}
+
+int fail_first(struct ranq_task *task)
+{
+	if (ranq_task_attempt(task) < 3)
+		return 9;
+	return ranq_task_return_int64(task, (int64_t)ranq_task_attempt(task));
+}
+
+int noisy(struct ranq_task *task)
+{
+	printf("out of %d\n", (int)ranq_task_index(task));
+	fprintf(stderr, "err of %d\n", (int)ranq_task_index(task));
+	return ranq_task_index(task) % 10 == 9 ? 4 : index8(task);
+}
+
+int flood_log(struct ranq_task *task)
+{
+	char line[1024];
+	int i;
+
+	memset(line, 'x', sizeof line);
+	for (i = 0; i < 20000; i++)
+		fwrite(line, 1, sizeof line, stderr);
+	return ranq_task_fail(task, "flooded");
+}
+
+int draw(struct ranq_task *task)
+{
+	double x[2];
+
+	x[0] = ranq_task_unif(task);
+	x[1] = ranq_task_norm(task);
+	return ranq_task_return_doubles(task, x, 2);
+}
+
+int big(struct ranq_task *task)
+{
+	size_t n = strtoul(ranq_task_arg(task, NULL), NULL, 10);
+	char *bytes = ranq_task_scratch(task, n);
+
+	memset(bytes, 'b', n);
+	ranq_task_return(task, bytes, n);
+	return 0;
+}
+
+int sum_data(struct ranq_task *task)
+{
+	size_t len, i;
+	const unsigned char *data = ranq_task_data(task, &len);
+	int64_t sum = 0;
+
+	for (i = 0; i < len; i++)
+		sum += data[i];
+	return ranq_task_return_int64(task, sum);
+}
+
+int tool(struct ranq_task *task)
+{
+	char text[64] = "";
+	FILE *pipe = popen("echo from a shell", "r");
+
+	if (!pipe || !fgets(text, sizeof text, pipe))
+		return 1;
+	pclose(pipe);
+	return ranq_task_return_string(task, text);
+}
+
+/* Leaves a process behind that holds everything open, then dies. */
+int stray(struct ranq_task *task)
+{
+	if (ranq_task_index(task) == 3) {
+		if (!fork()) {
+			setsid();
+			for (;;)
+				pause();
+		}
+		raise(SIGKILL);
+	}
+	return index8(task);
+}
+
+int wait_stop(struct ranq_task *task)
+{
+	const char *path = ranq_task_arg(task, NULL);
+	FILE *file = fopen(path, "w");
+
+	if (file)
+		fclose(file);
+	while (!ranq_task_cancelled(task))
+		usleep(1000);
+	return 5;
+}
+
+int environment(struct ranq_task *task)
+{
+	char text[256];
+
+	snprintf(text, sizeof text, "%s %s %s %s", getenv("RANQ_JOB"), getenv("RANQ_QUEUE"), getenv("MINE") ? getenv("MINE") : "-",
+		getenv("OMP_NUM_THREADS") ? getenv("OMP_NUM_THREADS") : "-");
+	return ranq_task_return_string(task, text);
+}
+
+RANQ_MODULE;
