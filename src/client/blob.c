@@ -80,6 +80,9 @@ int ranq_blob_send(struct ranq_session *session, const char *hash, const void *d
 {
 	bool have_all = false;
 	const unsigned char *from = data;
+	/* no bytes: asks whether all of it is there already */
+	if (len && send_part(session, hash, 0, len, "", 0, &have_all, err))
+		return -1;
 	for (uint64_t part = 0; !have_all && part * RANQ_BLOB_PART_BYTES < len; part++) {
 		size_t at = (size_t)part * RANQ_BLOB_PART_BYTES;
 		size_t n = len - at < RANQ_BLOB_PART_BYTES ? len - at : RANQ_BLOB_PART_BYTES;

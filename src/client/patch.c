@@ -82,7 +82,7 @@ static int parse(struct ranq_patch *patch, struct ranq_err *err)
 		struct ranq_bytes item;
 		return ranq_queue_overlay_parse(patch->reply, 0, &start, &end, &item, err);
 	}
-	for (size_t i = 0; i < ranq_reply_count(patch->reply); i++) {
+	for (size_t i = 0; i < ranq_reply_count(patch->reply) / 3; i++) {
 		uint64_t start, end;
 		struct ranq_bytes item;
 		if (ranq_queue_overlay_parse(patch->reply, i, &start, &end, &item, err) || add_item(patch, start, end, item, err))

@@ -111,7 +111,7 @@ static int nap(struct ranq_session *session, int64_t ms, struct ranq_err *err)
 int ranq_session_wait_fd(struct ranq_session *session, int fd, int64_t until_ms, struct ranq_err *err)
 {
 	struct pollfd fds[2] = {
-		{ .fd = session->options.interrupt_fd, .events = POLLIN },
+		{ .fd = session ? session->options.interrupt_fd : -1, .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
 	};
 	do {
@@ -361,5 +361,9 @@ int ranq_session_info(struct ranq_session *session, uint64_t job, struct ranq_jo
 		rc = ranq_queue_info_parse(reply, info, err);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
-	return rc;
+	if (rc == 0 || !err || err->code != RANQ_ERR_NOTFOUND)
+		return rc;
+	if (job)
+		return ranq_err_set(err, RANQ_ERR_NOTFOUND, "no such job: '%s/%llu'", session->queue.name, (unsigned long long)job);
+	return ranq_err_set(err, RANQ_ERR_NOTFOUND, "queue '%s' has no jobs", session->queue.name);
 }

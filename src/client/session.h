@@ -67,7 +67,7 @@ int ranq_session_connect(struct ranq_session *session, int64_t deadline_ms, stru
 int ranq_session_turn(struct ranq_session *session, int64_t until_ms, struct ranq_err *err);
 /* Waits on our bell until it rings or until_ms. 1: rang, or the connection was lost (look again); 0: time is over; -1. */
 int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ranq_err *err);
-/* Waits until fd (-1: none) is readable or until_ms; -1: interrupted. */
+/* Waits until fd (-1: none) is readable or until_ms; -1: interrupted. session may be NULL: nothing interrupts. */
 int ranq_session_wait_fd(struct ranq_session *session, int fd, int64_t until_ms, struct ranq_err *err);
 /* Runs the hook if it is due (between batches of a busy reader). */
 int ranq_session_run_hook(struct ranq_session *session, struct ranq_err *err);

@@ -198,6 +198,8 @@ static int next_batch(struct ranq_stream *stream, int64_t deadline_ms, struct ra
 			return -1;
 		if (ranq_clock_ms() >= deadline_ms || (stream->facts.held && !stream->options.consume))
 			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "not finished");
+		if (stream->options.before_wait && stream->options.before_wait(stream->options.user, err))
+			return -1;
 		if (ranq_session_bell(stream->session, deadline_ms, err) < 0)
 			return -1;
 	}

@@ -27,6 +27,8 @@ struct ranq_stream_options {
 	/* Called before each acknowledgement: must make sure that all delivered results are where they belong (flush), and may fill the
 	 * file fields of the state. -1 stops the stream: nothing is acknowledged. May be NULL. */
 	int (*before_ack)(void *user, struct ranq_consumer_state *state, struct ranq_err *err);
+	/* Called before the stream waits: show what is buffered. May be NULL. */
+	int (*before_wait)(void *user, struct ranq_err *err);
 	void *user;
 };
 struct ranq_stream_facts { /* as of the last reply */

@@ -1,0 +1,192 @@
+/* output.c - see output.h. */
+#include "common/output.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/json.h"
+
+#define FLUSH_BYTES (256u << 10)
+
+void ranq_output_init(struct ranq_output *output, enum ranq_output_form form, bool json, bool function)
+{
+	memset(output, 0, sizeof *output);
+	ranq_buf_init(&output->buf, 0);
+	output->fd = STDOUT_FILENO;
+	output->form = form;
+	output->json = json;
+	output->function = function;
+}
+
+void ranq_output_clear(struct ranq_output *output)
+{
+	ranq_buf_clear(&output->buf);
+}
+
+int ranq_output_flush(struct ranq_output *output, struct ranq_err *err)
+{
+	size_t at = 0;
+	if (ranq_buf_failed(&output->buf))
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for output");
+	if (output->buf.len && output->before_write)
+		output->before_write(output->user);
+	while (at < output->buf.len) {
+		ssize_t n = write(output->fd, output->buf.data + at, output->buf.len - at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ranq_err_sys(err, "cannot write to standard output");
+		at += (size_t)n;
+	}
+	ranq_buf_reset(&output->buf);
+	return 0;
+}
+
+/* ---- forms ------------------------------------------------------------------------------------------------------------ */
+static bool printable(const struct ranq_bytes *value)
+{
+	const unsigned char *p = value->data;
+	for (size_t i = 0; i < value->len; i++)
+		if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+			return false;
+	return ranq_utf8_check(value->data, value->len);
+}
+
+static void add_hex(struct ranq_buf *buf, const struct ranq_bytes *value)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *p = value->data;
+	for (size_t i = 0; i < value->len; i++) {
+		ranq_buf_add_byte(buf, (unsigned char)digits[p[i] >> 4]);
+		ranq_buf_add_byte(buf, (unsigned char)digits[p[i] & 15]);
+	}
+}
+
+static void add_numbers(struct ranq_buf *buf, const struct ranq_bytes *value, bool real)
+{
+	const unsigned char *p = value->data;
+	if (value->len % 8) {
+		add_hex(buf, value);
+		return;
+	}
+	for (size_t i = 0; i < value->len; i += 8) {
+		double x;
+		int64_t k;
+		memcpy(&x, p + i, 8);
+		memcpy(&k, p + i, 8);
+		if (i)
+			ranq_buf_add_byte(buf, ' ');
+		if (real)
+			ranq_buf_printf(buf, "%.17g", x);
+		else
+			ranq_buf_printf(buf, "%" PRId64, k);
+	}
+}
+
+static void add_value(struct ranq_output *output, const struct ranq_bytes *value)
+{
+	enum ranq_output_form form = output->form;
+	if (form == RANQ_OUTPUT_AUTO)
+		form = !output->function ? RANQ_OUTPUT_RAW : printable(value) ? RANQ_OUTPUT_TEXT : RANQ_OUTPUT_HEX;
+	if (form == RANQ_OUTPUT_HEX)
+		add_hex(&output->buf, value);
+	else if (form == RANQ_OUTPUT_DOUBLE || form == RANQ_OUTPUT_INT64)
+		add_numbers(&output->buf, value, form == RANQ_OUTPUT_DOUBLE);
+	else
+		ranq_buf_add(&output->buf, value->data, value->len);
+	if (form != RANQ_OUTPUT_RAW)
+		ranq_buf_add_byte(&output->buf, '\n');
+}
+
+static int add_json(struct ranq_output *output, const struct ranq_stream_result *result, struct ranq_err *err)
+{
+	char *line = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&line, &len);
+	struct ranq_json *json = to ? ranq_json_object("ranq.result/1") : NULL;
+	if (!json) {
+		if (to)
+			fclose(to);
+		free(line);
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	}
+	ranq_json_uint(json, "index", result->index);
+	ranq_json_str(json, "arg", output->arguments ? ranq_arguments_get(output->arguments, result->index) : NULL);
+	ranq_json_str(json, "status", ranq_task_status_name(result->status));
+	ranq_json_bytes(json, "output", result->value.data, result->value.len);
+	int rc = ranq_json_print(json, to, err);
+	if (fclose(to) && rc == 0)
+		rc = ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	if (rc == 0)
+		ranq_buf_add(&output->buf, line, len);
+	free(line);
+	return rc;
+}
+
+int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result *result, struct ranq_err *err)
+{
+	if (result->kind == RANQ_STREAM_FREED) {
+		if (!output->freed) {
+			output->freed_from = result->index;
+			output->freed_to = result->end;
+		}
+		output->freed += result->end - result->index;
+		return 0;
+	}
+	if (result->kind == RANQ_STREAM_MISSING) {
+		output->missing += result->end - result->index;
+		return 0;
+	}
+	output->delivered++;
+	output->failed += result->status != RANQ_TASK_OK;
+	if (output->json && add_json(output, result, err))
+		return -1;
+	if (!output->json)
+		add_value(output, &result->value);
+	return output->buf.len >= FLUSH_BYTES ? ranq_output_flush(output, err) : 0;
+}
+
+/* ---- acknowledging ---------------------------------------------------------------------------------------------------- */
+int ranq_output_before_wait(void *user, struct ranq_err *err)
+{
+	return ranq_output_flush(user, err);
+}
+
+int ranq_output_before_ack(void *user, struct ranq_consumer_state *state, struct ranq_err *err)
+{
+	struct ranq_output *output = user;
+	struct stat st;
+	state->has_file = false;
+	if (ranq_output_flush(output, err))
+		return -1;
+	if (fstat(output->fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	/* Freed in the server means safe here: a file system that is full or gone may say so only now. */
+	if (fdatasync(output->fd) && errno != EINVAL && errno != EROFS)
+		return ranq_err_sys(err, "cannot write to standard output");
+	off_t offset = lseek(output->fd, 0, SEEK_CUR);
+	if (offset < 0)
+		return ranq_err_sys(err, "cannot tell the position in standard output");
+	state->has_file = true;
+	state->device = (uint64_t)st.st_dev;
+	state->inode = (uint64_t)st.st_ino;
+	state->offset = (uint64_t)offset;
+	return 0;
+}
+
+int ranq_output_resume(struct ranq_output *output, const struct ranq_consumer_state *state, struct ranq_err *err)
+{
+	struct stat st;
+	if (!state->has_file || fstat(output->fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	bool same = (uint64_t)st.st_dev == state->device && (uint64_t)st.st_ino == state->inode;
+	if (!same || (uint64_t)st.st_size < state->offset)
+		return 0;
+	if (ftruncate(output->fd, (off_t)state->offset) || lseek(output->fd, (off_t)state->offset, SEEK_SET) < 0)
+		return ranq_err_sys(err, "cannot go on in standard output");
+	return 1;
+}

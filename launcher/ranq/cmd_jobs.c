@@ -1,0 +1,105 @@
+/* cmd_jobs.c - `ranq jobs`: the jobs of a queue. */
+#include <stdio.h>
+
+#include "common/cli.h"
+#include "common/jobview.h"
+#include "common/table.h"
+
+#define PIECE 100
+
+struct options {
+	struct ranq_cli_common common;
+};
+
+static const struct ranq_option_group groups[] = {
+	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
+	{ 0 },
+};
+
+struct listing {
+	struct ranq_session *session;
+	struct ranq_json *json; /* NULL: table */
+	struct ranq_table table;
+};
+
+static void add_row(struct ranq_table *table, const struct ranq_job_info *info)
+{
+	char id[32], tasks[32], done[32], failed[32], state[48], created[32], percent[16];
+	snprintf(id, sizeof id, "%llu", (unsigned long long)info->job);
+	snprintf(state, sizeof state, "%s%s", ranq_job_state_name(info->state), info->held ? " (held)" : "");
+	snprintf(percent, sizeof percent, "%d%%", info->tasks ? (int)((double)info->done / (double)info->tasks * 100) : 0);
+	ranq_table_row(table, id, info->name, state, ranq_count_text(info->tasks, tasks), ranq_count_text(info->done, done), percent,
+		ranq_count_text(ranq_jobview_failed(info), failed), ranq_time_text(info->created_ms, created), info->owner, info->reason);
+}
+
+/* One piece of the list; *n jobs, *next: where the following one starts. */
+static int add_piece(struct listing *listing, uint64_t *next, size_t *n, struct ranq_err *err)
+{
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply = NULL;
+	struct ranq_job_info info;
+	ranq_cmd_init(&cmd);
+	int rc = ranq_queue_jobs_cmd(&listing->session->queue, &cmd, *next, PIECE);
+	if (rc)
+		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	else
+		rc = ranq_session_call(listing->session, &cmd, RANQ_NEVER, &reply, err);
+	if (rc == 0 && ranq_reply_type(reply) == RANQ_REPLY_ERROR)
+		rc = ranq_queue_jobs_parse(reply, 0, &info, err);
+	*n = rc == 0 ? ranq_reply_count(reply) : 0;
+	for (size_t i = 0; i < *n && rc == 0; i++) {
+		rc = ranq_queue_jobs_parse(reply, i, &info, err);
+		if (rc)
+			break;
+		*next = info.job + 1;
+		if (listing->json)
+			ranq_json_append(listing->json, "jobs", ranq_jobview_json(NULL, listing->session->queue.name, &info));
+		else
+			add_row(&listing->table, &info);
+	}
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	return rc;
+}
+
+static int list(struct ranq_session *session, bool as_json, struct ranq_err *err)
+{
+	static const char *const titles[] = { ">JOB", "NAME", "STATE", ">TASKS", ">DONE", ">%", ">FAILED", "SUBMITTED", "OWNER", "REASON", NULL };
+	struct listing listing = { .session = session };
+	uint64_t next = 1;
+	size_t n = PIECE;
+	ranq_table_init(&listing.table, titles);
+	if (as_json) {
+		listing.json = ranq_json_object("ranq.jobs/1");
+		ranq_json_str(listing.json, "queue", session->queue.name);
+		ranq_json_append(listing.json, "jobs", NULL);
+	}
+	int rc = 0;
+	while (rc == 0 && n == PIECE)
+		rc = add_piece(&listing, &next, &n, err);
+	ranq_table_print(&listing.table, rc == 0 && !as_json ? stdout : NULL);
+	if (rc == 0 && as_json)
+		return ranq_json_print(listing.json, stdout, err);
+	ranq_json_destroy(listing.json);
+	return rc;
+}
+
+static int run(const struct ranq_command *command, int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct ranq_operands operands;
+	struct ranq_err err = { 0 };
+	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
+	if (rc > 0)
+		return 0;
+	struct ranq_session *session = rc == 0 ? ranq_cli_open(&options.common, false, 0, &err) : NULL;
+	rc = session ? list(session, options.common.json, &err) : -1;
+	if (rc == 0)
+		rc = ranq_cli_close_stdout(&err);
+	ranq_session_close(session);
+	return rc ? ranq_cli_fail(command, &err) : 0;
+}
+
+const struct ranq_command ranq_command_jobs = {
+	.name = "jobs", .summary = "list the jobs of a queue", .synopsis = "[OPTION]...", .groups = groups, .run = run,
+};
