@@ -1,0 +1,111 @@
+/* chunking.c - see chunking.h. */
+#include "bridge/chunking.h"
+
+#define WEIGHT 0.3            /* of the newest measurement in the moving average */
+#define GROWTH 4
+#define SURPLUS_SECONDS 4.0
+#define DEPTH_TASK_NS 50e6    /* from this task time on a lane gets one chunk at a time */
+
+void ranq_pace_init(struct ranq_pace *pace)
+{
+	*pace = (struct ranq_pace){ .chunk = 1 };
+}
+
+void ranq_pace_add(struct ranq_pace *pace, uint64_t tasks, int64_t elapsed_ns)
+{
+	double ns;
+
+	if (tasks == 0)
+		return;
+	ns = elapsed_ns > 0 ? (double)elapsed_ns / (double)tasks : 1.0;
+	if (ns < 1.0)
+		ns = 1.0;
+	pace->task_ns = pace->measured == 0 ? ns : (1 - WEIGHT) * pace->task_ns + WEIGHT * ns;
+	pace->measured += tasks;
+}
+
+static uint64_t target_tasks(double task_ns, double target_ns)
+{
+	double n = task_ns > 0 ? target_ns / task_ns : 1;
+
+	if (n >= (double)RANQ_LEASE_WANT_MAX)
+		return RANQ_LEASE_WANT_MAX;
+	return n < 1 ? 1 : (uint64_t)n;
+}
+
+void ranq_pace_chunk_done(struct ranq_pace *pace, uint64_t tasks)
+{
+	uint64_t target = target_tasks(pace->task_ns, (double)RANQ_CHUNK_TARGET_NS);
+
+	if (target <= pace->chunk)
+		pace->chunk = target;
+	else if (tasks >= pace->chunk / 2) /* a chunk of about this size has been tried */
+		pace->chunk = pace->chunk > target / GROWTH ? target : pace->chunk * GROWTH;
+}
+
+double ranq_pace_task_ns(const struct ranq_pace *pace, int64_t running_ns)
+{
+	if (pace->measured > 0 || running_ns <= 0)
+		return pace->task_ns;
+	return (double)running_ns;
+}
+
+uint64_t ranq_chunking_size(const struct ranq_pace *pace, const struct ranq_chunking *c)
+{
+	uint64_t n = pace->chunk, guided = c->remaining / (2 * (uint64_t)(c->lanes ? c->lanes : 1));
+
+	if (n > guided)
+		n = guided;
+	if (c->cap > 0 && n > c->cap)
+		n = c->cap;
+	if (n < 1)
+		n = 1;
+	if (n > c->remaining)
+		n = c->remaining;
+	if (c->left_ns != INT64_MAX && pace->task_ns > 0) {
+		double fit = (double)(c->left_ns > 0 ? c->left_ns : 0) / pace->task_ns;
+
+		if (fit < (double)n)
+			n = (uint64_t)fit;
+	}
+	return n;
+}
+
+unsigned ranq_chunking_depth(const struct ranq_pace *pace)
+{
+	return pace->measured > 0 && pace->task_ns < DEPTH_TASK_NS ? 2 : 1;
+}
+
+uint64_t ranq_leasing_want(const struct ranq_leasing *l)
+{
+	uint64_t second, lanes = l->lanes ? l->lanes : 1;
+
+	if (l->task_ns <= 0) {
+		/* unknown: one task a lane, then twice as many each time as long as nothing is measured */
+		uint64_t want = l->last_want * 2 > lanes ? l->last_want * 2 : lanes;
+
+		if (want > lanes * 16)
+			want = lanes * 16;
+		return l->unstarted >= lanes && !l->idle ? 0 : want;
+	}
+	second = target_tasks(l->task_ns, (double)RANQ_LEASE_TARGET_NS * (double)lanes);
+	if (l->task_ns < DEPTH_TASK_NS && second < 2 * lanes)
+		second = 2 * lanes;
+	second += l->idle;
+	/* l->unstarted < second / 2, and never wait with an idle lane and nothing at hand */
+	if (l->unstarted * 2 >= second)
+		return 0;
+	return second - l->unstarted < RANQ_LEASE_WANT_MAX ? second - l->unstarted : RANQ_LEASE_WANT_MAX;
+}
+
+uint64_t ranq_leasing_surplus(const struct ranq_leasing *l)
+{
+	uint64_t lanes = l->lanes ? l->lanes : 1, keep;
+
+	if (l->task_ns <= 0)
+		return 0;
+	keep = target_tasks(l->task_ns, SURPLUS_SECONDS * 1e9 * (double)lanes);
+	if (keep < 2 * lanes)
+		keep = 2 * lanes;
+	return l->unstarted > keep ? l->unstarted - keep / 2 : 0;
+}

@@ -1,0 +1,52 @@
+/* chunking.h - how much work: the size of a chunk for a worker and of a lease for the bridge. Pure arithmetic, no clock, no I/O.
+ *
+ * Chunks: about TARGET of work by measured task time; while times are unknown they start at one task and grow fourfold with each
+ * chunk that ended early; towards the end of the work at hand a chunk is at most remaining / (2 * lanes), so that lanes end
+ * together (guided self-scheduling: Polychronopoulos and Kuck, IEEE Trans. Comput. C-36 (1987) 1425). */
+#ifndef RANQ_BRIDGE_CHUNKING_H
+#define RANQ_BRIDGE_CHUNKING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RANQ_CHUNK_TARGET_NS INT64_C(25000000)
+#define RANQ_LEASE_TARGET_NS INT64_C(1000000000)
+#define RANQ_LEASE_WANT_MAX ((uint64_t)1 << 40)
+
+/* What is known about the tasks of one job. */
+struct ranq_pace {
+	double task_ns;      /* moving average of the time of a task; 0: unknown */
+	uint64_t chunk;      /* present chunk size, at least 1 */
+	uint64_t measured;   /* tasks that the average has seen */
+};
+void ranq_pace_init(struct ranq_pace *pace);
+/* `tasks` tasks took elapsed_ns together. */
+void ranq_pace_add(struct ranq_pace *pace, uint64_t tasks, int64_t elapsed_ns);
+/* A whole chunk of `tasks` tasks has ended: time to grow or shrink the next one. */
+void ranq_pace_chunk_done(struct ranq_pace *pace, uint64_t tasks);
+/* The oldest unfinished task runs for this long: while nothing is measured, that is a lower bound of the time of a task. */
+double ranq_pace_task_ns(const struct ranq_pace *pace, int64_t running_ns);
+
+struct ranq_chunking {
+	uint64_t remaining; /* unstarted tasks at hand of this job */
+	uint64_t cap;       /* --chunk, 0: none */
+	unsigned lanes;     /* executors that compute */
+	int64_t left_ns;    /* until the allocation ends, INT64_MAX: unknown */
+};
+/* Tasks for the next chunk; 0: nothing that could end in time (or nothing remains). */
+uint64_t ranq_chunking_size(const struct ranq_pace *pace, const struct ranq_chunking *c);
+/* Chunks that a lane is given at once: the second one only when tasks are so short that a round trip would be felt. */
+unsigned ranq_chunking_depth(const struct ranq_pace *pace);
+
+struct ranq_leasing {
+	uint64_t unstarted;  /* tasks at hand of all jobs of the queue */
+	unsigned lanes, idle; /* all executors; those with nothing to do */
+	double task_ns;       /* of the slowest job at hand; 0: unknown */
+	uint64_t last_want;   /* of the lease before, 0: none */
+};
+/* Tasks to ask the queue for now; 0: enough is at hand. */
+uint64_t ranq_leasing_want(const struct ranq_leasing *l);
+/* Unstarted tasks to give back because they are more than this bridge does in a few seconds; 0: keep all. */
+uint64_t ranq_leasing_surplus(const struct ranq_leasing *l);
+
+#endif

@@ -1,0 +1,560 @@
+/* link_mpi.c - see link_mpi.h.
+ *
+ * Counting argument: `sent[d]` counts messages handed to MPI_Isend for d; the bell carries that number; d compares it with the
+ * number it has received from us and polls while it is behind. A ring that finds the socket full is repeated: the full socket
+ * itself keeps d awake. MPI may hold a message back in the sender although its request is complete (a connection being made,
+ * a full queue in shared memory) until the sender calls MPI again: so a rank that has sent polls on for a while, ever more
+ * slowly, and with several nodes it never stops altogether. */
+#include "bridge/link_mpi.h"
+
+#include <mpi.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bridge/bell.h"
+#include "util/clock.h"
+
+enum { TAG_MESSAGE = 1, TAG_WAKE = 2 };
+
+#define POLL_MIN_NS INT64_C(100000)
+#define POLL_MAX_NS INT64_C(1000000)
+#define TAIL_NS INT64_C(250000000) /* polling after the last send on one node */
+#define STUCK_NS INT64_C(5000000000) /* what we wait for comes from a dead rank, presumably */
+#define SLOW_NS INT64_C(50000000)  /* polling for ever of ranks that have other nodes to talk to */
+
+struct outgoing {
+	TAILQ_ENTRY(outgoing) next;
+	MPI_Request request;
+	unsigned char *data;
+	size_t len;
+	int dst;
+	bool message; /* counted in unsent */
+};
+struct incoming {
+	TAILQ_ENTRY(incoming) next;
+	MPI_Request request;
+	unsigned char *data;
+	size_t len;
+	int src, tag;
+	bool arrived;
+};
+struct gift { /* a descriptor whose bell was full */
+	TAILQ_ENTRY(gift) next;
+	int dst, fd;
+	size_t len;
+	unsigned char data[RANQ_LINK_NOTE_MAX];
+};
+struct peer {
+	uint64_t sent, received, announced; /* announced: what its bell said that it has sent */
+	size_t unsent;
+	bool ring; /* must be told that we have sent */
+};
+struct wake { /* body of TAG_WAKE: ring `dst` of your node for me */
+	int32_t dst;
+	uint32_t zero;
+	uint64_t count;
+};
+
+TAILQ_HEAD(outgoing_list, outgoing);
+TAILQ_HEAD(incoming_list, incoming);
+TAILQ_HEAD(gift_list, gift);
+
+struct link_mpi {
+	struct ranq_link base;
+	MPI_Comm comm;
+	int nodes;
+	bool lowest; /* of its node */
+	int *node;
+	struct ranq_bell bell;
+	struct peer *peers;
+	struct outgoing_list outgoing;
+	struct incoming_list incoming;
+	struct incoming_list self; /* messages to ourselves */
+	struct gift_list gifts;
+	int64_t last_poll_ns, last_send_ns, last_any_ns, step_ns;
+	unsigned behind; /* ranks that have sent more than we have received */
+	bool ringing;    /* some peer has ring set */
+};
+
+/* ---- sending ---------------------------------------------------------------------------------------------------------- */
+
+static int isend(struct link_mpi *link, int dst, int tag, unsigned char *data, size_t len, bool message, struct ranq_err *err)
+{
+	struct outgoing *out = calloc(1, sizeof *out);
+
+	if (!out)
+		goto failed;
+	*out = (struct outgoing){ .data = data, .len = len, .dst = dst, .message = message };
+	if (MPI_Isend(data, (int)len, MPI_BYTE, dst, tag, link->comm, &out->request) != MPI_SUCCESS)
+		goto failed;
+	TAILQ_INSERT_TAIL(&link->outgoing, out, next);
+	link->last_send_ns = ranq_clock_ns();
+	link->step_ns = POLL_MIN_NS;
+	return 0;
+failed:
+	free(out);
+	free(data);
+	return ranq_err_set(err, RANQ_ERR_SYSTEM, "cannot send to rank %d", dst);
+}
+
+static int self_send(struct link_mpi *link, unsigned char *data, size_t len, struct ranq_err *err)
+{
+	struct incoming *in = calloc(1, sizeof *in);
+
+	if (!in) {
+		free(data);
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	}
+	*in = (struct incoming){ .data = data, .len = len, .src = link->base.rank, .arrived = true };
+	TAILQ_INSERT_TAIL(&link->self, in, next);
+	return 0;
+}
+
+static int mpi_send(struct ranq_link *base, int dst, struct ranq_buf *message, struct ranq_err *err)
+{
+	struct link_mpi *link = (struct link_mpi *)base;
+	unsigned char *data;
+	size_t len;
+
+	if (dst < 0 || dst >= base->size || ranq_buf_failed(message) || message->len == 0 || message->len > RANQ_LINK_MESSAGE_MAX) {
+		ranq_buf_clear(message);
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "cannot send a message to rank %d: out of memory or too long", dst);
+	}
+	data = ranq_buf_take(message, &len);
+	if (dst == base->rank)
+		return self_send(link, data, len, err);
+	if (isend(link, dst, TAG_MESSAGE, data, len, true, err) != 0)
+		return -1;
+	link->peers[dst].sent++;
+	link->peers[dst].unsent += len;
+	link->peers[dst].ring = link->ringing = true;
+	return 0;
+}
+
+static size_t mpi_unsent(const struct ranq_link *base, int dst)
+{
+	return dst >= 0 && dst < base->size ? ((const struct link_mpi *)base)->peers[dst].unsent : 0;
+}
+
+static int mpi_send_file(struct ranq_link *base, int dst, int fd, const void *data, size_t len, struct ranq_err *err)
+{
+	struct link_mpi *link = (struct link_mpi *)base;
+	struct gift *gift;
+
+	if (dst < 0 || dst >= base->size || !ranq_link_same_node(base, base->rank, dst) || len > RANQ_LINK_NOTE_MAX)
+		return ranq_err_set(err, RANQ_ERR_STATE, "rank %d is not on this node", dst);
+	if (TAILQ_EMPTY(&link->gifts) &&
+		ranq_bell_ring(&link->bell, dst, base->rank, link->peers[dst].sent, fd, data, len) == 0)
+		return 0;
+	gift = calloc(1, sizeof *gift);
+	if (!gift)
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	gift->dst = dst;
+	gift->len = len;
+	memcpy(gift->data, data, len);
+	gift->fd = dup(fd);
+	if (gift->fd < 0) {
+		free(gift);
+		return ranq_err_sys(err, "cannot duplicate a descriptor");
+	}
+	TAILQ_INSERT_TAIL(&link->gifts, gift, next);
+	return 0;
+}
+
+/* Tells the node of dst that a message is there. */
+static bool ring(struct link_mpi *link, int dst)
+{
+	struct ranq_link *base = &link->base;
+	int lowest;
+	struct wake *wake;
+
+	if (ranq_link_same_node(base, base->rank, dst))
+		return ranq_bell_ring(&link->bell, dst, base->rank, link->peers[dst].sent, -1, NULL, 0) == 0;
+	lowest = ranq_nodes_lowest(link->node, base->size, dst);
+	if (lowest == dst)
+		return true; /* it polls */
+	wake = malloc(sizeof *wake);
+	if (!wake)
+		return false;
+	*wake = (struct wake){ .dst = dst, .count = link->peers[dst].sent };
+	return isend(link, lowest, TAG_WAKE, (unsigned char *)wake, sizeof *wake, false, NULL) == 0;
+}
+
+static void mpi_flush(struct ranq_link *base)
+{
+	struct link_mpi *link = (struct link_mpi *)base;
+	struct gift *gift;
+	bool left = false;
+
+	while ((gift = TAILQ_FIRST(&link->gifts)) &&
+		ranq_bell_ring(&link->bell, gift->dst, base->rank, link->peers[gift->dst].sent, gift->fd, gift->data, gift->len) == 0) {
+		TAILQ_REMOVE(&link->gifts, gift, next);
+		close(gift->fd);
+		free(gift);
+	}
+	if (!link->ringing)
+		return;
+	for (int r = 0; r < base->size; r++) {
+		if (!link->peers[r].ring)
+			continue;
+		link->peers[r].ring = !ring(link, r);
+		left |= link->peers[r].ring;
+	}
+	link->ringing = left;
+}
+
+static void progress_sends(struct link_mpi *link)
+{
+	struct outgoing *out, *next;
+
+	for (out = TAILQ_FIRST(&link->outgoing); out; out = next) {
+		int done = 0;
+
+		next = TAILQ_NEXT(out, next);
+		if (MPI_Test(&out->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done)
+			continue;
+		TAILQ_REMOVE(&link->outgoing, out, next);
+		if (out->message)
+			link->peers[out->dst].unsent -= out->len;
+		free(out->data);
+		free(out);
+	}
+}
+
+/* ---- receiving -------------------------------------------------------------------------------------------------------- */
+
+static void count_behind(struct link_mpi *link)
+{
+	link->behind = 0;
+	for (int r = 0; r < link->base.size; r++)
+		link->behind += link->peers[r].announced > link->peers[r].received;
+}
+
+static void read_bells(struct link_mpi *link)
+{
+	const struct ranq_link_handler *handler = &link->base.handler;
+	struct ranq_bell_note note;
+
+	while (ranq_bell_read(&link->bell, &note) == 1) {
+		bool known = note.src >= 0 && note.src < link->base.size;
+
+		if (known && note.count > link->peers[note.src].announced)
+			link->peers[note.src].announced = note.count;
+		if (note.fd < 0)
+			continue;
+		if (known && note.len > 0)
+			handler->file(handler->arg, note.src, note.fd, note.data, note.len);
+		else
+			close(note.fd);
+	}
+}
+
+/* Takes one message off MPI's queue. 1: one; 0: there is none; -1. */
+static int accept_one(struct link_mpi *link, struct ranq_err *err)
+{
+	struct incoming *in;
+	MPI_Message message;
+	MPI_Status status;
+	int flag = 0, len = 0;
+
+	if (MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, link->comm, &flag, &message, &status) != MPI_SUCCESS)
+		return ranq_err_set(err, RANQ_ERR_SYSTEM, "MPI does not work any more");
+	if (!flag)
+		return 0;
+	MPI_Get_count(&status, MPI_BYTE, &len);
+	in = calloc(1, sizeof *in);
+	if (in)
+		in->data = malloc(len > 0 ? (size_t)len : 1);
+	if (!in || !in->data) {
+		free(in);
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for a message of %d bytes", len);
+	}
+	in->len = (size_t)len;
+	in->src = status.MPI_SOURCE;
+	in->tag = status.MPI_TAG;
+	TAILQ_INSERT_TAIL(&link->incoming, in, next);
+	if (MPI_Imrecv(in->data, len, MPI_BYTE, &message, &in->request) != MPI_SUCCESS)
+		return ranq_err_set(err, RANQ_ERR_SYSTEM, "MPI cannot receive");
+	return 1;
+}
+
+static void incoming_destroy(struct incoming *in)
+{
+	free(in->data);
+	free(in);
+}
+
+static void hand_out(struct link_mpi *link, struct incoming *in)
+{
+	const struct ranq_link_handler *handler = &link->base.handler;
+
+	if (in->tag == TAG_WAKE) {
+		struct wake wake;
+
+		if (in->len == sizeof wake) {
+			memcpy(&wake, in->data, sizeof wake);
+			if (wake.dst >= 0 && wake.dst < link->base.size && ranq_link_same_node(&link->base, link->base.rank, wake.dst))
+				/* a full socket keeps its owner awake, and its owner polls slowly anyway: not repeated */
+				ranq_bell_ring(&link->bell, wake.dst, in->src, wake.count, -1, NULL, 0);
+		}
+	} else {
+		link->peers[in->src].received++;
+		handler->message(handler->arg, in->src, in->data, in->len);
+	}
+	incoming_destroy(in);
+}
+
+static bool earlier_from_same(const struct link_mpi *link, const struct incoming *in)
+{
+	const struct incoming *other;
+
+	TAILQ_FOREACH(other, &link->incoming, next) {
+		if (other == in)
+			return false;
+		if (other->src == in->src)
+			return true;
+	}
+	return false;
+}
+
+/* Hands out what is complete, in order for each source (a large message may arrive after a small one that was sent later). */
+static bool deliver(struct link_mpi *link)
+{
+	struct incoming *in, *next;
+	bool any = false;
+
+	for (in = TAILQ_FIRST(&link->incoming); in; in = next) {
+		int done = 0;
+
+		next = TAILQ_NEXT(in, next);
+		if (!in->arrived && (MPI_Test(&in->request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS || done))
+			in->arrived = true;
+		if (!in->arrived || earlier_from_same(link, in))
+			continue;
+		TAILQ_REMOVE(&link->incoming, in, next);
+		hand_out(link, in);
+		any = true;
+	}
+	return any;
+}
+
+/* Only what was there at the beginning, so that rank 0 talking to itself cannot starve the others. */
+static void deliver_self(struct link_mpi *link)
+{
+	const struct ranq_link_handler *handler = &link->base.handler;
+	struct incoming_list list;
+	struct incoming *in;
+
+	TAILQ_INIT(&list);
+	TAILQ_CONCAT(&list, &link->self, next);
+	while ((in = TAILQ_FIRST(&list))) {
+		TAILQ_REMOVE(&list, in, next);
+		handler->message(handler->arg, in->src, in->data, in->len);
+		incoming_destroy(in);
+	}
+}
+
+static int mpi_pump(struct ranq_link *base, struct ranq_err *err)
+{
+	struct link_mpi *link = (struct link_mpi *)base;
+	bool any = false;
+	int r = 1;
+
+	read_bells(link);
+	for (int i = 0; i < 256 && r == 1; i++) {
+		r = accept_one(link, err);
+		any |= r == 1;
+	}
+	if (r < 0)
+		return -1;
+	any |= deliver(link);
+	deliver_self(link);
+	progress_sends(link);
+	count_behind(link);
+	link->last_poll_ns = ranq_clock_ns();
+	if (any) {
+		link->step_ns = POLL_MIN_NS;
+		link->last_any_ns = link->last_poll_ns;
+	} else if (link->last_poll_ns - link->last_any_ns > STUCK_NS) {
+		link->step_ns = SLOW_NS;
+	} else if (link->step_ns < POLL_MAX_NS) {
+		link->step_ns *= 2;
+	}
+	return 0;
+}
+
+static int64_t mpi_deadline_ns(const struct ranq_link *base)
+{
+	const struct link_mpi *link = (const struct link_mpi *)base;
+	int64_t quiet = link->last_poll_ns - link->last_send_ns;
+
+	if (!TAILQ_EMPTY(&link->self))
+		return 0;
+	if (link->behind || !TAILQ_EMPTY(&link->outgoing) || !TAILQ_EMPTY(&link->incoming))
+		return link->last_poll_ns + link->step_ns;
+	if (link->ringing || !TAILQ_EMPTY(&link->gifts) || (link->nodes > 1 && link->lowest))
+		return link->last_poll_ns + POLL_MAX_NS;
+	if (quiet < TAIL_NS)
+		return link->last_poll_ns + (quiet < POLL_MAX_NS ? POLL_MAX_NS : quiet);
+	return link->nodes > 1 ? link->last_poll_ns + SLOW_NS : RANQ_NEVER;
+}
+
+/* ---- begin and end ---------------------------------------------------------------------------------------------------- */
+
+static void release(struct link_mpi *link)
+{
+	struct incoming *in;
+	struct gift *gift;
+
+	while ((in = TAILQ_FIRST(&link->self))) {
+		TAILQ_REMOVE(&link->self, in, next);
+		incoming_destroy(in);
+	}
+	while ((gift = TAILQ_FIRST(&link->gifts))) {
+		TAILQ_REMOVE(&link->gifts, gift, next);
+		close(gift->fd);
+		free(gift);
+	}
+	/* buffers of requests that are not complete stay: MPI may still use them, and the process ends soon */
+	ranq_bell_close(&link->bell);
+	free(link->peers);
+	free(link->node);
+	free(link);
+}
+
+static void mpi_close(struct ranq_link *base, int limit_ms)
+{
+	struct link_mpi *link = (struct link_mpi *)base;
+	int64_t until = ranq_clock_ms() + limit_ms;
+
+	mpi_flush(base);
+	progress_sends(link);
+	while (!TAILQ_EMPTY(&link->outgoing) && ranq_clock_ms() < until) {
+		struct timespec pause = { 0, POLL_MIN_NS };
+		int flag;
+
+		nanosleep(&pause, NULL);
+		MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, link->comm, &flag, MPI_STATUS_IGNORE);
+		progress_sends(link);
+	}
+	release(link);
+}
+
+static const struct ranq_link_ops mpi_ops = { mpi_send, mpi_send_file, mpi_flush, mpi_pump, mpi_deadline_ns, mpi_unsent, mpi_close };
+
+const char *ranq_link_mpi_version(void)
+{
+	static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+	int len;
+
+	MPI_Get_library_version(text, &len);
+	text[strcspn(text, "\n")] = 0;
+	return text;
+}
+
+static int exchange(struct link_mpi *link, const struct ranq_rank_facts *mine, struct ranq_rank_facts *all, char id[33])
+{
+	unsigned char random[16];
+	int node_count;
+
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return -1;
+	if (MPI_Bcast(random, sizeof random, MPI_BYTE, 0, link->comm) != MPI_SUCCESS ||
+		MPI_Allgather(mine, (int)sizeof *mine, MPI_BYTE, all, (int)sizeof *all, MPI_BYTE, link->comm) != MPI_SUCCESS)
+		return -1;
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(id + 2 * i, 3, "%02x", random[i]);
+	for (int r = 0; r < link->base.size; r++)
+		ranq_rank_facts_check(&all[r]);
+	node_count = ranq_nodes_number(all, link->base.size, link->node);
+	link->nodes = node_count;
+	link->lowest = ranq_nodes_lowest(link->node, link->base.size, link->base.rank) == link->base.rank;
+	return 0;
+}
+
+static struct link_mpi *link_create(void)
+{
+	struct link_mpi *link = calloc(1, sizeof *link);
+
+	if (!link)
+		return NULL;
+	link->base.ops = &mpi_ops;
+	link->bell.fd = -1;
+	link->step_ns = POLL_MAX_NS;
+	TAILQ_INIT(&link->outgoing);
+	TAILQ_INIT(&link->incoming);
+	TAILQ_INIT(&link->self);
+	TAILQ_INIT(&link->gifts);
+	MPI_Comm_dup(MPI_COMM_WORLD, &link->comm);
+	MPI_Comm_set_name(link->comm, "ranq-bridge");
+	MPI_Comm_set_errhandler(link->comm, MPI_ERRORS_RETURN);
+	MPI_Comm_rank(link->comm, &link->base.rank);
+	MPI_Comm_size(link->comm, &link->base.size);
+	link->node = calloc((size_t)link->base.size, sizeof *link->node);
+	link->peers = calloc((size_t)link->base.size, sizeof *link->peers);
+	link->base.node = link->node;
+	return link;
+}
+
+struct ranq_link *ranq_link_mpi_open(const struct ranq_rank_facts *mine, struct ranq_rank_facts **all, struct ranq_err *err)
+{
+	struct link_mpi *link;
+	char id[33];
+	int provided;
+
+	*all = NULL;
+	if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+		ranq_err_set(err, RANQ_ERR_SYSTEM, "MPI cannot start");
+		return NULL;
+	}
+	MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+	link = link_create();
+	if (link)
+		*all = calloc((size_t)link->base.size, sizeof **all);
+	if (!link || !link->node || !link->peers || !*all) {
+		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	} else if (exchange(link, mine, *all, id) != 0) {
+		ranq_err_set(err, RANQ_ERR_SYSTEM, "the ranks cannot talk to each other by MPI");
+	} else if (ranq_bell_open(&link->bell, id, link->base.rank, err) == 0) {
+		link->base.fd = link->bell.fd;
+		link->last_poll_ns = link->last_send_ns = link->last_any_ns = ranq_clock_ns();
+		return &link->base;
+	}
+	if (link)
+		release(link);
+	free(*all);
+	*all = NULL;
+	return NULL;
+}
+
+static volatile sig_atomic_t watchdog_status;
+
+static void watchdog(int sig)
+{
+	(void)sig;
+	_exit(watchdog_status);
+}
+
+void ranq_link_mpi_finalize(int limit_ms, int status)
+{
+	struct sigaction action = { .sa_handler = watchdog };
+	struct itimerval timer = { .it_value = { .tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000 } };
+	sigset_t set;
+
+	watchdog_status = status;
+	sigaction(SIGALRM, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	MPI_Finalize();
+	timer = (struct itimerval){ 0 };
+	setitimer(ITIMER_REAL, &timer, NULL);
+}

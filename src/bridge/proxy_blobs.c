@@ -1,0 +1,245 @@
+/* proxy_blobs.c - modules and job data: fetched once from the queue into a memory file, then sent once to each node. On our own node
+ * the ranks get the file itself; the first worker of another node gets it in pieces and shares it there. */
+#include "bridge/proxy_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bridge/blobs.h"
+#include "bridge/worker.h"
+
+#define PIECE_BYTES (1u << 20)
+#define WINDOW_BYTES (8u << 20) /* of a transfer, unsent at a time */
+
+static struct proxy_blob *find(struct ranq_proxy *proxy, const struct proxy_queue *pq, const char *hash)
+{
+	struct proxy_blob *blob;
+
+	TAILQ_FOREACH(blob, &proxy->blobs, next)
+		if (blob->pq == pq && strcmp(blob->hash, hash) == 0)
+			return blob;
+	return NULL;
+}
+
+static void have_part(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	struct ranq_proxy *proxy = request->proxy;
+	struct proxy_blob *blob;
+	struct ranq_bytes part;
+	struct ranq_err err;
+
+	TAILQ_FOREACH(blob, &proxy->blobs, next)
+		if (blob->number == request->key)
+			break;
+	if (!blob)
+		return;
+	blob->asked = false;
+	if (!reply)
+		return;
+	if (ranq_queue_blob_get_parse(reply, &part, &err) != 0) {
+		if (err.code != RANQ_ERR_NOTFOUND) {
+			proxy_refused(request, &err);
+			return;
+		}
+		part = (struct ranq_bytes){ NULL, 0 };
+		blob->missing = blob->have == 0;
+	}
+	if (part.len > 0 && ranq_blob_file_append(blob->fd, blob->have, part.data, part.len, &err) != 0) {
+		proxy_log(proxy, "%s", err.text);
+		blob->missing = true;
+	}
+	blob->have += part.len;
+	if (!blob->missing && part.len < RANQ_BLOB_PART_BYTES) {
+		blob->whole = true;
+		ranq_blob_file_seal(blob->fd);
+	}
+	if (blob->missing || blob->whole)
+		proxy_job_blob_here(blob);
+}
+
+static void ask(struct proxy_blob *blob)
+{
+	struct proxy_request *request = NULL;
+	struct ranq_cmd cmd;
+
+	ranq_cmd_init(&cmd);
+	if (ranq_queue_blob_get_cmd(&blob->pq->q, &cmd, blob->hash, blob->have / RANQ_BLOB_PART_BYTES) == 0)
+		request = proxy_request(blob->pq, &cmd, have_part);
+	ranq_cmd_clear(&cmd);
+	if (!request)
+		return;
+	request->key = blob->number;
+	blob->asked = true;
+}
+
+void proxy_blobs_ask(struct ranq_proxy *proxy)
+{
+	struct proxy_blob *blob;
+
+	TAILQ_FOREACH(blob, &proxy->blobs, next)
+		if (!blob->whole && !blob->missing && !blob->asked)
+			ask(blob);
+}
+
+struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash)
+{
+	struct proxy_blob *blob = find(pq->proxy, pq, hash);
+
+	if (blob && !blob->missing) {
+		blob->users++;
+		return blob;
+	}
+	if (strlen(hash) >= sizeof blob->hash)
+		return NULL;
+	blob = calloc(1, sizeof *blob);
+	if (blob)
+		blob->shared = calloc((size_t)pq->proxy->options.link->size, sizeof *blob->shared);
+	if (!blob || !blob->shared) {
+		free(blob);
+		return NULL;
+	}
+	snprintf(blob->hash, sizeof blob->hash, "%s", hash);
+	blob->pq = pq;
+	blob->users = 1;
+	blob->number = ++pq->proxy->next_blob;
+	blob->fd = ranq_blob_file_create(NULL);
+	blob->missing = blob->fd < 0;
+	TAILQ_INSERT_TAIL(&pq->proxy->blobs, blob, next);
+	return blob;
+}
+
+static void transfer_end(struct ranq_proxy *proxy, struct proxy_transfer *transfer)
+{
+	TAILQ_REMOVE(&proxy->transfers, transfer, next);
+	free(transfer);
+}
+
+void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob)
+{
+	struct proxy_transfer *transfer, *next;
+
+	if (--blob->users > 0)
+		return;
+	for (transfer = TAILQ_FIRST(&proxy->transfers); transfer; transfer = next) {
+		next = TAILQ_NEXT(transfer, next);
+		if (transfer->blob == blob)
+			transfer_end(proxy, transfer);
+	}
+	for (int r = 0; r < proxy->options.link->size; r++) {
+		struct ranq_buf buf;
+
+		if (!blob->shared[proxy->options.link->node[r]] || !proxy_computes(proxy, r))
+			continue;
+		ranq_buf_init(&buf, 0);
+		ranq_message_number_encode(&buf, RANQ_MESSAGE_FORGET, blob->number);
+		proxy_send(proxy, r, &buf);
+	}
+	TAILQ_REMOVE(&proxy->blobs, blob, next);
+	if (blob->fd >= 0)
+		close(blob->fd);
+	free(blob->shared);
+	free(blob);
+}
+
+static void share_here(struct ranq_proxy *proxy, struct proxy_blob *blob, int node)
+{
+	struct ranq_link *link = proxy->options.link;
+	unsigned char note[RANQ_LINK_NOTE_MAX];
+	size_t len = ranq_blob_note_encode(note, blob->number, blob->have);
+
+	for (int r = 0; r < link->size; r++)
+		if (link->node[r] == node && proxy_computes(proxy, r))
+			ranq_link_send_file(link, r, blob->fd, note, len, NULL);
+}
+
+static void share_there(struct ranq_proxy *proxy, struct proxy_blob *blob, int node)
+{
+	struct ranq_link *link = proxy->options.link;
+	struct proxy_transfer *transfer = calloc(1, sizeof *transfer);
+	int rank = 0;
+
+	while (rank < link->size && !(link->node[rank] == node && proxy_computes(proxy, rank)))
+		rank++;
+	if (!transfer || rank == link->size) {
+		free(transfer);
+		return;
+	}
+	transfer->blob = blob;
+	transfer->rank = rank;
+	TAILQ_INSERT_TAIL(&proxy->transfers, transfer, next);
+	proxy_blobs_pump(proxy);
+}
+
+void proxy_blob_share(struct ranq_proxy *proxy, struct proxy_blob *blob, int rank)
+{
+	const struct ranq_link *link = proxy->options.link;
+	int node = link->node[rank];
+
+	if (blob->shared[node])
+		return;
+	blob->shared[node] = 1;
+	if (node == link->node[link->rank])
+		share_here(proxy, blob, node);
+	else
+		share_there(proxy, blob, node);
+}
+
+/* The next piece of a transfer; false when it is over. */
+static bool send_piece(struct ranq_proxy *proxy, struct proxy_transfer *transfer)
+{
+	static unsigned char piece[PIECE_BYTES];
+	uint64_t left = transfer->blob->have - transfer->offset;
+	size_t want = left < sizeof piece ? (size_t)left : sizeof piece;
+	ssize_t n = want ? pread(transfer->blob->fd, piece, want, (off_t)transfer->offset) : 0;
+	struct ranq_buf buf;
+
+	if (n < 0 || (size_t)n != want)
+		return false;
+	ranq_buf_init(&buf, 0);
+	ranq_message_blob_encode(&buf, &(struct ranq_message_blob){ .blob = transfer->blob->number, .total = transfer->blob->have,
+		.offset = transfer->offset, .piece = { piece, want } });
+	proxy_send(proxy, transfer->rank, &buf);
+	transfer->offset += want;
+	return transfer->offset < transfer->blob->have;
+}
+
+void proxy_blobs_pump(struct ranq_proxy *proxy)
+{
+	struct proxy_transfer *transfer, *next;
+
+	for (transfer = TAILQ_FIRST(&proxy->transfers); transfer; transfer = next) {
+		bool more = true;
+
+		next = TAILQ_NEXT(transfer, next);
+		while (more && ranq_link_unsent(proxy->options.link, transfer->rank) < WINDOW_BYTES)
+			more = send_piece(proxy, transfer);
+		if (!more)
+			transfer_end(proxy, transfer);
+	}
+}
+
+/* The receiver of a node may have died before it shared what it got: another one of that node gets everything anew. Ranks that
+ * have the file already ignore the second one. */
+void proxy_blobs_lost(struct ranq_proxy *proxy, int rank)
+{
+	const struct ranq_link *link = proxy->options.link;
+	struct proxy_transfer *transfer, *next;
+	struct proxy_blob *blob;
+	int node = link->node[rank];
+
+	if (node == link->node[link->rank])
+		return;
+	for (transfer = TAILQ_FIRST(&proxy->transfers); transfer; transfer = next) {
+		next = TAILQ_NEXT(transfer, next);
+		if (transfer->rank == rank)
+			transfer_end(proxy, transfer);
+	}
+	for (int r = 0; r < rank; r++)
+		if (link->node[r] == node)
+			return; /* it was not the receiver */
+	TAILQ_FOREACH(blob, &proxy->blobs, next)
+		if (blob->shared[node] && blob->whole)
+			share_there(proxy, blob, node);
+}

@@ -1,0 +1,303 @@
+/* proxy_impl.h - inside of the proxy. Who does what:
+ *   proxy.c         life, clock, messages of the workers
+ *   proxy_conn.c    connections: open, lose, open again, replay, resync; the bell
+ *   proxy_queue.c   requests to a queue: join, lease, beat, leave
+ *   proxy_outbox.c  commits and releases: an ordered list of calls that is sent again until each has a definite answer
+ *   proxy_jobs.c    jobs: spec, failure of a whole job, forgetting
+ *   proxy_blobs.c   modules and job data: fetched once, sent once to each node
+ *   proxy_input.c   input lines
+ *   proxy_work.c    pieces (unstarted work) and chunks (work of a lane): dispatch, results, taking back
+ *   proxy_end.c     drain, killing sequences, silent ranks, leaving */
+#ifndef RANQ_BRIDGE_PROXY_IMPL_H
+#define RANQ_BRIDGE_PROXY_IMPL_H
+
+#include <sys/queue.h>
+
+#include "bridge/chunking.h"
+#include "bridge/proxy.h"
+#include "bridge/watch.h"
+#include "queue/held.h"
+#include "queue/queue.h"
+#include "record/spec.h"
+
+#define PROXY_RESULTS_MAX ((size_t)256 << 20) /* uncommitted results at which workers get no more chunks */
+#define PROXY_ITEM_BYTES ((size_t)1 << 20)    /* flush at, and largest item made by merging */
+#define PROXY_FLUSH_MS 50
+#define PROXY_CALLS_MAX 8                     /* commits in flight for a queue */
+
+struct proxy_queue;
+struct proxy_job;
+
+/* ---- work ------------------------------------------------------------------------------------------------------------- */
+/* Unstarted tasks [start, end) of one fragment. grant names the granted range that they come from: parts of different grants may touch
+ * each other, but are different fragments on the server. */
+struct proxy_piece {
+	TAILQ_ENTRY(proxy_piece) next;
+	struct proxy_job *job;
+	uint64_t seq, grant, start, end;
+	unsigned deaths;
+	bool suspect;
+};
+/* What a lane was given: [upto, end) is not reported yet. */
+struct proxy_chunk {
+	TAILQ_ENTRY(proxy_chunk) next;
+	struct proxy_job *job; /* NULL: dropped meanwhile, results are thrown away */
+	uint64_t id, seq, grant, start, end, upto;
+	unsigned deaths;
+	bool suspect, truncated;
+	int64_t since_ns; /* start, or last report */
+	struct proxy_item *item; /* pending item that the next results of this chunk extend */
+};
+TAILQ_HEAD(proxy_chunks, proxy_chunk);
+TAILQ_HEAD(proxy_piece_list, proxy_piece);
+struct proxy_lane { /* an executor of a worker */
+	int rank;
+	unsigned slot, n;
+	struct proxy_chunks chunks; /* the first one runs */
+};
+struct proxy_worker {
+	bool hello, lost, goodbye;
+	int64_t pid, heard_ms;
+	uint64_t pong;
+	unsigned nlanes;
+	struct proxy_lane *lanes;
+};
+
+/* ---- results ---------------------------------------------------------------------------------------------------------- */
+struct proxy_failure {
+	uint64_t index;
+	size_t at, len; /* in failures */
+};
+struct proxy_item { /* results of [start, end), to be committed */
+	TAILQ_ENTRY(proxy_item) next;
+	uint64_t job, seq, grant, start, end, at; /* job: id in its queue */
+	uint64_t counts[RANQ_TASK_STATUS_COUNT], elapsed_us;
+	struct ranq_buf segment, failures;
+	struct proxy_failure *failure;
+	size_t nfailures, failures_room;
+	struct proxy_chunk *chunk; /* whose item this is */
+	int64_t since_ms;
+};
+TAILQ_HEAD(proxy_items, proxy_item);
+enum proxy_call_kind { PROXY_COMMIT, PROXY_RELEASE };
+struct proxy_call {
+	TAILQ_ENTRY(proxy_call) next;
+	struct proxy_queue *pq;
+	enum proxy_call_kind kind;
+	struct proxy_items items;
+	struct ranq_fragment *fragments;
+	size_t n, bytes;
+	bool sent, dead; /* dead: its registration is gone; freed when its reply or the end of the connection comes */
+};
+
+/* ---- jobs ------------------------------------------------------------------------------------------------------------- */
+struct proxy_blob {
+	TAILQ_ENTRY(proxy_blob) next;
+	char hash[129];
+	uint64_t number, have;
+	struct proxy_queue *pq; /* where it is fetched */
+	int fd;
+	unsigned users;
+	bool asked, whole, missing;
+	uint8_t *shared; /* for each node: has it, or is being sent it */
+};
+struct proxy_transfer { /* of a blob to the first worker of another node */
+	TAILQ_ENTRY(proxy_transfer) next;
+	struct proxy_blob *blob;
+	int rank;
+	uint64_t offset;
+};
+struct proxy_block { /* input lines [first, first + count) */
+	TAILQ_ENTRY(proxy_block) next;
+	uint64_t first, count;
+	unsigned char *data;
+	size_t len;
+};
+enum proxy_job_state { PROXY_JOB_NEW, PROXY_JOB_ASKED, PROXY_JOB_BLOBS, PROXY_JOB_READY, PROXY_JOB_FAILED };
+struct proxy_job {
+	TAILQ_ENTRY(proxy_job) next;
+	struct proxy_queue *pq;
+	uint64_t key, id;
+	enum proxy_job_state state;
+	char reason[160]; /* of FAILED */
+	struct ranq_spec spec;
+	struct ranq_buf packed;
+	struct ranq_pace pace;
+	struct proxy_blob *module, *data;
+	TAILQ_HEAD(, proxy_block) blocks;
+	size_t block_bytes;
+	bool input_asked, waited;
+	uint64_t unstarted;       /* tasks in pieces */
+	unsigned chunks, broken;  /* chunks at workers; broken ones in a row */
+	int64_t used_ms;          /* last time with work */
+	uint8_t *introduced;      /* for each rank */
+};
+
+/* ---- queues ----------------------------------------------------------------------------------------------------------- */
+enum proxy_queue_state { PROXY_OUT, PROXY_JOINING, PROXY_SYNCING, PROXY_IN, PROXY_LEFT };
+struct proxy_queue {
+	struct ranq_queue q;
+	struct ranq_proxy *proxy;
+	size_t index;
+	enum proxy_queue_state state;
+	struct ranq_held *held;
+	uint64_t seq, epoch; /* epoch: counts registrations; replies of an earlier one are ignored */
+	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
+	bool lease_asked, idle, paused, full, resync_again, leave_asked;
+	uint64_t last_want;
+	int64_t retry_ms;    /* when idle or paused: ask again at */
+	int64_t beat_ms;     /* next heartbeat */
+	struct proxy_items pending;
+	size_t pending_bytes, npending;
+	unsigned commits_asked;
+	TAILQ_HEAD(, proxy_call) outbox;
+	size_t outbox_bytes;
+	uint64_t done;       /* tasks reported to us, for `ranq workers` */
+};
+
+/* A request under way. */
+struct proxy_request;
+typedef void proxy_done(struct proxy_request *request, const struct ranq_reply *reply); /* reply NULL: lost */
+struct proxy_request {
+	TAILQ_ENTRY(proxy_request) next;
+	struct ranq_proxy *proxy;
+	struct proxy_queue *pq;
+	uint64_t epoch, key, a, b;
+	int64_t sent_ms;
+	proxy_done *done;
+	struct proxy_call *call;
+	struct ranq_fragment *list; /* of resync; freed with the request */
+};
+
+enum proxy_phase { PROXY_RUN, PROXY_DRAIN, PROXY_LEAVE, PROXY_END, PROXY_DONE };
+struct ranq_proxy {
+	struct ranq_proxy_options options;
+	char id[RANQ_ID_LEN + 1], user[64], version[16];
+	struct ranq_conn *conn, *bell;
+	struct ranq_watch conn_watch, bell_watch;
+	TAILQ_HEAD(, proxy_request) requests;
+	bool conn_bad, bell_bad, down_told;
+	char conn_why[256];
+	int64_t retry_ms, backoff_ms, down_ms, bell_deadline_ms;
+	struct proxy_queue *queues;
+	const struct ranq_queue **bells; /* for BLPOP */
+	TAILQ_HEAD(, proxy_job) jobs;
+	struct proxy_piece_list pieces;
+	TAILQ_HEAD(, proxy_blob) blobs;
+	TAILQ_HEAD(, proxy_transfer) transfers;
+	struct proxy_worker *workers; /* by rank */
+	unsigned lanes;               /* of living workers */
+	uint64_t next_key, next_chunk, next_grant, next_blob, nonce;
+	int64_t lease_ms, now_ms, last_tick_ms, ping_ms, idle_since_ms, tick_ms;
+	unsigned random;
+	/* the end */
+	enum proxy_phase phase;
+	bool hurry, polite;     /* give back at once without waiting for tasks; wait for them without limit */
+	int64_t phase_ms, drain_limit_ms, cont_ms, life_ms /* answer of life is due */, hold_ms /* no new leases before */;
+	uint64_t life_nonce;
+	bool signalled;
+	int status;
+	/* may we leave for lack of work? asked of all queues */
+	bool idle_asked, idle_others;
+	unsigned idle_answers;
+	int64_t idle_ask_ms;
+};
+
+/* proxy.c */
+void proxy_log(const struct ranq_proxy *proxy, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void proxy_send(struct ranq_proxy *proxy, int rank, struct ranq_buf *message);
+bool proxy_computes(const struct ranq_proxy *proxy, int rank); /* rank has a worker that is not lost (its lanes come with HELLO) */
+int64_t proxy_left_ms(const struct ranq_proxy *proxy);         /* until the drain before the end of the allocation; RANQ_NEVER */
+
+/* proxy_conn.c */
+int proxy_connect(struct ranq_proxy *proxy, bool first, struct ranq_err *err);
+void proxy_conn_fail(struct ranq_proxy *proxy, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void proxy_conn_tick(struct ranq_proxy *proxy);
+int64_t proxy_conn_prepare(struct ranq_proxy *proxy);
+void proxy_conn_close(struct ranq_proxy *proxy);
+struct proxy_request *proxy_request(struct proxy_queue *pq, struct ranq_cmd *cmd, proxy_done *done);
+/* What an error in a reply means for all: GONE, a broken server, ... Returns true when the caller has nothing more to do. */
+void proxy_refused(struct proxy_request *request, const struct ranq_err *err);
+void proxy_renewed(const struct proxy_request *request);
+
+/* proxy_queue.c */
+void proxy_queue_join(struct proxy_queue *pq);
+void proxy_queue_gone(struct proxy_queue *pq);
+void proxy_queue_resync(struct proxy_queue *pq);
+void proxy_queue_tick(struct proxy_queue *pq);
+int64_t proxy_queue_due(const struct proxy_queue *pq);
+void proxy_queue_look(struct proxy_queue *pq); /* work may be there */
+void proxy_queue_leave(struct proxy_queue *pq);
+void proxy_lease(struct ranq_proxy *proxy);
+bool proxy_fenced(const struct proxy_queue *pq);
+
+/* proxy_outbox.c */
+void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_results *m);
+void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece);
+void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *parts, size_t n);
+void proxy_outbox_release_one(struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind);
+void proxy_outbox_flush(struct proxy_queue *pq, bool all);
+void proxy_outbox_tick(struct proxy_queue *pq);
+int64_t proxy_outbox_due(const struct proxy_queue *pq);
+void proxy_outbox_replay(struct proxy_queue *pq);
+void proxy_outbox_drop(struct proxy_queue *pq);                       /* registration gone */
+void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job);     /* pending items only */
+bool proxy_outbox_empty(const struct proxy_queue *pq);
+size_t proxy_outbox_bytes(const struct ranq_proxy *proxy);
+
+/* proxy_jobs.c */
+struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id);
+struct proxy_job *proxy_job_find(struct proxy_queue *pq, uint64_t id);
+void proxy_job_stop(struct proxy_queue *pq, uint64_t id);   /* the job is over: drop and give back its work */
+void proxy_job_drop(struct proxy_job *job, bool kill);      /* forget it here and at the workers */
+void proxy_job_fail(struct proxy_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void proxy_job_introduce(struct proxy_job *job, int rank);
+void proxy_job_blob_here(struct proxy_blob *blob);
+void proxy_jobs_tick(struct ranq_proxy *proxy);
+int64_t proxy_jobs_due(const struct ranq_proxy *proxy);
+
+/* proxy_blobs.c */
+struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash);
+void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob);
+void proxy_blob_share(struct ranq_proxy *proxy, struct proxy_blob *blob, int rank);
+void proxy_blobs_ask(struct ranq_proxy *proxy);
+void proxy_blobs_pump(struct ranq_proxy *proxy);
+void proxy_blobs_lost(struct ranq_proxy *proxy, int rank);
+
+/* proxy_input.c */
+void proxy_input_ask(struct proxy_job *job);
+/* How many tasks from start on have their lines here, at most to end; 0: none. */
+uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t end);
+int proxy_input_slice(const struct proxy_job *job, uint64_t start, uint64_t end, struct ranq_buf *out, struct ranq_err *err);
+void proxy_input_trim(struct proxy_job *job);
+void proxy_input_clear(struct proxy_job *job);
+
+/* proxy_work.c */
+int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint64_t grant);
+void proxy_piece_back(struct proxy_chunk *chunk); /* the rest of a chunk is unstarted again */
+void proxy_piece_remove(struct ranq_proxy *proxy, struct proxy_piece *piece);
+void proxy_pieces_release(struct proxy_queue *pq, uint64_t keep); /* gives unstarted work back, the last first, but keep tasks */
+void proxy_pieces_drop(struct proxy_queue *pq, const struct ranq_fragment *gone);
+void proxy_dispatch(struct ranq_proxy *proxy);
+void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);
+void proxy_chunk_end(struct proxy_lane *lane, struct proxy_chunk *chunk);
+void proxy_steal(struct ranq_proxy *proxy);
+uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double *task_ns);
+unsigned proxy_idle_lanes(const struct ranq_proxy *proxy);
+uint64_t proxy_running(const struct ranq_proxy *proxy); /* chunks at workers */
+int64_t proxy_work_due(const struct ranq_proxy *proxy);
+
+/* proxy_end.c */
+void proxy_drain(struct ranq_proxy *proxy, bool polite, const char *why);
+void proxy_hurry(struct ranq_proxy *proxy, const char *why);
+void proxy_fatal(struct ranq_proxy *proxy, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why);
+void proxy_end_tick(struct ranq_proxy *proxy);
+int64_t proxy_end_due(const struct ranq_proxy *proxy);
+
+static inline int64_t proxy_min(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+#endif

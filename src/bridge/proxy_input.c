@@ -1,0 +1,167 @@
+/* proxy_input.c - input lines of jobs: fetched ahead of dispatch for the pieces at hand, a bounded amount, and dropped when no piece
+ * needs them any more. */
+#include "bridge/proxy_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/input.h"
+
+#define AHEAD_BYTES ((size_t)4 << 20)
+#define FETCH_BYTES ((size_t)1 << 20)
+
+static struct proxy_block *block_at(const struct proxy_job *job, uint64_t index)
+{
+	struct proxy_block *block;
+
+	TAILQ_FOREACH(block, &job->blocks, next)
+		if (index >= block->first && index - block->first < block->count)
+			return block;
+	return NULL;
+}
+
+uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t end)
+{
+	const struct proxy_block *block = block_at(job, start);
+	uint64_t n;
+
+	if (!block)
+		return 0;
+	n = block->first + block->count - start;
+	return n < end - start ? n : end - start;
+}
+
+int proxy_input_slice(const struct proxy_job *job, uint64_t start, uint64_t end, struct ranq_buf *out, struct ranq_err *err)
+{
+	const struct proxy_block *block = block_at(job, start);
+
+	if (!block || end > block->first + block->count)
+		return ranq_err_set(err, RANQ_ERR_STATE, "input is not here");
+	return ranq_input_slice(block->data, block->len, start - block->first, end - block->first, out, err);
+}
+
+static void block_remove(struct proxy_job *job, struct proxy_block *block)
+{
+	TAILQ_REMOVE(&job->blocks, block, next);
+	job->block_bytes -= block->len;
+	free(block->data);
+	free(block);
+}
+
+void proxy_input_clear(struct proxy_job *job)
+{
+	while (!TAILQ_EMPTY(&job->blocks))
+		block_remove(job, TAILQ_FIRST(&job->blocks));
+}
+
+static bool needed(const struct proxy_job *job, const struct proxy_block *block)
+{
+	const struct proxy_piece *piece;
+
+	TAILQ_FOREACH(piece, &job->pq->proxy->pieces, next)
+		if (piece->job == job && piece->start < block->first + block->count && block->first < piece->end)
+			return true;
+	return false;
+}
+
+void proxy_input_trim(struct proxy_job *job)
+{
+	struct proxy_block *block, *next;
+
+	for (block = TAILQ_FIRST(&job->blocks); block; block = next) {
+		next = TAILQ_NEXT(block, next);
+		if (!needed(job, block))
+			block_remove(job, block);
+	}
+}
+
+static void add_block(struct proxy_job *job, uint64_t first, struct ranq_bytes bytes)
+{
+	struct proxy_block *block;
+	struct ranq_err err;
+	int64_t count = ranq_input_check(bytes.data, bytes.len, &err);
+
+	if (count <= 0) {
+		proxy_job_fail(job, "its input is damaged: %.100s", count < 0 ? err.text : "a block without lines");
+		return;
+	}
+	if (block_at(job, first))
+		return;
+	block = calloc(1, sizeof *block);
+	if (block)
+		block->data = malloc(bytes.len);
+	if (!block || !block->data) {
+		free(block);
+		return;
+	}
+	memcpy(block->data, bytes.data, bytes.len);
+	block->first = first;
+	block->count = (uint64_t)count;
+	block->len = bytes.len;
+	job->block_bytes += block->len;
+	TAILQ_INSERT_TAIL(&job->blocks, block, next);
+}
+
+static void have_input(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	static struct ranq_input_reply input;
+	struct proxy_job *job = proxy_job_find(request->pq, request->key);
+	struct ranq_err err;
+
+	if (!job || request->epoch != request->pq->epoch)
+		return;
+	job->input_asked = false;
+	if (!reply)
+		return;
+	if (ranq_queue_input_parse(reply, &input, &err) != 0) {
+		if (err.code == RANQ_ERR_NOTFOUND)
+			proxy_job_stop(request->pq, job->id);
+		else
+			proxy_refused(request, &err);
+		return;
+	}
+	for (size_t i = 0; i < input.n && job->state == PROXY_JOB_READY; i++)
+		add_block(job, input.blocks[i].first, input.blocks[i].block);
+	if (job->state == PROXY_JOB_READY && !block_at(job, request->a))
+		proxy_job_fail(job, "its input has no line for task %llu", (unsigned long long)request->a);
+}
+
+static void ask(struct proxy_job *job, uint64_t start, uint64_t end)
+{
+	struct proxy_request *request = NULL;
+	struct ranq_cmd cmd;
+
+	ranq_cmd_init(&cmd);
+	if (ranq_queue_input_cmd(&job->pq->q, &cmd, job->id, start, end, FETCH_BYTES) == 0)
+		request = proxy_request(job->pq, &cmd, have_input);
+	ranq_cmd_clear(&cmd);
+	if (!request)
+		return;
+	request->key = job->id;
+	request->a = start;
+	job->input_asked = true;
+}
+
+void proxy_input_ask(struct proxy_job *job)
+{
+	const struct proxy_piece *piece;
+
+	if (job->input_asked || job->unstarted == 0)
+		return;
+	if (job->block_bytes >= AHEAD_BYTES)
+		proxy_input_trim(job);
+	if (job->block_bytes >= AHEAD_BYTES)
+		return;
+	TAILQ_FOREACH(piece, &job->pq->proxy->pieces, next) {
+		uint64_t at = piece->start, n;
+
+		if (piece->job != job)
+			continue;
+		while (at < piece->end && (n = proxy_input_have(job, at, piece->end)) > 0)
+			at += n;
+		if (at < piece->end) {
+			ask(job, at, piece->end);
+			return;
+		}
+	}
+}

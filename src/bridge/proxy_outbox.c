@@ -1,0 +1,507 @@
+/* proxy_outbox.c - results and returned work on their way to the queue.
+ *
+ * Results wait in `pending` (merged where they touch) until a flush makes a call of them. Making a call takes its parts out of the
+ * mirror (queue/held.h), which gives each part its `at`: so from then on the order of the calls is fixed, and they are sent, and
+ * after a loss sent again, in that order until each has a definite answer. An answer "0" is final too: done before the loss, or fenced. */
+#include "bridge/proxy_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/fault.h"
+#include "record/segment.h"
+#include "util/clock.h"
+
+#define FAIL_SLICE 1000 /* tasks of a job that cannot run, failed in one item */
+
+/* ---- items ------------------------------------------------------------------------------------------------------------ */
+
+static size_t item_bytes(const struct proxy_item *item)
+{
+	return item->segment.len + item->failures.len + sizeof *item;
+}
+
+static void item_destroy(struct proxy_item *item)
+{
+	if (item->chunk)
+		item->chunk->item = NULL;
+	ranq_buf_clear(&item->segment);
+	ranq_buf_clear(&item->failures);
+	free(item->failure);
+	free(item);
+}
+
+static struct proxy_item *item_create(uint64_t job, uint64_t seq, uint64_t grant, uint64_t start)
+{
+	struct proxy_item *item = calloc(1, sizeof *item);
+
+	if (!item)
+		return NULL;
+	item->job = job;
+	item->seq = seq;
+	item->grant = grant;
+	item->start = item->end = start;
+	item->since_ms = ranq_clock_ms();
+	ranq_buf_init(&item->segment, 0);
+	ranq_buf_init(&item->failures, 0);
+	return item;
+}
+
+static int item_failure(struct proxy_item *item, uint64_t index, const void *data, size_t len)
+{
+	if (item->nfailures == item->failures_room) {
+		size_t room = item->failures_room ? item->failures_room * 2 : 8;
+		struct proxy_failure *more = realloc(item->failure, room * sizeof *more);
+
+		if (!more)
+			return -1;
+		item->failure = more;
+		item->failures_room = room;
+	}
+	item->failure[item->nfailures++] = (struct proxy_failure){ index, item->failures.len, len };
+	ranq_buf_add(&item->failures, data, len);
+	return ranq_buf_failed(&item->failures) ? -1 : 0;
+}
+
+static void pending_add(struct proxy_queue *pq, struct proxy_item *item)
+{
+	TAILQ_INSERT_TAIL(&pq->pending, item, next);
+	pq->npending++;
+	pq->pending_bytes += item_bytes(item);
+}
+
+static void pending_remove(struct proxy_queue *pq, struct proxy_item *item)
+{
+	TAILQ_REMOVE(&pq->pending, item, next);
+	pq->npending--;
+	pq->pending_bytes -= item_bytes(item);
+	if (item->chunk)
+		item->chunk->item = NULL;
+	item->chunk = NULL;
+}
+
+/* Puts the tasks of b, which begin where a ends, behind those of a. On failure a is unchanged. */
+static int item_join(struct proxy_item *a, const struct proxy_item *b)
+{
+	if (!ranq_buf_reserve(&a->segment, b->segment.len)) {
+		a->segment.failed = false;
+		return -1;
+	}
+	ranq_buf_add(&a->segment, b->segment.data, b->segment.len);
+	for (size_t i = 0; i < b->nfailures; i++)
+		item_failure(a, b->failure[i].index, b->failures.data + b->failure[i].at, b->failure[i].len);
+	for (int s = 0; s < RANQ_TASK_STATUS_COUNT; s++)
+		a->counts[s] += b->counts[s];
+	a->elapsed_us += b->elapsed_us;
+	a->end = b->end;
+	return 0;
+}
+
+static int item_extend(struct proxy_item *item, const struct ranq_message_results *m)
+{
+	if (m->segment.len && !ranq_buf_reserve(&item->segment, m->segment.len)) {
+		item->segment.failed = false;
+		return -1;
+	}
+	ranq_buf_add(&item->segment, m->segment.data, m->segment.len);
+	for (size_t i = 0; i < m->nfailures; i++)
+		if (item_failure(item, m->failure_index[i], m->failures[i].data, m->failures[i].len) != 0)
+			break; /* out of memory: the counts stay right, a record is missing */
+	for (int s = 0; s < RANQ_TASK_STATUS_COUNT; s++)
+		item->counts[s] += m->counts[s];
+	item->elapsed_us += m->elapsed_us;
+	item->end = m->upto;
+	return 0;
+}
+
+void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_results *m)
+{
+	struct proxy_queue *pq = chunk->job->pq;
+	struct proxy_item *item = chunk->item;
+
+	if (!item || item->segment.len + m->segment.len > PROXY_ITEM_BYTES || item->nfailures + m->nfailures > RANQ_CALL_ITEMS_MAX) {
+		if (item)
+			item->chunk = NULL;
+		item = item_create(chunk->job->id, chunk->seq, chunk->grant, m->from);
+		chunk->item = item;
+		if (!item)
+			return; /* the tasks stay leased: they run again after the next resync or expiry */
+		item->chunk = chunk;
+		pending_add(pq, item);
+	}
+	pq->pending_bytes -= item_bytes(item);
+	item_extend(item, m);
+	pq->pending_bytes += item_bytes(item);
+	if (pq->pending_bytes >= PROXY_ITEM_BYTES)
+		proxy_outbox_flush(pq, false);
+}
+
+/* All tasks of the piece fail for the reason of the job. */
+void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
+{
+	struct ranq_failure failure = { .status = RANQ_TASK_ERROR, .exit_code = 1, .attempts = 1 };
+	struct proxy_item *item = item_create(job->id, piece->seq, piece->grant, piece->start);
+	struct ranq_segment_writer writer;
+	struct ranq_buf record;
+
+	if (!item)
+		return;
+	snprintf(failure.host, sizeof failure.host, "%.63s", job->pq->proxy->options.facts[0].host);
+	snprintf(failure.reason, sizeof failure.reason, "%s", job->reason);
+	ranq_segment_writer_init(&writer, 0);
+	ranq_buf_init(&record, 0);
+	while (piece->start < piece->end && item->counts[RANQ_TASK_ERROR] < FAIL_SLICE) {
+		failure.index = piece->start++;
+		ranq_buf_reset(&record);
+		if (ranq_failure_pack(&failure, &record) == 0)
+			item_failure(item, failure.index, record.data, record.len);
+		ranq_segment_writer_add(&writer, RANQ_TASK_ERROR, NULL, 0);
+		item->counts[RANQ_TASK_ERROR]++;
+		job->unstarted--;
+	}
+	item->end = piece->start;
+	if (job->spec.results == RANQ_RESULTS_KEEP)
+		ranq_segment_writer_finish(&writer, &item->segment);
+	ranq_segment_writer_clear(&writer);
+	ranq_buf_clear(&record);
+	pending_add(job->pq, item);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------------ */
+
+static void call_destroy(struct proxy_call *call)
+{
+	struct proxy_item *item;
+
+	while ((item = TAILQ_FIRST(&call->items))) {
+		TAILQ_REMOVE(&call->items, item, next);
+		item_destroy(item);
+	}
+	free(call->fragments);
+	free(call);
+}
+
+static void call_remove(struct proxy_call *call)
+{
+	TAILQ_REMOVE(&call->pq->outbox, call, next);
+	call->pq->outbox_bytes -= call->bytes;
+	call_destroy(call);
+}
+
+static void note_reply(struct proxy_queue *pq, const struct ranq_commit_reply *reply)
+{
+	if (reply->drain)
+		proxy_drain(pq->proxy, true, "ranq drain");
+	for (size_t i = 0; i < reply->nwaited && i < 32; i++) {
+		struct proxy_job *job = proxy_job_find(pq, reply->waited[i]);
+
+		if (job)
+			job->waited = true;
+	}
+	for (size_t i = 0; i < reply->nstopped && i < 32; i++)
+		proxy_job_stop(pq, reply->stopped[i]);
+}
+
+static void answered(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	static struct ranq_commit_reply commit;
+	struct proxy_call *call = request->call;
+	struct proxy_queue *pq = request->pq;
+	struct ranq_err err;
+	int rc;
+
+	if (call->kind == PROXY_COMMIT && pq->commits_asked > 0)
+		pq->commits_asked--;
+	call->sent = false;
+	if (call->dead) {
+		call_destroy(call);
+		return;
+	}
+	if (!reply)
+		return; /* sent again after the reconnect */
+	rc = call->kind == PROXY_COMMIT ? ranq_queue_commit_parse(reply, &commit, &err) : ranq_queue_release_parse(reply, &err);
+	if (rc != 0) {
+		proxy_refused(request, &err); /* GONE drops the outbox with this call; anything else is a lost connection */
+		return;
+	}
+	proxy_renewed(request);
+	rc = call->kind == PROXY_COMMIT;
+	call_remove(call);
+	if (rc)
+		note_reply(pq, &commit);
+}
+
+static int commit_cmd(struct proxy_call *call, struct ranq_cmd *cmd)
+{
+	struct proxy_item *item;
+	struct ranq_bytes *failures = NULL;
+	uint64_t *index = NULL;
+	size_t most = 0;
+	int rc = ranq_queue_commit_begin(&call->pq->q, cmd, call->pq->proxy->id);
+
+	TAILQ_FOREACH(item, &call->items, next)
+		if (item->nfailures > most)
+			most = item->nfailures;
+	if (most) {
+		failures = calloc(most, sizeof *failures);
+		index = calloc(most, sizeof *index);
+	}
+	TAILQ_FOREACH(item, &call->items, next) {
+		struct ranq_commit_item add = { .job = item->job, .at = item->at, .seq = item->seq, .start = item->start, .end = item->end,
+			.item = { item->segment.data, item->segment.len }, .elapsed_us = item->elapsed_us,
+			.nfailures = failures && index ? item->nfailures : 0, .failure_index = index, .failures = failures };
+
+		memcpy(add.counts, item->counts, sizeof add.counts);
+		for (size_t i = 0; i < add.nfailures; i++) {
+			index[i] = item->failure[i].index;
+			failures[i] = (struct ranq_bytes){ item->failures.data + item->failure[i].at, item->failure[i].len };
+		}
+		if (rc == 0)
+			rc = ranq_queue_commit_add(cmd, &add);
+	}
+	free(failures);
+	free(index);
+	return rc;
+}
+
+static void call_send(struct proxy_call *call)
+{
+	struct proxy_queue *pq = call->pq;
+	struct proxy_request *request;
+	struct ranq_cmd cmd;
+	int rc;
+
+	ranq_cmd_init(&cmd);
+	rc = call->kind == PROXY_COMMIT ? commit_cmd(call, &cmd)
+		: ranq_queue_release_cmd(&pq->q, &cmd, pq->proxy->id, call->fragments, call->n);
+	request = rc == 0 ? proxy_request(pq, &cmd, answered) : NULL;
+	ranq_cmd_clear(&cmd);
+	if (!request)
+		return;
+	request->call = call;
+	call->sent = true;
+	if (call->kind == PROXY_COMMIT)
+		pq->commits_asked++;
+	ranq_fault_kill("committed");
+}
+
+static struct proxy_call *call_create(struct proxy_queue *pq, enum proxy_call_kind kind)
+{
+	struct proxy_call *call = calloc(1, sizeof *call);
+
+	if (!call)
+		return NULL;
+	call->pq = pq;
+	call->kind = kind;
+	TAILQ_INIT(&call->items);
+	return call;
+}
+
+static void call_go(struct proxy_call *call)
+{
+	TAILQ_INSERT_TAIL(&call->pq->outbox, call, next);
+	call->pq->outbox_bytes += call->bytes;
+	call_send(call);
+}
+
+void proxy_outbox_replay(struct proxy_queue *pq)
+{
+	struct proxy_call *call;
+
+	pq->commits_asked = 0;
+	TAILQ_FOREACH(call, &pq->outbox, next)
+		call_send(call);
+}
+
+/* ---- release ---------------------------------------------------------------------------------------------------------- */
+
+void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *parts, size_t n)
+{
+	while (n > 0) {
+		struct proxy_call *call = call_create(pq, PROXY_RELEASE);
+
+		if (call)
+			call->fragments = calloc(n < RANQ_CALL_ITEMS_MAX ? n : RANQ_CALL_ITEMS_MAX, sizeof *call->fragments);
+		if (!call || !call->fragments) {
+			free(call);
+			pq->resync_again = true;
+			return;
+		}
+		for (; n > 0 && call->n < RANQ_CALL_ITEMS_MAX; parts++, n--) {
+			struct ranq_fragment part = *parts;
+
+			if (ranq_held_take(pq->held, part.job, part.seq, part.start, part.end, &part.at) == 0)
+				call->fragments[call->n++] = part;
+		}
+		if (call->n > 0)
+			call_go(call);
+		else
+			call_destroy(call);
+	}
+}
+
+void proxy_outbox_release_one(struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind)
+{
+	struct ranq_fragment part = { .job = job, .seq = seq, .start = start, .end = end, .kind = kind };
+
+	proxy_outbox_release(pq, &part, 1);
+}
+
+/* ---- commit ----------------------------------------------------------------------------------------------------------- */
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct proxy_item *a = *(const struct proxy_item *const *)pa, *b = *(const struct proxy_item *const *)pb;
+
+	if (a->job != b->job)
+		return a->job < b->job ? -1 : 1;
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Joins neighbours of one grant, so that one item stands for many chunks. */
+static size_t merge(struct proxy_item **items, size_t n)
+{
+	size_t kept = 0;
+
+	qsort(items, n, sizeof *items, by_place);
+	for (size_t i = 0; i < n; i++) {
+		struct proxy_item *last = kept ? items[kept - 1] : NULL;
+
+		if (last && last->job == items[i]->job && last->grant == items[i]->grant && last->end == items[i]->start &&
+			last->segment.len + items[i]->segment.len <= PROXY_ITEM_BYTES &&
+			last->nfailures + items[i]->nfailures <= RANQ_CALL_ITEMS_MAX && item_join(last, items[i]) == 0)
+			item_destroy(items[i]);
+		else
+			items[kept++] = items[i];
+	}
+	return kept;
+}
+
+/* Takes the oldest pending items, up to a call's worth. */
+static size_t collect(struct proxy_queue *pq, struct proxy_item **items)
+{
+	size_t n = 0, bytes = 0, failures = 0;
+	struct proxy_item *item;
+
+	while (n < RANQ_CALL_ITEMS_MAX && bytes < PROXY_ITEM_BYTES && (item = TAILQ_FIRST(&pq->pending))) {
+		if (n > 0 && failures + item->nfailures > RANQ_CALL_ITEMS_MAX)
+			break;
+		bytes += item->segment.len;
+		failures += item->nfailures;
+		pending_remove(pq, item);
+		items[n++] = item;
+	}
+	return n;
+}
+
+static void commit_some(struct proxy_queue *pq)
+{
+	static struct proxy_item *items[RANQ_CALL_ITEMS_MAX];
+	struct proxy_call *call = call_create(pq, PROXY_COMMIT);
+	size_t n;
+
+	if (!call)
+		return;
+	n = merge(items, collect(pq, items));
+	for (size_t i = 0; i < n; i++) {
+		struct proxy_item *item = items[i];
+
+		if (ranq_held_take(pq->held, item->job, item->seq, item->start, item->end, &item->at) != 0) {
+			item_destroy(item); /* fenced meanwhile */
+			continue;
+		}
+		TAILQ_INSERT_TAIL(&call->items, item, next);
+		call->bytes += item_bytes(item);
+		call->n++;
+	}
+	if (call->n > 0)
+		call_go(call);
+	else
+		call_destroy(call);
+}
+
+void proxy_outbox_flush(struct proxy_queue *pq, bool all)
+{
+	while (pq->state == PROXY_IN && !TAILQ_EMPTY(&pq->pending) && (all || pq->pending_bytes >= PROXY_ITEM_BYTES) &&
+		(all ? pq->commits_asked < 4 * PROXY_CALLS_MAX : pq->commits_asked < PROXY_CALLS_MAX))
+		commit_some(pq);
+}
+
+/* A client waits for one of the pending results, or nothing else is under way that could fill the batch. */
+static bool urgent(const struct proxy_queue *pq)
+{
+	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
+	struct proxy_job *job;
+
+	if (pq->commits_asked > 0)
+		return false;
+	if (proxy_running(pq->proxy) == 0)
+		return true;
+	job = proxy_job_find((struct proxy_queue *)(uintptr_t)pq, item->job);
+	return job && job->waited;
+}
+
+void proxy_outbox_tick(struct proxy_queue *pq)
+{
+	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
+	bool due = item && (pq->proxy->now_ms >= item->since_ms + PROXY_FLUSH_MS || urgent(pq));
+
+	proxy_outbox_flush(pq, due);
+}
+
+int64_t proxy_outbox_due(const struct proxy_queue *pq)
+{
+	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
+
+	if (!item || pq->state != PROXY_IN || pq->commits_asked >= PROXY_CALLS_MAX)
+		return RANQ_NEVER;
+	return urgent(pq) ? pq->proxy->now_ms : item->since_ms + PROXY_FLUSH_MS;
+}
+
+/* ---- dropping --------------------------------------------------------------------------------------------------------- */
+
+void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job)
+{
+	struct proxy_item *item, *next;
+
+	for (item = TAILQ_FIRST(&pq->pending); item; item = next) {
+		next = TAILQ_NEXT(item, next);
+		if (item->job != job)
+			continue;
+		pending_remove(pq, item);
+		item_destroy(item);
+	}
+}
+
+void proxy_outbox_drop(struct proxy_queue *pq)
+{
+	struct proxy_call *call;
+	struct proxy_item *item;
+
+	while ((item = TAILQ_FIRST(&pq->pending))) {
+		pending_remove(pq, item);
+		item_destroy(item);
+	}
+	while ((call = TAILQ_FIRST(&pq->outbox))) {
+		TAILQ_REMOVE(&pq->outbox, call, next);
+		call->dead = true;
+		if (!call->sent)
+			call_destroy(call);
+	}
+	pq->outbox_bytes = 0;
+}
+
+bool proxy_outbox_empty(const struct proxy_queue *pq)
+{
+	return TAILQ_EMPTY(&pq->pending) && TAILQ_EMPTY(&pq->outbox);
+}
+
+size_t proxy_outbox_bytes(const struct ranq_proxy *proxy)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < proxy->options.nqueues; i++)
+		bytes += proxy->queues[i].pending_bytes + proxy->queues[i].outbox_bytes;
+	return bytes;
+}

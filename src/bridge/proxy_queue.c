@@ -1,0 +1,340 @@
+/* proxy_queue.c - one queue as the bridge sees it: registration, leases, heartbeat, leaving. */
+#include "bridge/proxy_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/fault.h"
+#include "util/clock.h"
+
+#define IDLE_RETRY_MS 5000 /* bells tell of work; this is for the bell that got lost */
+#define FULL_RETRY_MS 1000
+#define RANGES_MAX 64
+
+bool proxy_fenced(const struct proxy_queue *pq)
+{
+	return pq->state == PROXY_LEFT || pq->proxy->now_ms >= pq->fence_ms;
+}
+
+void proxy_queue_look(struct proxy_queue *pq)
+{
+	pq->idle = false;
+	pq->paused = false;
+	pq->retry_ms = 0;
+}
+
+/* ---- registration ----------------------------------------------------------------------------------------------------- */
+
+static void joined(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	struct proxy_queue *pq = request->pq;
+	struct ranq_err err;
+	int64_t lease_ms;
+
+	if (!reply || request->epoch != pq->epoch)
+		return;
+	if (ranq_queue_join_parse(reply, &lease_ms, &err) != 0) {
+		if (err.code == RANQ_ERR_STATE) /* what stood under our id before is still being given back: once more */
+			proxy_queue_join(pq);
+		else
+			proxy_refused(request, &err);
+		return;
+	}
+	if (lease_ms >= RANQ_LEASE_MS_MIN)
+		pq->q.lease_ms = lease_ms;
+	proxy_renewed(request);
+	pq->state = PROXY_IN;
+	pq->beat_ms = ranq_clock_ms() + pq->q.lease_ms / 5;
+	proxy_queue_look(pq);
+}
+
+void proxy_queue_join(struct proxy_queue *pq)
+{
+	const struct ranq_proxy_options *o = &pq->proxy->options;
+	struct ranq_bridge_meta meta = { .host = o->facts[0].host, .allocation = o->allocation, .user = pq->proxy->user,
+		.version = pq->proxy->version, .tags = o->tags, .binding = o->binding, .ranks = (unsigned)o->link->size - (o->computes ? 0 : 1), .end_ms = o->end_ms };
+	struct ranq_cmd cmd;
+
+	ranq_cmd_init(&cmd);
+	if (ranq_queue_join_cmd(&pq->q, &cmd, pq->proxy->id, &meta) == 0 && proxy_request(pq, &cmd, joined))
+		pq->state = PROXY_JOINING;
+	ranq_cmd_clear(&cmd);
+}
+
+void proxy_queue_gone(struct proxy_queue *pq)
+{
+	struct ranq_proxy *proxy = pq->proxy;
+	struct proxy_job *job, *next;
+
+	proxy_log(proxy, "queue '%s': our lease has expired; starting anew", pq->q.name);
+	pq->epoch++;
+	pq->fence_ms = 0;
+	pq->lease_asked = pq->resync_again = false;
+	proxy_outbox_drop(pq);
+	for (job = TAILQ_FIRST(&proxy->jobs); job; job = next) {
+		next = TAILQ_NEXT(job, next);
+		if (job->pq == pq)
+			proxy_job_drop(job, true);
+	}
+	ranq_held_destroy(pq->held);
+	pq->held = ranq_held_create();
+	if (proxy->phase >= PROXY_LEAVE || !pq->held) {
+		pq->state = PROXY_LEFT;
+		return;
+	}
+	pq->state = PROXY_OUT;
+	proxy_queue_join(pq);
+}
+
+static void resynced(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	struct proxy_queue *pq = request->pq;
+	static size_t gone[RANQ_CALL_ITEMS_MAX];
+	struct ranq_err err;
+	size_t n;
+
+	if (!reply || request->epoch != pq->epoch)
+		return;
+	if (ranq_queue_resync_parse(reply, &n, gone, &err) != 0) {
+		proxy_refused(request, &err);
+		return;
+	}
+	proxy_renewed(request);
+	for (size_t i = 0; i < n; i++) {
+		if (gone[i] >= request->a)
+			continue;
+		const struct ranq_fragment *f = &request->list[gone[i]];
+
+		ranq_held_drop(pq->held, f->job, f->seq, f->at);
+		proxy_pieces_drop(pq, f);
+	}
+	if (pq->state == PROXY_SYNCING)
+		pq->state = PROXY_IN;
+}
+
+void proxy_queue_resync(struct proxy_queue *pq)
+{
+	size_t n = ranq_held_count(pq->held);
+	struct ranq_fragment *list = calloc(n ? n : 1, sizeof *list);
+	struct proxy_request *request;
+	struct ranq_cmd cmd;
+
+	if (!list)
+		return;
+	ranq_held_list(pq->held, list);
+	if (n > RANQ_CALL_ITEMS_MAX)
+		n = RANQ_CALL_ITEMS_MAX; /* never so many: leases stop at half of it */
+	ranq_cmd_init(&cmd);
+	request = ranq_queue_resync_cmd(&pq->q, &cmd, pq->proxy->id, list, n) == 0 ? proxy_request(pq, &cmd, resynced) : NULL;
+	ranq_cmd_clear(&cmd);
+	if (!request) {
+		free(list);
+		return;
+	}
+	request->list = list;
+	request->a = n;
+	pq->resync_again = pq->state == PROXY_SYNCING;
+}
+
+/* ---- heartbeat -------------------------------------------------------------------------------------------------------- */
+
+static void beaten(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	struct proxy_queue *pq = request->pq;
+	static struct ranq_beat_reply beat;
+	struct ranq_err err;
+
+	if (!reply || request->epoch != pq->epoch)
+		return;
+	if (ranq_queue_beat_parse(reply, &beat, &err) != 0) {
+		proxy_refused(request, &err);
+		return;
+	}
+	proxy_renewed(request);
+	if (pq->paused && !beat.paused)
+		proxy_queue_look(pq);
+	for (size_t i = 0; i < beat.nstopped; i++)
+		proxy_job_stop(pq, beat.stopped[i]);
+	if (beat.drain)
+		proxy_drain(pq->proxy, true, "ranq drain");
+}
+
+static void beat(struct proxy_queue *pq)
+{
+	static uint64_t jobs[RANQ_CALL_ITEMS_MAX];
+	size_t n = ranq_held_jobs(pq->held, jobs, RANQ_CALL_ITEMS_MAX);
+	struct ranq_cmd cmd;
+
+	ranq_cmd_init(&cmd);
+	if (ranq_queue_beat_cmd(&pq->q, &cmd, pq->proxy->id, jobs, n, proxy_running(pq->proxy), pq->done) == 0)
+		proxy_request(pq, &cmd, beaten);
+	ranq_cmd_clear(&cmd);
+	pq->beat_ms = pq->proxy->now_ms + pq->q.lease_ms / 5;
+	if (pq->resync_again && !pq->lease_asked && proxy_outbox_empty(pq))
+		proxy_queue_resync(pq);
+}
+
+/* ---- leases ----------------------------------------------------------------------------------------------------------- */
+
+static void take_range(struct proxy_queue *pq, const struct ranq_range *range)
+{
+	struct proxy_job *job;
+
+	if (range->start >= range->end || range->end > RANQ_TASKS_MAX || ranq_held_add(pq->held, range) != 0) {
+		pq->resync_again = true; /* gives it back */
+		return;
+	}
+	job = proxy_job_get(pq, range->job);
+	if (!job || proxy_piece_add(job, range, ++pq->proxy->next_grant) != 0)
+		proxy_outbox_release_one(pq, range->job, range->seq, range->start, range->end, RANQ_RELEASE_DRAINED);
+	else if (range->waited)
+		job->waited = true;
+}
+
+static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *lease)
+{
+	int64_t spread = (int64_t)(rand_r(&pq->proxy->random) % 1000);
+
+	pq->paused = lease->paused;
+	pq->idle = true;
+	pq->last_want = 0;
+	pq->retry_ms = ranq_clock_ms() + proxy_min(IDLE_RETRY_MS, pq->q.lease_ms / 2) + spread;
+}
+
+static void leased(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	struct proxy_queue *pq = request->pq;
+	static struct ranq_lease_reply lease;
+	struct ranq_err err;
+
+	if (request->epoch != pq->epoch)
+		return;
+	pq->lease_asked = false;
+	if (!reply)
+		return;
+	ranq_fault_kill("leased");
+	if (ranq_queue_lease_parse(reply, &lease, &err) != 0) {
+		if (err.code == RANQ_ERR_FULL) {
+			pq->full = true;
+			pq->retry_ms = ranq_clock_ms() + FULL_RETRY_MS;
+			pq->idle = true;
+		} else {
+			proxy_refused(request, &err);
+		}
+		return;
+	}
+	proxy_renewed(request);
+	pq->full = false;
+	if (lease.drain)
+		proxy_drain(pq->proxy, true, "ranq drain");
+	if (lease.n == 0 && !lease.drain)
+		lease_empty(pq, &lease);
+	for (size_t i = 0; i < lease.n; i++) {
+		lease.ranges[i].seq = request->a;
+		take_range(pq, &lease.ranges[i]);
+	}
+}
+
+static void ask_lease(struct proxy_queue *pq, uint64_t want)
+{
+	struct ranq_proxy *proxy = pq->proxy;
+	int64_t left_ms = proxy_left_ms(proxy);
+	unsigned flags = pq->full ? RANQ_LEASE_RETURNED_ONLY : 0;
+	struct proxy_request *request;
+	struct ranq_cmd cmd;
+
+	pq->full = false; /* the next one tries new work again */
+	ranq_cmd_init(&cmd);
+	pq->seq++;
+	request = NULL;
+	if (ranq_queue_lease_cmd(&pq->q, &cmd, proxy->id, pq->seq, want, RANGES_MAX, flags, left_ms == RANQ_NEVER ? -1 : left_ms,
+			proxy->options.tags) == 0)
+		request = proxy_request(pq, &cmd, leased);
+	ranq_cmd_clear(&cmd);
+	if (!request)
+		return;
+	request->a = pq->seq;
+	pq->lease_asked = true;
+	pq->last_want = want;
+}
+
+static bool may_lease(const struct proxy_queue *pq)
+{
+	return pq->state == PROXY_IN && !pq->lease_asked && ranq_held_count(pq->held) + RANGES_MAX <= RANQ_BRIDGE_FRAGMENTS_MAX &&
+		(!pq->idle || pq->proxy->now_ms >= pq->retry_ms);
+}
+
+/* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not keep us from
+ * asking an earlier one. */
+void proxy_lease(struct ranq_proxy *proxy)
+{
+	if (proxy->phase != PROXY_RUN || proxy->lanes == 0 || proxy->now_ms < proxy->hold_ms ||
+		proxy_outbox_bytes(proxy) > PROXY_RESULTS_MAX / 2)
+		return;
+	for (size_t i = 0; i < proxy->options.nqueues; i++) {
+		struct proxy_queue *pq = &proxy->queues[i];
+		struct ranq_leasing leasing = { .lanes = proxy->lanes, .idle = proxy_idle_lanes(proxy), .last_want = pq->last_want };
+		uint64_t want;
+
+		leasing.unstarted = proxy_unstarted(proxy, i, &leasing.task_ns);
+		want = ranq_leasing_want(&leasing);
+		if (want == 0)
+			return;
+		if (may_lease(pq))
+			ask_lease(pq, want);
+		if (pq->lease_asked)
+			return;
+	}
+}
+
+/* ---- leaving ---------------------------------------------------------------------------------------------------------- */
+
+static void left(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	struct proxy_queue *pq = request->pq;
+	struct ranq_err err;
+	bool more = false;
+
+	pq->leave_asked = false;
+	if (!reply)
+		return;
+	if (ranq_queue_leave_parse(reply, &more, &err) != 0 && err.code != RANQ_ERR_GONE)
+		proxy_refused(request, &err);
+	else if (!more)
+		pq->state = PROXY_LEFT;
+}
+
+void proxy_queue_leave(struct proxy_queue *pq)
+{
+	struct ranq_cmd cmd;
+
+	if (pq->state == PROXY_LEFT || pq->leave_asked)
+		return;
+	ranq_fault_kill("before_leave");
+	ranq_cmd_init(&cmd);
+	if (ranq_queue_leave_cmd(&pq->q, &cmd, pq->proxy->id) == 0 && proxy_request(pq, &cmd, left))
+		pq->leave_asked = true;
+	ranq_cmd_clear(&cmd);
+}
+
+/* ---- loop ------------------------------------------------------------------------------------------------------------- */
+
+void proxy_queue_tick(struct proxy_queue *pq)
+{
+	if (pq->state == PROXY_OUT && pq->proxy->conn && pq->proxy->phase < PROXY_LEAVE)
+		proxy_queue_join(pq);
+	if (pq->state == PROXY_IN && pq->proxy->now_ms >= pq->beat_ms && pq->proxy->phase < PROXY_LEAVE)
+		beat(pq);
+}
+
+int64_t proxy_queue_due(const struct proxy_queue *pq)
+{
+	int64_t due = RANQ_NEVER;
+
+	if (pq->state != PROXY_IN || pq->proxy->phase >= PROXY_LEAVE)
+		return due;
+	due = pq->beat_ms;
+	if (pq->idle && !pq->lease_asked)
+		due = proxy_min(due, pq->retry_ms);
+	return due;
+}

@@ -1,0 +1,429 @@
+/* proxy_work.c - unstarted work in pieces, work of lanes in chunks: who gets what, and what comes back.
+ *
+ * A lane is an executor of a worker. It gets one chunk, and a second one to go on with when tasks are so short that it would feel
+ * the round trip. A suspect task runs alone on a worker that holds nothing else, so that if the worker dies we know why. */
+#include "bridge/proxy_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/fault.h"
+#include "util/clock.h"
+
+#define BROKEN_MAX 3                       /* chunks of a job in a row that no executor could run */
+#define STEAL_NS INT64_C(10000000)         /* work that is worth taking back from another lane */
+#define STEAL_CHECK_MS 20
+
+/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+
+/* Pieces stand in the order of their queues, within a queue in the order in which they came. */
+static void piece_insert(struct proxy_piece *piece, bool front)
+{
+	struct ranq_proxy *proxy = piece->job->pq->proxy;
+	size_t index = piece->job->pq->index;
+	struct proxy_piece *other;
+
+	TAILQ_FOREACH(other, &proxy->pieces, next)
+		if (front ? other->job->pq->index >= index : other->job->pq->index > index)
+			break;
+	if (other)
+		TAILQ_INSERT_BEFORE(other, piece, next);
+	else
+		TAILQ_INSERT_TAIL(&proxy->pieces, piece, next);
+	piece->job->unstarted += piece->end - piece->start;
+	proxy->idle_since_ms = proxy->now_ms;
+}
+
+int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint64_t grant)
+{
+	struct proxy_piece *piece = calloc(1, sizeof *piece);
+
+	if (!piece)
+		return -1;
+	*piece = (struct proxy_piece){ .job = job, .seq = range->seq, .grant = grant, .start = range->start, .end = range->end,
+		.deaths = range->deaths, .suspect = range->suspect };
+	piece_insert(piece, false);
+	return 0;
+}
+
+void proxy_piece_back(struct proxy_chunk *chunk)
+{
+	struct proxy_piece *piece = calloc(1, sizeof *piece);
+
+	if (!piece) {
+		proxy_outbox_release_one(chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
+		return;
+	}
+	*piece = (struct proxy_piece){ .job = chunk->job, .seq = chunk->seq, .grant = chunk->grant, .start = chunk->upto,
+		.end = chunk->end, .deaths = chunk->deaths, .suspect = chunk->suspect };
+	piece_insert(piece, true);
+}
+
+void proxy_piece_remove(struct ranq_proxy *proxy, struct proxy_piece *piece)
+{
+	piece->job->unstarted -= piece->end - piece->start;
+	TAILQ_REMOVE(&proxy->pieces, piece, next);
+	free(piece);
+}
+
+void proxy_pieces_drop(struct proxy_queue *pq, const struct ranq_fragment *gone)
+{
+	struct proxy_piece *piece, *next;
+
+	for (piece = TAILQ_FIRST(&pq->proxy->pieces); piece; piece = next) {
+		next = TAILQ_NEXT(piece, next);
+		if (piece->job->pq == pq && piece->job->id == gone->job && piece->seq == gone->seq && piece->start < gone->end &&
+			gone->start < piece->end)
+			proxy_piece_remove(pq->proxy, piece);
+	}
+}
+
+void proxy_pieces_release(struct proxy_queue *pq, uint64_t keep)
+{
+	static struct ranq_fragment parts[RANQ_CALL_ITEMS_MAX];
+	struct proxy_piece *piece, *before;
+	uint64_t have = 0;
+	size_t n = 0;
+
+	TAILQ_FOREACH(piece, &pq->proxy->pieces, next)
+		if (piece->job->pq == pq)
+			have += piece->end - piece->start;
+	for (piece = TAILQ_LAST(&pq->proxy->pieces, proxy_piece_list); piece && have > keep && n < RANQ_CALL_ITEMS_MAX; piece = before) {
+		uint64_t size = piece->end - piece->start, give = have - keep < size ? have - keep : size;
+
+		before = TAILQ_PREV(piece, proxy_piece_list, next);
+		if (piece->job->pq != pq)
+			continue;
+		parts[n++] = (struct ranq_fragment){ .job = piece->job->id, .seq = piece->seq, .start = piece->end - give,
+			.end = piece->end, .kind = RANQ_RELEASE_DRAINED };
+		have -= give;
+		piece->end -= give;
+		piece->job->unstarted -= give;
+		if (piece->start == piece->end)
+			proxy_piece_remove(pq->proxy, piece);
+	}
+	if (n > 0)
+		proxy_outbox_release(pq, parts, n);
+}
+
+uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double *task_ns)
+{
+	const struct proxy_piece *piece;
+	const struct proxy_job *job;
+	uint64_t n = 0;
+
+	*task_ns = 0;
+	TAILQ_FOREACH(piece, &proxy->pieces, next)
+		if (piece->job->pq->index <= upto_queue)
+			n += piece->end - piece->start;
+	TAILQ_FOREACH(job, &proxy->jobs, next)
+		if ((job->unstarted > 0 || job->chunks > 0) && job->pq->index <= upto_queue && job->pace.task_ns > *task_ns)
+			*task_ns = job->pace.task_ns;
+	return n;
+}
+
+/* ---- lanes ------------------------------------------------------------------------------------------------------------ */
+
+unsigned proxy_idle_lanes(const struct ranq_proxy *proxy)
+{
+	unsigned n = 0;
+
+	for (int r = 0; r < proxy->options.link->size; r++)
+		for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++)
+			n += proxy->workers[r].lanes[s].n == 0;
+	return n;
+}
+
+uint64_t proxy_running(const struct ranq_proxy *proxy)
+{
+	uint64_t n = 0;
+
+	for (int r = 0; r < proxy->options.link->size; r++)
+		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++)
+			n += proxy->workers[r].lanes[s].n;
+	return n;
+}
+
+static unsigned worker_chunks(const struct proxy_worker *worker, bool *suspect)
+{
+	unsigned n = 0;
+
+	*suspect = false;
+	for (unsigned s = 0; s < worker->nlanes; s++) {
+		const struct proxy_chunk *chunk;
+
+		n += worker->lanes[s].n;
+		TAILQ_FOREACH(chunk, &worker->lanes[s].chunks, next)
+			*suspect |= chunk->suspect;
+	}
+	return n;
+}
+
+static bool send_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk)
+{
+	struct proxy_job *job = chunk->job;
+	struct ranq_proxy *proxy = job->pq->proxy;
+	int64_t left_ms = proxy->options.end_ms > 0 ? proxy->options.end_ms - ranq_wall_ms() : RANQ_NEVER;
+	struct ranq_buf input, buf;
+	struct ranq_err err;
+
+	ranq_buf_init(&input, 0);
+	if (job->spec.args == RANQ_ARGS_INPUT && proxy_input_slice(job, chunk->start, chunk->end, &input, &err) != 0) {
+		ranq_buf_clear(&input);
+		proxy_job_fail(job, "%.140s", err.text);
+		return false;
+	}
+	proxy_job_introduce(job, lane->rank);
+	ranq_buf_init(&buf, 0);
+	ranq_message_chunk_encode(&buf, &(struct ranq_message_chunk){ .key = job->key, .chunk = chunk->id, .slot = lane->slot,
+		.start = chunk->start, .end = chunk->end, .deaths = chunk->deaths, .left_ms = left_ms, .input = { input.data, input.len } });
+	ranq_buf_clear(&input);
+	proxy_send(proxy, lane->rank, &buf);
+	return true;
+}
+
+/* Gives the first n tasks of the piece to the lane. */
+static void give(struct proxy_lane *lane, struct proxy_piece *piece, uint64_t n)
+{
+	struct ranq_proxy *proxy = piece->job->pq->proxy;
+	struct proxy_chunk *chunk = calloc(1, sizeof *chunk);
+
+	if (!chunk)
+		return;
+	*chunk = (struct proxy_chunk){ .job = piece->job, .id = ++proxy->next_chunk, .seq = piece->seq, .grant = piece->grant,
+		.start = piece->start, .upto = piece->start, .end = piece->start + n, .deaths = piece->deaths, .suspect = piece->suspect,
+		.since_ns = ranq_clock_ns() };
+	if (!send_chunk(lane, chunk)) {
+		free(chunk);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&lane->chunks, chunk, next);
+	lane->n++;
+	piece->job->chunks++;
+	piece->start += n;
+	piece->job->unstarted -= n;
+	if (piece->start == piece->end)
+		proxy_piece_remove(proxy, piece);
+	ranq_fault_kill("dispatched");
+}
+
+static uint64_t chunk_size(struct ranq_proxy *proxy, const struct proxy_piece *piece)
+{
+	const struct proxy_job *job = piece->job;
+	int64_t left_ms = proxy_left_ms(proxy);
+	struct ranq_chunking c = { .remaining = job->unstarted, .cap = job->spec.chunk, .lanes = proxy->lanes,
+		.left_ns = left_ms == RANQ_NEVER ? INT64_MAX : left_ms * 1000000 };
+	uint64_t n;
+
+	if (left_ms != RANQ_NEVER && job->spec.time_request_ms > 0 && left_ms < (int64_t)job->spec.time_request_ms)
+		return 0;
+	if (piece->suspect)
+		return 1;
+	n = ranq_chunking_size(&job->pace, &c);
+	if (n > piece->end - piece->start)
+		n = piece->end - piece->start;
+	if (n > 0 && job->spec.args == RANQ_ARGS_INPUT)
+		n = proxy_input_have(job, piece->start, piece->start + n);
+	return n;
+}
+
+/* The piece that this lane may start now, and how much of it. */
+static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_lane *lane, uint64_t *n)
+{
+	struct proxy_piece *piece;
+	bool suspect;
+	unsigned chunks = worker_chunks(&proxy->workers[lane->rank], &suspect);
+
+	if (suspect)
+		return NULL;
+	TAILQ_FOREACH(piece, &proxy->pieces, next) {
+		const struct proxy_job *job = piece->job;
+
+		if (job->state != PROXY_JOB_READY || proxy_fenced(job->pq) || (piece->suspect && chunks > 0))
+			continue;
+		if (lane->n >= ranq_chunking_depth(&job->pace))
+			continue;
+		*n = chunk_size(proxy, piece);
+		if (*n > 0)
+			return piece;
+	}
+	return NULL;
+}
+
+static bool may_dispatch(const struct ranq_proxy *proxy)
+{
+	return proxy->phase == PROXY_RUN && !TAILQ_EMPTY(&proxy->pieces) && proxy_outbox_bytes(proxy) < PROXY_RESULTS_MAX;
+}
+
+/* Empty lanes first, then a second chunk for those that have one. */
+void proxy_dispatch(struct ranq_proxy *proxy)
+{
+	for (unsigned depth = 0; depth < 2; depth++)
+		for (int r = 0; r < proxy->options.link->size; r++)
+			for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++) {
+				struct proxy_lane *lane = &proxy->workers[r].lanes[s];
+				struct proxy_piece *piece;
+				uint64_t n;
+
+				if (!may_dispatch(proxy))
+					return;
+				if (lane->n != depth)
+					continue;
+				piece = choose(proxy, lane, &n);
+				if (piece)
+					give(lane, piece, n);
+			}
+}
+
+/* ---- results ---------------------------------------------------------------------------------------------------------- */
+
+static struct proxy_chunk *find_chunk(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m, struct proxy_lane **lane)
+{
+	struct proxy_worker *worker = &proxy->workers[rank];
+	struct proxy_chunk *chunk;
+
+	if (m->slot >= worker->nlanes)
+		return NULL;
+	*lane = &worker->lanes[m->slot];
+	TAILQ_FOREACH(chunk, &(*lane)->chunks, next)
+		if (chunk->id == m->chunk)
+			return chunk;
+	return NULL;
+}
+
+void proxy_chunk_end(struct proxy_lane *lane, struct proxy_chunk *chunk)
+{
+	struct proxy_chunk *first;
+
+	if (chunk->item)
+		chunk->item->chunk = NULL;
+	if (chunk->job)
+		chunk->job->chunks--;
+	TAILQ_REMOVE(&lane->chunks, chunk, next);
+	lane->n--;
+	free(chunk);
+	first = TAILQ_FIRST(&lane->chunks);
+	if (first)
+		first->since_ns = ranq_clock_ns();
+}
+
+static void chunk_done(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk, bool broken)
+{
+	struct proxy_job *job = chunk->job;
+
+	if (job && chunk->upto > chunk->start)
+		ranq_pace_chunk_done(&job->pace, chunk->upto - chunk->start);
+	if (job && broken && ++job->broken >= BROKEN_MAX)
+		proxy_job_fail(job, "no executor could run it on host %s", proxy->options.facts[lane->rank].host);
+	else if (job && !broken)
+		job->broken = 0;
+	if (job && chunk->upto < chunk->end) {
+		if (proxy->phase == PROXY_RUN)
+			proxy_piece_back(chunk);
+		else
+			proxy_outbox_release_one(job->pq, job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
+	}
+	proxy_chunk_end(lane, chunk);
+}
+
+void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m)
+{
+	struct proxy_lane *lane;
+	struct proxy_chunk *chunk = find_chunk(proxy, rank, m, &lane);
+	struct proxy_job *job;
+
+	if (!chunk || m->from != chunk->upto || m->upto > chunk->end)
+		return; /* of a chunk that was given up */
+	job = chunk->job;
+	if (job && m->upto > m->from) {
+		ranq_pace_add(&job->pace, m->upto - m->from, (int64_t)(m->elapsed_us > INT64_MAX / 1000 ? INT64_MAX : m->elapsed_us * 1000));
+		job->pq->done += m->upto - m->from;
+		proxy_outbox_results(chunk, m);
+	}
+	chunk->upto = m->upto;
+	chunk->since_ns = ranq_clock_ns();
+	if (m->done)
+		chunk_done(proxy, lane, chunk, m->broken);
+}
+
+/* ---- taking back ------------------------------------------------------------------------------------------------------ */
+
+static void truncate_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk, uint64_t new_end)
+{
+	struct ranq_buf buf;
+
+	ranq_buf_init(&buf, 0);
+	ranq_message_truncate_encode(&buf, &(struct ranq_message_truncate){ .slot = lane->slot, .chunk = chunk->id, .new_end = new_end });
+	proxy_send(chunk->job->pq->proxy, lane->rank, &buf);
+	chunk->truncated = true;
+}
+
+/* How much time is in the part of the chunk that could go to another lane; 0: nothing worth it. */
+static double gain(const struct proxy_lane *lane, const struct proxy_chunk *chunk, int64_t now_ns)
+{
+	bool runs = TAILQ_FIRST(&lane->chunks) == chunk;
+	uint64_t left = chunk->end - chunk->upto, spare = runs ? left - 1 : left;
+	double task_ns;
+
+	if (!chunk->job || chunk->truncated || chunk->suspect || spare == 0)
+		return 0;
+	task_ns = ranq_pace_task_ns(&chunk->job->pace, runs ? now_ns - chunk->since_ns : 0);
+	if (runs && (double)(now_ns - chunk->since_ns) > 4 * task_ns)
+		task_ns = (double)(now_ns - chunk->since_ns) / 2; /* tasks have become slow */
+	if (!runs && lane->n > 1) {
+		const struct proxy_chunk *first = TAILQ_FIRST(&lane->chunks);
+
+		task_ns += (double)(now_ns - first->since_ns) / (double)spare; /* it waits behind a long one */
+	}
+	return task_ns * (double)spare;
+}
+
+/* An idle lane and nothing unstarted: half of the rest of the chunk that has most time in it comes back. */
+void proxy_steal(struct ranq_proxy *proxy)
+{
+	struct proxy_lane *best_lane = NULL;
+	struct proxy_chunk *best = NULL;
+	double best_gain = (double)STEAL_NS;
+	int64_t now_ns = ranq_clock_ns();
+
+	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy_idle_lanes(proxy) == 0)
+		return;
+	for (int r = 0; r < proxy->options.link->size; r++)
+		for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++) {
+			struct proxy_lane *lane = &proxy->workers[r].lanes[s];
+			struct proxy_chunk *chunk;
+
+			TAILQ_FOREACH(chunk, &lane->chunks, next) {
+				double g = gain(lane, chunk, now_ns);
+
+				if (g > best_gain) {
+					best_gain = g;
+					best = chunk;
+					best_lane = lane;
+				}
+			}
+		}
+	if (!best)
+		return;
+	if (TAILQ_FIRST(&best_lane->chunks) == best)
+		truncate_chunk(best_lane, best, best->upto + 1 + (best->end - best->upto - 1) / 2);
+	else
+		truncate_chunk(best_lane, best, best->start);
+}
+
+/* While a lane is idle and another one works, look again soon whether a chunk overruns. */
+int64_t proxy_work_due(const struct ranq_proxy *proxy)
+{
+	bool splittable = false;
+
+	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy_idle_lanes(proxy) == 0)
+		return RANQ_NEVER;
+	for (int r = 0; r < proxy->options.link->size && !splittable; r++)
+		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++) {
+			const struct proxy_lane *lane = &proxy->workers[r].lanes[s];
+			const struct proxy_chunk *chunk = TAILQ_FIRST(&lane->chunks);
+
+			splittable |= lane->n > 1 || (chunk && !chunk->truncated && chunk->end - chunk->upto > 1);
+		}
+	return splittable ? proxy->now_ms + STEAL_CHECK_MS : RANQ_NEVER;
+}

@@ -1,0 +1,59 @@
+/* worker_impl.h - inside of the worker, shared by worker.c (messages, slots) and worker_jobs.c (jobs and blobs). */
+#ifndef RANQ_BRIDGE_WORKER_IMPL_H
+#define RANQ_BRIDGE_WORKER_IMPL_H
+
+#include <sys/queue.h>
+
+#include "bridge/blobs.h"
+#include "bridge/watch.h"
+#include "bridge/worker.h"
+
+/* A chunk that rank 0 gave: first waiting here (its job's blobs are not complete, or the slot is full), then given to the slot.
+ * Rank 0 hears of its end exactly once, whatever happens: `done` of RESULTS. */
+struct worker_chunk {
+	TAILQ_ENTRY(worker_chunk) next;
+	uint64_t key, id, start, end, upto, deaths;
+	int64_t end_ms;
+	unsigned char *input;
+	size_t input_len;
+	bool given;
+};
+struct worker_job {
+	TAILQ_ENTRY(worker_job) next;
+	uint64_t key, module, data;
+	char *id_text;
+	unsigned char *spec;
+	size_t spec_len;
+	bool *added; /* for each slot: the executor side knows it */
+};
+struct worker_slot {
+	struct ranq_worker *worker;
+	struct ranq_slot *slot; /* NULL: could not be made again */
+	struct ranq_watch watch;
+	unsigned number;
+	bool stalled; /* waits for rank 0 to take results */
+	TAILQ_HEAD(, worker_chunk) chunks; /* given ones first, in order */
+};
+struct ranq_worker {
+	struct ranq_worker_options options;
+	struct worker_slot *slots;
+	struct ranq_watch exec_watch;
+	TAILQ_HEAD(, worker_job) jobs;
+	struct ranq_blobs *blobs;
+	enum ranq_worker_state state;
+	int status, parent;
+	int64_t lease_ms, silence_ms, last_tick_ms;
+};
+
+void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot); /* worker.c */
+void ranq_worker_feed_all(struct ranq_worker *worker);
+
+struct worker_job *ranq_worker_job_find(struct ranq_worker *worker, uint64_t key);
+int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_job *m, struct ranq_err *err);
+void ranq_worker_job_remove(struct ranq_worker *worker, struct worker_job *job);
+bool ranq_worker_job_ready(const struct ranq_worker *worker, const struct worker_job *job);
+/* Makes the job known to the slot, once. */
+int ranq_worker_job_introduce(struct ranq_worker *worker, struct worker_job *job, struct worker_slot *slot, struct ranq_err *err);
+int ranq_worker_blob(struct ranq_worker *worker, const struct ranq_message_blob *m, struct ranq_err *err);
+
+#endif
