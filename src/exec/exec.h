@@ -41,6 +41,7 @@ struct ranq_exec_job {
 struct ranq_slot_options {
 	const char *cpus;      /* "0,2-3" or NULL: do not bind */
 	int numa_node;         /* memory preference, -1 none */
+	unsigned ncores;       /* OMP_NUM_THREADS of its tasks unless set; 0: leave it */
 	unsigned slot;
 };
 struct ranq_slot;

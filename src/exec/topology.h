@@ -27,7 +27,7 @@ int ranq_topology_count_cores(const struct ranq_topology *topology, const char *
 struct ranq_placement {
 	char *cpus;    /* list, or NULL: not bound */
 	int numa_node; /* OS index, -1 none */
-	unsigned ncpus;
+	unsigned ncpus, ncores;
 	char text[96]; /* for people: "package 0 core 3" */
 };
 /* Plan for `ranks` compute ranks of one node over the union `allowed` of what they were given. More ranks than places: they share round robin.

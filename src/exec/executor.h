@@ -1,0 +1,148 @@
+/* executor.h - inside of an executor process: one struct, its jobs, its outbox, and the kinds of bodies.
+ *
+ * An executor is forked by ranq-exec, speaks with its rank over one socket and works off runs in order. It is single-threaded; what must be noticed while a function runs
+ * (truncate, cancel) is in the progress page. It serves either commands (any number of jobs) or one module in one environment: the rank sees to that. */
+#ifndef RANQ_EXEC_EXECUTOR_H
+#define RANQ_EXEC_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "exec/environment.h"
+#include "exec/wire.h"
+#include "record/input.h"
+#include "record/segment.h"
+#include "record/spec.h"
+
+#define RANQ_ERR_TAIL_BYTES (6u << 10)
+#define RANQ_GRACE_DEFAULT_MS 2000
+
+struct ranq_executor;
+struct ranq_executor_job;
+
+/* How one attempt of a task ended. Pointers are valid until the next attempt. */
+struct ranq_outcome {
+	enum ranq_task_status status;
+	bool interrupted; /* ended because of cancel or warn: not a result */
+	const void *data;
+	size_t len;
+	int exit_code, signal;
+	struct ranq_bytes err_tail;
+	char reason[160];
+};
+
+struct ranq_run {
+	uint64_t number, job, start, end, input_base;
+	int64_t end_ms;
+	unsigned tries, deaths; /* of task `start` so far */
+	struct ranq_buf input;
+	/* walk over the input: `line` is that of task next_index - 1 */
+	struct ranq_input_reader reader;
+	struct ranq_bytes line;
+	uint64_t next_index;
+};
+
+/* What the body of a task sees of itself. */
+struct ranq_attempt {
+	struct ranq_run *run;
+	uint64_t index;
+	unsigned attempt;
+	uint64_t seq;
+};
+
+/* A kind of body: commands, functions of modules. */
+struct ranq_body_kind_ops {
+	/* Once for each job, before its first task. -1: every task of the job fails with this message. */
+	int (*open)(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);
+	void (*run)(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_outcome *out);
+	void (*close)(struct ranq_executor *x, struct ranq_executor_job *job);
+};
+extern const struct ranq_body_kind_ops ranq_command_ops, ranq_function_ops;
+
+struct ranq_executor_job {
+	LIST_ENTRY(ranq_executor_job) link;
+	uint64_t id;
+	char *id_text;
+	struct ranq_spec spec;
+	int module_fd, data_fd;
+	const struct ranq_body_kind_ops *ops;
+	bool opened, broken;
+	char broken_reason[160];
+	struct ranq_environment env; /* constant part */
+	void *body;                  /* of its kind */
+};
+
+/* Results on their way to the rank: those of consecutive tasks of one run. */
+struct ranq_outbox {
+	struct ranq_segment_writer writer;
+	struct ranq_buf failures, frame;
+	uint64_t nfailures, number, from, count, counts[RANQ_TASK_STATUS_COUNT];
+	int64_t since_ns, flushed_ms;
+};
+
+/* What CANCEL and WARN ask of a running command. */
+struct ranq_interrupt {
+	bool wanted;
+	int sig;         /* 0: none */
+	int64_t kill_ms; /* monotonic */
+	bool sent;
+};
+
+struct ranq_executor {
+	int fd; /* data socket, blocking */
+	struct ranq_page *page;
+	char *cpus, *mark;
+	unsigned slot, ncores;
+	char host[64], worker[80];
+	LIST_HEAD(, ranq_executor_job) jobs;
+	struct ranq_run runs[RANQ_WIRE_RUNS];
+	unsigned nruns;
+	struct ranq_buf in;
+	int in_fds[RANQ_WIRE_FDS];
+	unsigned nin_fds;
+	struct ranq_outbox out;
+	struct ranq_interrupt interrupt;
+	char *cwd, *home; /* where we are, where we started */
+	uint64_t seq;     /* copy of page->seq */
+	struct ranq_task_log *log; /* what functions print */
+	struct ranq_spawner *spawner;
+};
+
+struct ranq_executor_options {
+	int fd, page_fd;
+	unsigned slot;
+	const char *cpus; /* NULL: not bound */
+	int numa_node;
+	unsigned ncores;  /* for OMP_NUM_THREADS; 0: leave it */
+};
+/* Serves until the data socket ends; never returns. The caller has set up process attributes that survive (PDEATHSIG). */
+_Noreturn void ranq_executor_main(const struct ranq_executor_options *options);
+
+/* Takes in what the socket holds without blocking (wait: blocks for the first byte). The executor ends when the rank is gone. */
+void ranq_executor_pump(struct ranq_executor *x, bool wait);
+bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run);
+/* Constant environment of a job; common to both kinds. */
+int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);
+/* Goes to the job's directory. */
+int ranq_executor_enter(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_err *err);
+/* The argument of a task (ranq_arg_clear it). Tasks of a run are asked for in rising order, each as often as needed. */
+int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg, struct ranq_err *err);
+/* Works off one run and reports it. */
+void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run);
+_Noreturn void ranq_executor_end(struct ranq_executor *x);
+/* "the body failed": status ERROR with this reason. */
+void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- outbox ------------------------------------------------------------------------------------------------------------ */
+void ranq_outbox_init(struct ranq_outbox *out);
+void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run);
+/* Adds the next task of the run; 0, or -1: does not fit into memory. */
+int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status, const void *data, size_t len);
+int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *failure);
+/* Is it time to send? now_ms: CLOCK_MONOTONIC_COARSE will do. */
+bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms);
+/* Sends what there is (done: even when there is nothing). -1: the rank is gone. */
+int ranq_outbox_flush(struct ranq_outbox *out, int fd, bool done);
+
+#endif

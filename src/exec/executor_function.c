@@ -1,0 +1,434 @@
+/* executor_function.c - the body is a function of a module. Between two tasks there is no system call: an empty task costs some tens of ns. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "exec/executor.h"
+#include "exec/task_log.h"
+#include "ranq.h"
+#include "record/rng.h"
+#include "util/clock.h"
+
+#define SCRATCH_KEEP (1u << 20)
+
+struct block {
+	struct block *next;
+	_Alignas(max_align_t) unsigned char data[];
+};
+
+struct ranq_task {
+	struct ranq_task_head head;
+	struct ranq_executor *x;
+	struct ranq_executor_job *job;
+	const struct ranq_attempt *attempt;
+	uint64_t index;
+	ranq_body *body;
+	/* result */
+	unsigned char *data;
+	size_t len, cap, max;
+	bool too_large, out_of_memory, told /* that it should stop */;
+	char message[160];
+	/* lazily made */
+	bool has_arg, has_rng, has_stream;
+	struct ranq_arg arg;
+	struct ranq_rng rng, stream; /* the task's generator; the first state of task stream_index */
+	uint64_t stream_index;
+	unsigned char *scratch; /* kept for the next task */
+	size_t scratch_cap;
+	bool scratch_used;
+	struct block *blocks; /* what did not fit there */
+	/* of the job */
+	const void *job_data;
+	size_t job_data_len;
+	void *state;
+	void (*fini)(struct ranq_task *);
+};
+
+/* The module of this executor. It stays: dlopen of a reused /proc/self/fd/N would silently give the one before. The rank sends jobs of other
+ * modules, or in another environment, to another executor. */
+static void *module;
+static bool module_fits;
+
+/* ---- accessors (struct ranq_task_ops) ---------------------------------------------------------------------------------- */
+
+static uint64_t op_index(const struct ranq_task *task)
+{
+	return task->index;
+}
+
+static const char *op_arg(const struct ranq_task *task, size_t *len)
+{
+	struct ranq_task *t = (struct ranq_task *)(uintptr_t)task; /* the cache behind a read-only view */
+	const char *text = "";
+
+	if (!t->has_arg && t->attempt && !ranq_executor_arg(t->job, t->attempt, &t->arg, NULL))
+		t->has_arg = true;
+	if (t->has_arg && t->arg.whole)
+		text = t->arg.whole;
+	if (len)
+		*len = strlen(text);
+	return text;
+}
+
+static const void *op_data(const struct ranq_task *task, size_t *len)
+{
+	if (len)
+		*len = task->job_data_len;
+	return task->job_data;
+}
+
+static unsigned op_attempt(const struct ranq_task *task)
+{
+	return task->attempt ? task->attempt->attempt : 1;
+}
+
+/* Tasks come in rising order: a jump of one stream from the last that was used is much cheaper than the power of a matrix. */
+static void find_stream(struct ranq_task *task)
+{
+	if (task->has_stream && task->stream_index + 1 == task->index)
+		ranq_rng_next_stream(&task->stream);
+	else if (!task->has_stream || task->stream_index != task->index)
+		ranq_rng_task(&task->stream, (uint32_t)task->job->spec.seed, task->index);
+	task->has_stream = true;
+	task->stream_index = task->index;
+	task->rng = task->stream;
+	task->has_rng = true;
+}
+
+static double op_unif(struct ranq_task *task)
+{
+	if (!task->has_rng)
+		find_stream(task);
+	return ranq_rng_unif(&task->rng);
+}
+
+static double op_norm(struct ranq_task *task)
+{
+	if (!task->has_rng)
+		find_stream(task);
+	return ranq_rng_norm(&task->rng);
+}
+
+static void *scratch_block(struct ranq_task *task, size_t bytes)
+{
+	struct block *block = bytes > SIZE_MAX - sizeof *block ? NULL : calloc(1, sizeof *block + bytes);
+
+	if (!block)
+		return NULL;
+	block->next = task->blocks;
+	task->blocks = block;
+	return block->data;
+}
+
+static void *op_scratch(struct ranq_task *task, size_t bytes)
+{
+	if (task->scratch_used || bytes > SCRATCH_KEEP)
+		return scratch_block(task, bytes);
+	if (bytes > task->scratch_cap) {
+		free(task->scratch);
+		task->scratch = malloc(bytes);
+		task->scratch_cap = task->scratch ? bytes : 0;
+		if (!task->scratch)
+			return NULL;
+	}
+	task->scratch_used = true;
+	return task->scratch ? memset(task->scratch, 0, bytes) : scratch_block(task, bytes);
+}
+
+static bool is_timed_out(const struct ranq_executor *x, const struct ranq_attempt *attempt)
+{
+	return atomic_load_explicit(&x->page->timed_out, memory_order_relaxed) == attempt->seq;
+}
+
+static int op_cancelled(const struct ranq_task *task)
+{
+	const struct ranq_attempt *attempt = task->attempt;
+
+	if (!attempt)
+		return 0;
+	if (ranq_run_stopped(task->x, attempt->run)) {
+		((struct ranq_task *)(uintptr_t)task)->told = true;
+		return 1;
+	}
+	return is_timed_out(task->x, attempt);
+}
+
+static double op_time_left(const struct ranq_task *task)
+{
+	int64_t end_ms = task->attempt ? task->attempt->run->end_ms : RANQ_NEVER;
+
+	return end_ms == RANQ_NEVER ? INFINITY : (double)(end_ms - ranq_clock_ms()) / 1000.0;
+}
+
+static int grow_result(struct ranq_task *task, size_t len)
+{
+	size_t cap = task->cap + task->cap / 2;
+	unsigned char *data;
+
+	if (len > task->max) {
+		task->too_large = true;
+		return -1;
+	}
+	if (cap < len)
+		cap = len;
+	data = realloc(task->data, cap);
+	if (!data) {
+		task->out_of_memory = true;
+		return -1;
+	}
+	task->data = data;
+	task->cap = cap;
+	return 0;
+}
+
+static int op_give(struct ranq_task *task, const void *data, size_t len)
+{
+	if ((len > task->cap || len > task->max) && grow_result(task, len) < 0)
+		return -1;
+	if (len == sizeof(double))
+		memcpy(task->data, data, sizeof(double));
+	else if (len)
+		memcpy(task->data, data, len);
+	task->len = len;
+	task->too_large = task->out_of_memory = false;
+	return 0;
+}
+
+static int op_fail(struct ranq_task *task, const char *message)
+{
+	snprintf(task->message, sizeof task->message, "%s", message ? message : "");
+	return 1;
+}
+
+static void *op_state(const struct ranq_task *task)
+{
+	return task->state;
+}
+
+static void op_set_state(struct ranq_task *task, void *state)
+{
+	task->state = state;
+}
+
+static const struct ranq_task_ops task_ops = {
+	.abi = RANQ_MODULE_ABI,
+	.size = sizeof(struct ranq_task_ops),
+	.index = op_index,
+	.arg = op_arg,
+	.data = op_data,
+	.attempt = op_attempt,
+	.unif = op_unif,
+	.norm = op_norm,
+	.scratch = op_scratch,
+	.cancelled = op_cancelled,
+	.time_left = op_time_left,
+	.give = op_give,
+	.fail = op_fail,
+	.state = op_state,
+	.set_state = op_set_state,
+};
+
+/* ---- one call ---------------------------------------------------------------------------------------------------------- */
+
+static void clean(struct ranq_task *task)
+{
+	struct block *block;
+
+	if (task->has_arg)
+		ranq_arg_clear(&task->arg);
+	while ((block = task->blocks)) {
+		task->blocks = block->next;
+		free(block);
+	}
+	task->has_arg = task->has_rng = task->scratch_used = false;
+}
+
+static void explain(struct ranq_task *task, int rc, struct ranq_outcome *out)
+{
+	char text[32];
+
+	out->exit_code = rc;
+	out->signal = 0;
+	out->err_tail = ranq_task_log_tail(task->x->log, RANQ_ERR_TAIL_BYTES);
+	if (is_timed_out(task->x, task->attempt)) {
+		out->status = RANQ_TASK_TIMEOUT;
+		snprintf(out->reason, sizeof out->reason, "timed out after %s",
+			ranq_duration_format((int64_t)task->job->spec.timeout_ms, text));
+	} else if (rc && task->told) {
+		out->status = RANQ_TASK_CANCELLED;
+		out->interrupted = true;
+	} else if (rc && task->message[0]) {
+		ranq_outcome_error(out, rc, "%s", task->message);
+	} else if (rc) {
+		ranq_outcome_error(out, rc, "the function returned %d", rc);
+	} else if (task->too_large) {
+		ranq_outcome_error(out, 1, "result exceeds %s (--max-output)", ranq_size_format(task->max, text));
+	} else {
+		ranq_outcome_error(out, 1, "out of memory for the result");
+	}
+}
+
+static void function_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_outcome *out)
+{
+	struct ranq_task *task = job->body;
+	int rc;
+
+	ranq_task_log_start(x->log);
+	task->attempt = attempt;
+	task->index = attempt->index;
+	task->len = 0;
+	task->too_large = task->out_of_memory = task->told = false;
+	task->message[0] = '\0';
+	rc = task->body(task);
+	out->data = task->data;
+	out->len = task->len;
+	if (rc || task->too_large || task->out_of_memory || is_timed_out(x, attempt))
+		explain(task, rc, out);
+	if (task->has_arg || task->has_rng || task->scratch_used || task->blocks)
+		clean(task);
+	task->attempt = NULL;
+}
+
+/* ---- job --------------------------------------------------------------------------------------------------------------- */
+
+static int load(const struct ranq_executor_job *job, struct ranq_err *err)
+{
+	char path[64];
+	const char *name = job->spec.module_path;
+	const uint32_t *abi;
+
+	if (module_fits)
+		return 0;
+	if (job->module_fd >= 0) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", job->module_fd);
+		name = path;
+	}
+	if (!name)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "the module of this job did not arrive");
+	module = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+	if (!module)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "cannot load the module: %.120s", dlerror());
+	abi = dlsym(module, "ranq_module_abi");
+	if (!abi)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "the module does not say RANQ_MODULE: not built for ranq");
+	if (*abi != RANQ_MODULE_ABI)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "the module has ABI %u, this ranq has %u: build it again", (unsigned)*abi, RANQ_MODULE_ABI);
+	module_fits = true;
+	return 0;
+}
+
+static int map_data(struct ranq_task *task, int fd, struct ranq_err *err)
+{
+	struct stat st;
+	void *data;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return ranq_err_sys(err, "cannot look at the job data");
+	if (!st.st_size)
+		return 0;
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return ranq_err_sys(err, "cannot map the job data");
+	task->job_data = data;
+	task->job_data_len = (size_t)st.st_size;
+	return 0;
+}
+
+/* ISO C has no cast from object to function pointer; POSIX promises that the bytes are the same. */
+static void take_symbol(const char *name, void *function)
+{
+	void *symbol = dlsym(module, name);
+
+	memcpy(function, &symbol, sizeof symbol);
+}
+
+static int run_init(struct ranq_task *task, struct ranq_err *err)
+{
+	int (*init)(struct ranq_task *) = NULL;
+	int rc;
+
+	take_symbol("ranq_module_init", &init);
+	take_symbol("ranq_module_fini", &task->fini);
+	if (!init)
+		return 0;
+	rc = init(task);
+	clean(task);
+	if (!rc)
+		return 0;
+	task->fini = NULL;
+	if (task->message[0])
+		return ranq_err_set(err, RANQ_ERR_INPUT, "%s", task->message);
+	return ranq_err_set(err, RANQ_ERR_INPUT, "ranq_module_init returned %d", rc);
+}
+
+static void task_destroy(struct ranq_task *task)
+{
+	if (task->job_data)
+		munmap((void *)(uintptr_t)task->job_data, task->job_data_len);
+	free(task->data);
+	free(task->scratch);
+	free(task);
+}
+
+/* The first job's environment becomes that of the process for good: a module may keep pointers into it. */
+static int use_environment(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err)
+{
+	const char *queue;
+
+	if (ranq_executor_environment(x, job, err) < 0)
+		return -1;
+	if (!module) {
+		environ = job->env.at;
+		job->env = (struct ranq_environment){0};
+		return 0;
+	}
+	queue = ranq_environment_get(&job->env, "RANQ_QUEUE");
+	setenv("RANQ_JOB", job->id_text, 1);
+	return queue ? setenv("RANQ_QUEUE", queue, 1) : 0;
+}
+
+static int function_open(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err)
+{
+	struct ranq_task *task;
+
+	if (use_environment(x, job, err) < 0 || (!x->log && !(x->log = ranq_task_log_open(err))) || load(job, err) < 0)
+		return -1;
+	task = calloc(1, sizeof *task);
+	if (!task)
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	task->head.ops = &task_ops;
+	task->x = x;
+	task->job = job;
+	task->max = job->spec.max_output;
+	take_symbol(job->spec.function, &task->body);
+	if (!task->body)
+		ranq_err_set(err, RANQ_ERR_INPUT, "the module has no function '%s'", job->spec.function);
+	if (!task->body || map_data(task, job->data_fd, err) < 0 || run_init(task, err) < 0) {
+		task_destroy(task);
+		return -1;
+	}
+	job->body = task;
+	return 0;
+}
+
+static void function_close(struct ranq_executor *x, struct ranq_executor_job *job)
+{
+	struct ranq_task *task = job->body;
+
+	(void)x;
+	if (task->fini)
+		task->fini(task);
+	clean(task);
+	task_destroy(task);
+}
+
+const struct ranq_body_kind_ops ranq_function_ops = {function_open, function_run, function_close};

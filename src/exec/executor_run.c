@@ -1,0 +1,223 @@
+/* executor_run.c - works off one run: attempts, retries, results, in task order. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "exec/executor.h"
+#include "exec/task_log.h"
+#include "util/clock.h"
+
+/* No system call and no read of a hardware clock: a few ns, good to 1-4 ms. */
+static int64_t coarse_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run)
+{
+	return atomic_load_explicit(&x->page->runs[run->number % RANQ_WIRE_RUNS].stop, memory_order_relaxed);
+}
+
+static uint64_t limit_of(const struct ranq_executor *x, const struct ranq_run *run)
+{
+	return atomic_load_explicit(&x->page->runs[run->number % RANQ_WIRE_RUNS].limit, memory_order_acquire);
+}
+
+void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *format, ...)
+{
+	va_list args;
+
+	out->status = RANQ_TASK_ERROR;
+	out->exit_code = exit_code;
+	va_start(args, format);
+	vsnprintf(out->reason, sizeof out->reason, format, args);
+	va_end(args);
+}
+
+static int find_line(struct ranq_run *run, uint64_t index, struct ranq_err *err)
+{
+	while (run->next_index <= index) {
+		int rc = run->reader.in.data ? ranq_input_reader_next(&run->reader, &run->line, err) : 0;
+
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			return ranq_err_set(err, RANQ_ERR_INPUT, "the input has no line for task %llu", (unsigned long long)index);
+		run->next_index++;
+	}
+	return 0;
+}
+
+int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg, struct ranq_err *err)
+{
+	bool input = job->spec.args == RANQ_ARGS_INPUT;
+
+	if (input && find_line(attempt->run, attempt->index, err) < 0)
+		return -1;
+	return ranq_arg_make(&job->spec, attempt->index, input ? &attempt->run->line : NULL, arg, err);
+}
+
+/* ---- progress ---------------------------------------------------------------------------------------------------------- */
+
+/* The rank reads `task` only while it sees an odd seq. */
+static void begin(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
+{
+	atomic_store_explicit(&x->page->task, index, memory_order_relaxed);
+	atomic_store_explicit(&x->page->run, run->number, memory_order_relaxed);
+	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
+}
+
+static void end(struct ranq_executor *x)
+{
+	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
+}
+
+/* ---- tasks ------------------------------------------------------------------------------------------------------------- */
+
+/* Opening a module runs code of its author: a crash there must be told from a crash of task `start`. */
+static void open_job(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_run *run)
+{
+	struct ranq_err err = {0};
+
+	if (job->opened || job->broken)
+		return;
+	atomic_store_explicit(&x->page->phase, RANQ_PHASE_LOADING, memory_order_relaxed);
+	begin(x, run, run->start);
+	job->opened = !job->ops->open(x, job, &err);
+	end(x);
+	atomic_store_explicit(&x->page->phase, RANQ_PHASE_TASK, memory_order_relaxed);
+	if (job->opened)
+		return;
+	job->broken = true;
+	snprintf(job->broken_reason, sizeof job->broken_reason, "%.*s", (int)sizeof job->broken_reason - 1, err.text);
+}
+
+static void add_failure(struct ranq_executor *x, const struct ranq_attempt *attempt, const struct ranq_outcome *out, int64_t since_ms)
+{
+	int64_t elapsed_us = ranq_clock_ns() / 1000 - since_ms * 1000;
+	struct ranq_failure failure = {
+		.index = attempt->index,
+		.status = out->status,
+		.exit_code = out->exit_code,
+		.signal = out->signal,
+		.attempts = attempt->attempt,
+		.elapsed_us = elapsed_us > 0 ? (uint64_t)elapsed_us : 0,
+		.err_tail = out->err_tail,
+	};
+
+	memcpy(failure.host, x->host, sizeof failure.host);
+	memcpy(failure.worker, x->worker, sizeof failure.worker);
+	memcpy(failure.reason, out->reason, sizeof failure.reason);
+	if (ranq_outbox_add_failure(&x->out, &failure) < 0)
+		_exit(72);
+}
+
+static void flush(struct ranq_executor *x, bool done)
+{
+	if (x->log)
+		ranq_task_log_check(x->log);
+	if (ranq_outbox_flush(&x->out, x->fd, done) == 0)
+		return;
+	if (errno == ENOMEM)
+		_exit(72); /* a death: the tasks run again with fresh memory */
+	ranq_executor_end(x);
+}
+
+static void add_result(struct ranq_executor *x, const struct ranq_executor_job *job, const struct ranq_outcome *out)
+{
+	if (!ranq_outbox_add(&x->out, &job->spec, out->status, out->data, out->len))
+		return;
+	flush(x, false);
+	if (ranq_outbox_add(&x->out, &job->spec, out->status, out->data, out->len) < 0)
+		_exit(72);
+}
+
+static bool attempt_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, struct ranq_outcome *out)
+{
+	begin(x, attempt->run, attempt->index);
+	attempt->seq = x->seq;
+	out->status = RANQ_TASK_OK;
+	out->interrupted = false;
+	out->len = 0;
+	job->ops->run(x, job, attempt, out);
+	end(x);
+	return out->status == RANQ_TASK_OK;
+}
+
+/* False: the task was stopped and counts as not started. A task that fails after it was told to stop, and would be tried again, is left to others: its
+ * failure may come from being told. */
+static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index, struct ranq_outcome *out,
+	int64_t now_ms)
+{
+	unsigned tries = index == run->start ? run->tries : 0, deaths = index == run->start ? run->deaths : 0;
+	struct ranq_attempt attempt = {.run = run, .index = index};
+
+	for (;;) {
+		attempt.attempt = 1 + tries + deaths;
+		if (attempt_task(x, job, &attempt, out))
+			break;
+		if (out->interrupted || (ranq_run_stopped(x, run) && tries < job->spec.retries))
+			return false;
+		if (tries++ >= job->spec.retries)
+			break;
+		now_ms = coarse_ms();
+	}
+	if (out->interrupted)
+		return false;
+	if (out->status != RANQ_TASK_OK)
+		add_failure(x, &attempt, out, now_ms);
+	add_result(x, job, out);
+	return true;
+}
+
+static void fail_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index, const char *reason,
+	int64_t now_ms)
+{
+	struct ranq_attempt attempt = {.run = run, .index = index, .attempt = 1};
+	struct ranq_outcome out = {.status = RANQ_TASK_ERROR, .exit_code = 126};
+
+	snprintf(out.reason, sizeof out.reason, "%.*s", (int)sizeof out.reason - 1, reason);
+	add_failure(x, &attempt, &out, now_ms);
+	add_result(x, job, &out);
+}
+
+void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
+{
+	struct ranq_executor_job *job;
+	struct ranq_outcome out = {0};
+	struct ranq_err err = {0};
+	const char *reason = NULL;
+	uint64_t index;
+	int64_t now_ms;
+
+	LIST_FOREACH(job, &x->jobs, link)
+		if (job->id == run->job)
+			break;
+	if (!job)
+		_exit(71);
+	x->interrupt = (struct ranq_interrupt){0};
+	if (ranq_executor_enter(x, job, &err) < 0)
+		reason = err.text;
+	else if (limit_of(x, run) > run->start)
+		open_job(x, job, run);
+	if (!reason && job->broken)
+		reason = job->broken_reason;
+	ranq_outbox_start(&x->out, run);
+	now_ms = coarse_ms();
+	for (index = run->start; index < run->end && index < limit_of(x, run); index++) {
+		if (reason)
+			fail_task(x, job, run, index, reason, now_ms);
+		else if (!run_task(x, job, run, index, &out, now_ms))
+			break;
+		now_ms = coarse_ms();
+		if (ranq_outbox_due(&x->out, now_ms) && index + 1 < run->end)
+			flush(x, false);
+	}
+	flush(x, true);
+}

@@ -1,0 +1,358 @@
+/* guardian.c - one thread, one poll over the control socket and a signalfd.
+ *
+ * Everything below us carries our RANQ_MARK, and we are the subreaper of it all: whatever a task leaves behind becomes our child. So at our
+ * end: kill what is recorded, what is marked, and what is our child, until nothing is left. Signals do not end us: the rank may be dying of the same one, and then
+ * we have work to do. */
+#include "exec/guardian.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/queue.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "exec/descriptors.h"
+#include "exec/executor.h"
+#include "exec/sweep.h"
+#include "exec/wire.h"
+#include "util/clock.h"
+
+#define OOM_SCORE "500"
+#define SWEEP_MS 3000
+#define CLOSE_MS 5000
+
+struct child {
+	LIST_ENTRY(child) link;
+	uint32_t id, slot;
+	pid_t pid;
+	struct ranq_page *page;
+};
+
+struct guardian {
+	int control, signals;
+	pid_t pid;
+	const char *mark;
+	struct rlimit core;
+	sigset_t no_signals;
+	LIST_HEAD(, child) children;
+	bool closing, over;
+	int64_t kill_ms; /* while closing */
+};
+
+/* ---- executors --------------------------------------------------------------------------------------------------------- */
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		errno = 0; /* not permitted everywhere, and not needed */
+	close(fd);
+}
+
+static void default_signals(const struct guardian *g)
+{
+	int sig;
+
+	for (sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &g->no_signals, NULL);
+}
+
+/* Leaves two descriptors, at 3 and 4. */
+static void keep_two(int *a, int *b)
+{
+	int first = fcntl(*a, F_DUPFD_CLOEXEC, 5), second = fcntl(*b, F_DUPFD_CLOEXEC, 5);
+
+	if (first < 0 || second < 0 || dup3(first, 3, O_CLOEXEC) < 0 || dup3(second, 4, O_CLOEXEC) < 0)
+		_exit(70);
+	ranq_close_from(5);
+	*a = 3;
+	*b = 4;
+}
+
+/* PDEATHSIG may come too late to be sent: hence the look at getppid behind it. */
+_Noreturn static void become_executor(struct guardian *g, const struct ranq_control *order, int *fds)
+{
+	struct ranq_executor_options options = {.slot = order->slot, .cpus = order->cpus[0] ? order->cpus : NULL,
+		.numa_node = order->numa_node, .ncores = order->ncores};
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != g->pid)
+		_exit(70);
+	setpgid(0, 0);
+	keep_two(&fds[0], &fds[1]);
+	default_signals(g);
+	setrlimit(RLIMIT_CORE, &g->core);
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	write_file("/proc/self/oom_score_adj", OOM_SCORE);
+	options.fd = fds[0];
+	options.page_fd = fds[1];
+	ranq_executor_main(&options);
+}
+
+static void report(const struct guardian *g, uint32_t type, uint32_t id, int32_t value, int32_t failure)
+{
+	struct ranq_control message = {.type = type, .id = id, .value = value, .failure = failure};
+
+	/* The rank reads all the time; when it does not any more, its end of the socket ends too. */
+	ranq_wire_send(g->control, &message, offsetof(struct ranq_control, cpus), NULL, 0, 0);
+}
+
+static struct child *child_create(const struct ranq_control *order, int page_fd)
+{
+	struct child *child = calloc(1, sizeof *child);
+
+	if (!child)
+		return NULL;
+	child->id = order->id;
+	child->slot = order->slot;
+	child->page = mmap(NULL, sizeof *child->page, PROT_READ, MAP_SHARED, page_fd, 0);
+	if (child->page != MAP_FAILED)
+		return child;
+	free(child);
+	return NULL;
+}
+
+static void child_destroy(struct child *child)
+{
+	munmap(child->page, sizeof *child->page);
+	free(child);
+}
+
+static void on_spawn(struct guardian *g, const struct ranq_control *order, int *fds, unsigned nfds)
+{
+	struct child *child = nfds == 2 ? child_create(order, fds[1]) : NULL;
+
+	if (!child) {
+		report(g, RANQ_CONTROL_EXITED, order->id, 0, ENOMEM);
+		return;
+	}
+	child->pid = fork();
+	if (!child->pid)
+		become_executor(g, order, fds);
+	if (child->pid < 0) {
+		report(g, RANQ_CONTROL_EXITED, order->id, 0, errno);
+		child_destroy(child);
+		return;
+	}
+	LIST_INSERT_HEAD(&g->children, child, link);
+}
+
+static void kill_task(const struct child *child, int sig)
+{
+	ranq_sweep_group((pid_t)atomic_load_explicit(&child->page->group, memory_order_acquire), getsid(0), sig);
+}
+
+static void kill_child(const struct child *child)
+{
+	kill(child->pid, SIGKILL);
+	kill(-child->pid, SIGKILL);
+	kill_task(child, SIGKILL);
+}
+
+/* Before the report: when the rank starts the next executor of this slot, nothing of the last one's task runs any more. An executor that
+ * ended by itself has cleaned up. */
+static void on_child_end(struct guardian *g, struct child *child, int status)
+{
+	char mark[256];
+
+	LIST_REMOVE(child, link);
+	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+		kill(-child->pid, SIGKILL);
+		kill_task(child, SIGKILL);
+		snprintf(mark, sizeof mark, "%s.%u", g->mark, child->slot);
+		ranq_sweep(mark, SWEEP_MS);
+	}
+	report(g, RANQ_CONTROL_EXITED, child->id, status, 0);
+	child_destroy(child);
+}
+
+static void reap(struct guardian *g)
+{
+	struct child *child;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		LIST_FOREACH(child, &g->children, link)
+			if (child->pid == pid)
+				break;
+		if (child) /* else: an orphan of a task */
+			on_child_end(g, child, status);
+	}
+}
+
+/* ---- end --------------------------------------------------------------------------------------------------------------- */
+
+static unsigned kill_own_children(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	char path[300], text[512], *end;
+	unsigned found = 0;
+	FILE *file;
+	int parent;
+
+	while (proc && (entry = readdir(proc))) {
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		/* pid (name) state ppid: the name may hold anything */
+		if (fgets(text, sizeof text, file) && (end = strrchr(text, ')')) && sscanf(end + 1, " %*c %d", &parent) == 1 &&
+			parent == getpid()) {
+			kill((pid_t)atoi(entry->d_name), SIGKILL);
+			found++;
+		}
+		fclose(file);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+/* Kills until nothing marked and no child is left: what we kill hands its children to us. */
+static void sweep_all(struct guardian *g)
+{
+	int64_t end = ranq_clock_ms() + CLOSE_MS;
+	const struct timespec pause = {.tv_nsec = 2000000};
+	struct child *child;
+	unsigned found;
+
+	LIST_FOREACH(child, &g->children, link)
+		kill_child(child);
+	do {
+		ranq_sweep(g->mark, SWEEP_MS);
+		found = kill_own_children();
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (found)
+			nanosleep(&pause, NULL);
+	} while (found && ranq_clock_ms() < end);
+}
+
+static void on_close(struct guardian *g, int grace_ms)
+{
+	struct child *child;
+
+	g->closing = true;
+	g->kill_ms = ranq_clock_ms() + grace_ms;
+	LIST_FOREACH(child, &g->children, link)
+		kill_task(child, SIGTERM);
+}
+
+static struct child *find_child(struct guardian *g, uint32_t id)
+{
+	struct child *child;
+
+	LIST_FOREACH(child, &g->children, link)
+		if (child->id == id)
+			break;
+	return child;
+}
+
+static void on_control(struct guardian *g)
+{
+	struct ranq_control order = {0};
+	int fds[RANQ_WIRE_FDS];
+	unsigned nfds, i;
+	struct child *child;
+	long n = ranq_wire_receive(g->control, &order, sizeof order, fds, &nfds, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		g->over = true;
+		return;
+	}
+	order.cpus[sizeof order.cpus - 1] = '\0';
+	switch (order.type) {
+	case RANQ_CONTROL_SPAWN: on_spawn(g, &order, fds, nfds); break;
+	case RANQ_CONTROL_KILL:
+		child = find_child(g, order.id);
+		if (child)
+			kill_child(child);
+		break;
+	case RANQ_CONTROL_CLOSE: on_close(g, order.value); break;
+	default: break;
+	}
+	for (i = 0; i < nfds; i++)
+		close(fds[i]);
+}
+
+static void on_signal(struct guardian *g)
+{
+	struct signalfd_siginfo info;
+
+	while (read(g->signals, &info, sizeof info) > 0)
+		;
+	reap(g);
+}
+
+static int set_up(struct guardian *g)
+{
+	sigset_t all;
+
+	g->pid = getpid();
+	g->mark = getenv("RANQ_MARK");
+	LIST_INIT(&g->children);
+	sigemptyset(&g->no_signals);
+	sigfillset(&all);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	if (!g->mark || sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+		return -1;
+	sigemptyset(&all);
+	sigaddset(&all, SIGCHLD);
+	g->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	return g->signals < 0 ? -1 : 0;
+}
+
+static int wait_ms(const struct guardian *g)
+{
+	int64_t left;
+
+	if (!g->closing)
+		return -1;
+	left = g->kill_ms - ranq_clock_ms();
+	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
+}
+
+int ranq_guardian_run(int control_fd, const struct rlimit *core)
+{
+	struct guardian g = {.control = control_fd, .core = *core};
+
+	if (set_up(&g) < 0)
+		return 70;
+	report(&g, RANQ_CONTROL_HELLO, 0, (int32_t)RANQ_WIRE_VERSION, 0);
+	while (!g.over) {
+		struct pollfd fds[2] = {{g.control, POLLIN, 0}, {g.signals, POLLIN, 0}};
+
+		if (poll(fds, 2, wait_ms(&g)) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents)
+			on_signal(&g);
+		if (fds[0].revents)
+			on_control(&g);
+		if (g.closing && (LIST_EMPTY(&g.children) || ranq_clock_ms() >= g.kill_ms))
+			break;
+	}
+	sweep_all(&g);
+	return 0;
+}

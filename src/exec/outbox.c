@@ -1,0 +1,116 @@
+/* outbox.c - results from executor to rank. A crash of the executor costs what lies here, so nothing lies here for longer than FLUSH_MS of
+ * work; a single send for each task would cost more than a short task itself. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "exec/executor.h"
+#include "util/clock.h"
+
+#define FLUSH_MS 20
+#define FLUSH_BYTES (256u << 10)
+#define FLUSH_COUNT (1u << 20)
+#define FLUSH_FAILURES 64
+
+void ranq_outbox_init(struct ranq_outbox *out)
+{
+	*out = (struct ranq_outbox){0};
+	ranq_segment_writer_init(&out->writer, 0);
+	ranq_buf_init(&out->failures, 0);
+	ranq_buf_init(&out->frame, 0);
+}
+
+static void restart(struct ranq_outbox *out)
+{
+	out->from += out->count;
+	out->count = out->nfailures = 0;
+	memset(out->counts, 0, sizeof out->counts);
+	ranq_segment_writer_reset(&out->writer);
+	ranq_buf_reset(&out->failures);
+	out->since_ns = ranq_clock_ns();
+	out->flushed_ms = out->since_ns / 1000000;
+}
+
+void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run)
+{
+	out->number = run->number;
+	out->from = run->start;
+	out->count = 0;
+	restart(out);
+}
+
+int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status, const void *data, size_t len)
+{
+	if (spec->results == RANQ_RESULTS_KEEP && ranq_segment_writer_add(&out->writer, status, data, len) < 0)
+		return -1;
+	out->counts[status]++;
+	out->count++;
+	return 0;
+}
+
+int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *failure)
+{
+	struct ranq_buf record;
+	int rc;
+
+	ranq_buf_init(&record, 0);
+	rc = ranq_failure_pack(failure, &record);
+	if (!rc) {
+		ranq_buf_add_varint(&out->failures, failure->index);
+		ranq_buf_add_sized(&out->failures, record.data, record.len);
+		out->nfailures++;
+	}
+	ranq_buf_clear(&record);
+	return rc;
+}
+
+bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms)
+{
+	return now_ms - out->flushed_ms >= FLUSH_MS || ranq_segment_writer_bytes(&out->writer) >= FLUSH_BYTES ||
+	       out->nfailures >= FLUSH_FAILURES || out->count >= FLUSH_COUNT;
+}
+
+static int send_all(int fd, const unsigned char *data, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = send(fd, data, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int ranq_outbox_flush(struct ranq_outbox *out, int fd, bool done)
+{
+	struct ranq_buf *frame = &out->frame;
+	size_t at, i;
+
+	if (!out->count && !done)
+		return 0;
+	ranq_buf_reset(frame);
+	at = ranq_wire_begin(frame, RANQ_FRAME_RESULTS);
+	ranq_buf_add_varint(frame, out->number);
+	ranq_buf_add_varint(frame, out->from);
+	ranq_buf_add_varint(frame, out->count);
+	ranq_buf_add_byte(frame, done);
+	ranq_buf_add_varint(frame, (uint64_t)(ranq_clock_ns() - out->since_ns) / 1000);
+	for (i = 0; i < RANQ_TASK_STATUS_COUNT; i++)
+		ranq_buf_add_varint(frame, out->counts[i]);
+	ranq_buf_add_varint(frame, out->nfailures);
+	ranq_buf_add(frame, out->failures.data, out->failures.len);
+	ranq_segment_writer_finish(&out->writer, frame);
+	ranq_wire_end(frame, at);
+	if (ranq_buf_failed(frame) || ranq_buf_failed(&out->failures)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	restart(out);
+	return send_all(fd, frame->data, frame->len);
+}
