@@ -52,17 +52,41 @@ void ranq_arguments_close(struct ranq_arguments *arguments)
 	memset(arguments, 0, sizeof *arguments);
 }
 
-static bool find_line(const struct ranq_arguments *arguments, uint64_t index, struct ranq_bytes *line)
+/* block := count:varint count*(len:varint bytes), checked when it came */
+static bool read_line(struct ranq_arguments *arguments, size_t block, uint64_t k, struct ranq_bytes *line)
+{
+	const struct ranq_bytes *bytes = &arguments->input->blocks[block].block;
+	if (arguments->at_block != block || arguments->at_line > k || !arguments->at.data) {
+		ranq_reader_init(&arguments->at, bytes->data, bytes->len);
+		ranq_reader_varint(&arguments->at);
+		arguments->at_block = block;
+		arguments->at_line = 0;
+	}
+	do
+		*line = ranq_reader_sized(&arguments->at);
+	while (arguments->at_line++ < k);
+	return !arguments->at.failed;
+}
+
+static bool find_line(struct ranq_arguments *arguments, uint64_t index, struct ranq_bytes *line)
 {
 	const struct ranq_input_reply *input = arguments->input;
 	for (size_t i = 0; i < input->n; i++) {
-		const struct ranq_bytes *block = &input->blocks[i].block;
-		int64_t count = ranq_input_check(block->data, block->len, NULL);
-		if (count <= 0 || index < input->blocks[i].first || index - input->blocks[i].first >= (uint64_t)count)
-			continue;
-		return ranq_input_get(block->data, block->len, index - input->blocks[i].first, line, NULL) == 0;
+		uint64_t first = input->blocks[i].first;
+		if (index >= first && index - first < arguments->counts[i])
+			return read_line(arguments, i, index - first, line);
 	}
 	return false;
+}
+
+static void check_blocks(struct ranq_arguments *arguments)
+{
+	const struct ranq_input_reply *input = arguments->input;
+	for (size_t i = 0; i < input->n; i++) {
+		int64_t count = ranq_input_check(input->blocks[i].block.data, input->blocks[i].block.len, NULL);
+		arguments->counts[i] = count > 0 ? (uint64_t)count : 0;
+	}
+	arguments->at.data = NULL;
 }
 
 static bool fetch_line(struct ranq_arguments *arguments, uint64_t index, struct ranq_bytes *line)
@@ -82,6 +106,7 @@ static bool fetch_line(struct ranq_arguments *arguments, uint64_t index, struct 
 	ranq_cmd_clear(&cmd);
 	if (rc)
 		arguments->input->n = 0;
+	check_blocks(arguments);
 	return rc == 0 && find_line(arguments, index, line);
 }
 

@@ -12,6 +12,10 @@ struct ranq_arguments {
 	struct ranq_spec spec;
 	struct ranq_reply *reply; /* of the last input call; blocks point into it */
 	struct ranq_input_reply *input;
+	uint64_t counts[256];     /* lines of each block; 0: malformed */
+	size_t at_block;          /* the cursor: line at_line of that block comes next */
+	uint64_t at_line;
+	struct ranq_reader at;
 	struct ranq_arg arg;
 };
 /* Fetches the job record. */
