@@ -115,12 +115,25 @@ static int parse_user(const char *url, const char *begin, const char *end, struc
 
 static bool host_ok(const char *begin, const char *end, bool bracketed)
 {
-	if (begin == end || end - begin > HOST_MAX)
+	const char *zone = memchr(begin, '%', (size_t)(end - begin));
+
+	if (zone && memchr(zone + 1, '%', (size_t)(end - zone - 1)))
+		return false;
+	if (begin == end || end - begin > HOST_MAX || (bracketed && !memchr(begin, ':', (size_t)(end - begin))))
 		return false;
 	for (; begin < end; begin++)
 		if (!isalnum((unsigned char)*begin) && !strchr(bracketed ? ":.%_-" : "._-", *begin))
 			return false;
 	return true;
+}
+
+/* The zone of a link-local address follows a '%', which RFC 6874 wants written as %25 and everybody writes as it is. */
+static void decode_zone(char *host)
+{
+	char *percent = strstr(host, "%25");
+
+	if (percent)
+		memmove(percent + 1, percent + 3, strlen(percent + 3) + 1);
 }
 
 static int parse_host(const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
@@ -140,7 +153,10 @@ static int parse_host(const char *url, const char *begin, const char *end, struc
 		return refuse(err, url, !bracketed && memchr(port + 1, ':', (size_t)(end - port - 1))
 			? "bad port (an IPv6 address stands in brackets: [::1]:6379)" : "bad port");
 	addr->host = strndup(begin, (size_t)(stop - begin));
-	return addr->host ? 0 : ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	if (!addr->host)
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	decode_zone(addr->host);
+	return 0;
 }
 
 /* ---- schemes ---------------------------------------------------------------------------------------------------------- */
@@ -168,15 +184,19 @@ static int parse_tcp(const char *url, const char *rest, struct ranq_server_addr 
 static int parse_unix(const char *url, const char *path, struct ranq_server_addr *addr, struct ranq_err *err)
 {
 	const char *query = strchr(path, '?'), *end = query ? query : path + strlen(path);
+	size_t len;
 
-	if (path[0] != '/' || path[1] == '/')
+	addr->unix_path = decode(path, end);
+	if (!addr->unix_path)
+		return refuse(err, url, "the path is not readable");
+	len = strlen(addr->unix_path);
+	if (addr->unix_path[0] != '/' || addr->unix_path[1] == '/')
 		return refuse(err, url, "a socket is written unix:///absolute/path");
-	if (end[-1] == '/')
+	if (addr->unix_path[len - 1] == '/')
 		return refuse(err, url, "the path names a directory");
 	if (query && (strncmp(query, "?db=", 4) || number(query + 4, query + strlen(query), DB_MAX, &addr->db)))
 		return refuse(err, url, "only '?db=NUMBER' (0 to %d) may follow the path", DB_MAX);
-	addr->unix_path = decode(path, end);
-	return addr->unix_path ? 0 : refuse(err, url, "the path is not readable");
+	return 0;
 }
 
 static int parse(const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
@@ -253,7 +273,7 @@ const char *ranq_server_addr_text(const struct ranq_server_addr *addr)
 		put(text, room, "@", "");
 	}
 	put(text, room, v6 ? "[" : "", "");
-	put(text, room, addr->host ? addr->host : "", "");
+	put(text, room, addr->host ? addr->host : "", "%");
 	put_number(text, sizeof text, v6 ? "]:" : ":", addr->port);
 	if (addr->db)
 		put_number(text, sizeof text, "/", addr->db);
