@@ -93,28 +93,35 @@ local function may_run(g, j)
 	return true
 end
 
--- Walks the jobs that have work until the request is filled; at most 100 of them.
+-- Serves the request from one job of `ready`; returns whether the job stays there.
+local function serve(q, g, id)
+	local j = job(q, id)
+	if j and j.broken then damage(q, j, 'its record is unreadable') end
+	if not j or j.final then
+		redis.call('ZREM', q.P .. 'ready', id)
+		return false
+	end
+	if not may_run(g, j) then return true end
+	if j.retn > 0 then grant_returned(q, g, j) end
+	if j.final then return false end
+	local fresh = j.parked == 0 and j.held == 0 and j.next < j.n
+	if fresh and g.want > 0 and g.count < g.max and not g.returned_only then grant_new(q, g, j) end
+	if j.retn > 0 or (fresh and j.held == 0 and j.next < j.n) then return true end
+	redis.call('ZREM', q.P .. 'ready', id)
+	return false
+end
+
+-- Walks the jobs that have work until the request is filled; looks at about 100 of them at most.
 local function walk(q, g)
-	local at, step = 0, 4
-	while at < 100 and g.want > 0 and g.count < g.max do
+	local at, seen, step = 0, 0, 4
+	while seen < 100 do
 		local ids = redis.call('ZRANGE', q.P .. 'ready', at, at + step - 1)
 		for i = 1, #ids do
-			local j = job(q, ids[i])
-			if not j or j.final or j.broken then
-				redis.call('ZREM', q.P .. 'ready', ids[i])
-				if j and j.broken then damage(q, j, 'its record is unreadable') end
-			elseif may_run(g, j) then
-				if j.retn > 0 then grant_returned(q, g, j) end
-				if g.want > 0 and g.count < g.max and not g.returned_only and not j.final and j.parked == 0 and j.held == 0 and
-					j.next < j.n then
-					grant_new(q, g, j)
-				end
-				if j.retn == 0 and (j.next >= j.n or j.parked > 0 or j.held == 1) then redis.call('ZREM', q.P .. 'ready', j.id) end
-			end
 			if g.want < 1 or g.count >= g.max then return end
+			if serve(q, g, ids[i]) then at = at + 1 end
 		end
 		if #ids < step then return end
-		at, step = at + step, 32
+		seen, step = seen + step, 32
 	end
 end
 
