@@ -27,6 +27,11 @@ local function num(text)
 	return 0
 end
 
+local function nat(text)
+	local value = num(text)
+	return value > 0 and math.floor(value) or 0
+end
+
 local function hex(text, length)
 	return type(text) == 'string' and #text == length and not string.find(text, '[^0-9a-f]')
 end

@@ -18,16 +18,16 @@ local function job(q, id)
 		q.jobs[id] = false
 		return false
 	end
-	local j = { id = id, k = k, state = v[1], n = num(v[2]), next = num(v[3]), done = num(v[4]), leased = num(v[5]),
-		retn = num(v[6]), parked = num(v[7]), open = num(v[8]), held = num(v[9]), bytes = num(v[10]), tb = num(v[11]),
-		w = num(v[12]), c0 = num(v[13]), c1 = num(v[14]), c2 = num(v[15]), c3 = num(v[16]), c4 = num(v[17]), arr = num(v[18]),
-		items = num(v[19]), el = num(v[20]), damaged = v[22], started = v[23], require = v[24], creason = v[25],
-		ttl = num(v[26]), pr = num(v[27]), fto = num(v[28]), freed = num(v[29]), changed = {}, bells = 0, lo = LIMIT, hi = 0 }
+	local j = { id = id, k = k, state = v[1], n = nat(v[2]), next = nat(v[3]), done = nat(v[4]), leased = nat(v[5]),
+		retn = nat(v[6]), parked = nat(v[7]), open = nat(v[8]), held = nat(v[9]), bytes = nat(v[10]), tb = nat(v[11]),
+		w = nat(v[12]), c0 = nat(v[13]), c1 = nat(v[14]), c2 = nat(v[15]), c3 = nat(v[16]), c4 = nat(v[17]), arr = nat(v[18]),
+		items = nat(v[19]), el = nat(v[20]), damaged = v[22], started = v[23], require = v[24], creason = v[25],
+		ttl = nat(v[26]), pr = nat(v[27]), fto = nat(v[28]), freed = nat(v[29]), changed = {}, bells = 0, lo = LIMIT, hi = 0 }
 	local a, b, c, d, e, f, g, h = string.match(v[21] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+) (%d+)$')
-	j.results, j.backlog, j.maxout, j.maxdeaths = num(a), num(b), num(c), num(d)
-	j.maxfails, j.stop, j.prio, j.treq = num(e), num(f), num(g), num(h)
+	j.results, j.backlog, j.maxout, j.maxdeaths = nat(a), nat(b), nat(c), nat(d)
+	j.maxfails, j.stop, j.prio, j.treq = nat(e), nat(f), num(g), nat(h)
 	j.final = FINAL[j.state] or false
-	if not a or j.next > j.n or j.damaged then j.broken = true end
+	if not a or not int(v[2]) or (v[3] and not int(v[3])) or j.next > j.n or j.damaged then j.broken = true end
 	q.jobs[id] = j
 	q.order[#q.order + 1] = j
 	return j
