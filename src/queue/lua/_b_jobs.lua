@@ -56,7 +56,7 @@ local function room(q, j)
 	if j.results ~= 0 then return LIMIT end
 	if q.rlimit > 0 and q.rbytes + q.freshbytes >= q.rlimit then return 0 end
 	local prior = math.min(j.maxout, 1048576)
-	if j.done == 0 and q.now - num(j.started) > 2000 then prior = math.min(prior, 65536) end
+	if j.done == 0 and j.started and q.now - num(j.started) > 2000 then prior = math.min(prior, 65536) end
 	local each = (j.tb + 4 * prior + 1) / (j.done + 4)
 	local tasks = math.floor((j.backlog - j.bytes) / each) - j.leased
 	if tasks < 1 and j.bytes == 0 and j.leased == 0 then return 1 end

@@ -17,7 +17,7 @@ local function info_of(q, id)
 	local v = redis.call('HMGET', j.k, 'uuid', 'name', 'owner', 'reason', 'stale', 'requeued', 'deaths', 'round', 'created', 'ended')
 	return { tonumber(id), v[1] or '', v[2] or '', v[3] or '', shown_state(j.state, j.open == 1), v[4] or '', j.open, shown_held(j),
 		j.damaged and 1 or 0, j.n, j.next, j.done, j.leased, j.retn + j.pr, j.c0, j.c1, j.c2, j.c3, j.c4, j.bytes, j.items, j.freed,
-		j.backlog, j.el, num(v[5]), num(v[6]), num(v[7]), num(v[8]), num(v[9]), num(j.started), num(v[10]), S(j.prio), j.results,
+		j.backlog, j.el, nat(v[5]), nat(v[6]), nat(v[7]), nat(v[8]), nat(v[9]), nat(j.started), nat(v[10]), S(j.prio), j.results,
 		redis.call('ZCARD', q.P .. 'L') }
 end
 

@@ -22,7 +22,7 @@ local function append(keys, args)
 	local taken, inb = num(v[2]), num(v[3])
 	if v[1] ~= args[2] then return done(q, fail('NOTFOUND')) end
 	if count > 0 and batch < taken then return done(q, { j.n, 0 }) end
-	if j.open ~= 1 or j.final or (count > 0 and batch > taken) or j.n + count > LIMIT then return done(q, fail('STATE')) end
+	if j.open ~= 1 or j.final or (count > 0 and batch > taken) or j.n + count >= LIMIT then return done(q, fail('STATE')) end
 	renew_producer(q, j)
 	if count == 0 then return done(q, { j.n, 0 }) end
 	if j.n > 0 and (j.n - j.next) * (inb / j.n) > APPEND_WAITING_BYTES then return done(q, { j.n, 1 }) end

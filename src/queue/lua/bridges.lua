@@ -9,8 +9,8 @@ local function bridges(keys, args)
 		local id = list[i]
 		local v = redis.call('HMGET', q.P .. 'bm:' .. id, 'host', 'allocation', 'user', 'version', 'tags', 'binding', 'ranks', 'running',
 			'done', 'joined', 'end', 'drain')
-		reply[#reply + 1] = { id, v[1] or '', v[2] or '', v[3] or '', v[4] or '', v[5] or '', v[6] or '', num(v[7]), num(v[8]), num(v[9]),
-			math.max(0, redis.call('HLEN', q.P .. 'b:' .. id) - 1), num(v[10]), num(v[11]), tonumber(list[i + 1]) - q.vt,
+		reply[#reply + 1] = { id, v[1] or '', v[2] or '', v[3] or '', v[4] or '', v[5] or '', v[6] or '', nat(v[7]), nat(v[8]), nat(v[9]),
+			math.max(0, redis.call('HLEN', q.P .. 'b:' .. id) - 1), nat(v[10]), nat(v[11]), tonumber(list[i + 1]) - q.vt,
 			redis.call('SISMEMBER', q.P .. 'idle', id), v[12] and 1 or 0 }
 	end
 	return reply

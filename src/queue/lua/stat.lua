@@ -6,6 +6,6 @@ local function stat(keys, args)
 	local P = q.P
 	local jobs_there, bridges_there = redis.call('ZCARD', P .. 'all'), redis.call('ZCARD', P .. 'L')
 	return { q.exists and 1 or 0, q.paused and 1 or 0, q.exists and q.lease or 0, q.vt, jobs_there, redis.call('ZCARD', P .. 'ready'),
-		bridges_there, num(redis.call('HGET', q.key, 'ranks')), redis.call('SCARD', P .. 'idle'), q.rbytes,
+		bridges_there, nat(redis.call('HGET', q.key, 'ranks')), redis.call('SCARD', P .. 'idle'), math.max(0, q.rbytes),
 		jobs_there + bridges_there == 0 and 1 or 0 }
 end
