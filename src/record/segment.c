@@ -46,11 +46,9 @@ static size_t varint_size(uint64_t value)
 	return n;
 }
 
-/* Checked before any append, because the sticky failure of a buffer would cost the results that are already in it. */
+/* Asked before any append, because the sticky failure of a buffer would cost the results that are already in it. */
 static bool has_room(struct ranq_buf *buf, size_t n)
 {
-	if (n > SIZE_MAX - buf->len || (buf->max && n > buf->max - buf->len))
-		return false;
 	if (ranq_buf_reserve(buf, n))
 		return true;
 	buf->failed = false;

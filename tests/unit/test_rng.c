@@ -122,6 +122,15 @@ START_TEST(test_step)
 }
 END_TEST
 
+/* Equal halves give the largest draw, never 0. */
+START_TEST(test_never_zero)
+{
+	struct ranq_rng rng = {{0, 0, 1, 0, 1, 0}};
+
+	ck_assert_double_eq(ranq_rng_unif(&rng), 4294967087 * 2.328306549295727688e-10);
+}
+END_TEST
+
 static void multiply(const uint64_t x[9], const uint64_t y[9], uint64_t out[9], uint64_t m)
 {
 	uint64_t result[9];
@@ -212,6 +221,7 @@ int main(void)
 	tcase_add_loop_test(c, test_normal_quantile, 0, (int)(sizeof quantiles / sizeof quantiles[0]));
 	tcase_add_test(c, test_set_seed);
 	tcase_add_test(c, test_step);
+	tcase_add_test(c, test_never_zero);
 	tcase_add_test(c, test_jump_is_two_to_127_steps);
 	tcase_add_test(c, test_task_is_a_row_of_streams);
 	tcase_add_test(c, test_seed_number);

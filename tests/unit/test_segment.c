@@ -227,9 +227,11 @@ static const struct {
 	ROW('v', 1, 2, 5, 0),                                                 /* no such status */
 	ROW('v', 1, 2, 0, 1, 'a'),                                            /* result longer than its body */
 	ROW('v', 1, 3, 0, 0, 0),                                              /* body longer than its results */
-	ROW('v', 2, 3, 0, 0, 0),                                              /* second result cut off */
-	ROW('v', 3, 4, 0, 0, 0, 0),                                           /* more tasks than results */
-	ROW('v', 1, 3, 0, 0x81, 0x00),                                        /* length 1 behind the end of the body */
+	ROW('v', 1, 5, 0, 0, 'u', 1, 0), /* what is left over in the body looks like a segment */
+	ROW('v', 2, 4, 0, 100, 0, 0),    /* first result reaches out of the item */
+	ROW('v', 2, 3, 0, 0, 0),         /* second result cut off */
+	ROW('v', 3, 4, 0, 0, 0, 0),      /* more tasks than results */
+	ROW('v', 1, 3, 0, 0x81, 0x00),   /* length 1 behind the end of the body */
 	ROW('v', 1, 11, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1), /* a length of 2^64 - 1 */
 };
 
@@ -245,8 +247,12 @@ START_TEST(test_hostile)
 	ck_assert_int_eq(ranq_segment_check(bytes, hostile[_i].len, &err), -1);
 	ck_assert_int_eq(err.code, RANQ_ERR_REPLY);
 	ranq_segment_reader_init(&r, bytes, hostile[_i].len);
-	while ((status = ranq_segment_reader_next(&r, &result, &err)) > 0)
+	while ((status = ranq_segment_reader_next(&r, &result, &err)) > 0) {
+		const unsigned char *at = result.value.data;
+
+		ck_assert(at >= bytes && result.value.len <= (size_t)(bytes + hostile[_i].len - at));
 		ck_assert_int_lt(n++, 10);
+	}
 	ck_assert_int_eq(status, -1);
 	ck_assert_int_eq(ranq_segment_reader_next(&r, &result, &err), -1);
 	free(bytes);
@@ -334,6 +340,33 @@ START_TEST(test_failure_refused)
 }
 END_TEST
 
+/* Texts that are one byte too long for the struct, or that hide a NUL. */
+START_TEST(test_failure_texts_refused)
+{
+	static const size_t sizes[3] = {sizeof((struct ranq_failure *)0)->host,
+		sizeof((struct ranq_failure *)0)->worker, sizeof((struct ranq_failure *)0)->reason};
+	static const unsigned char head[] = {1, RANQ_TASK_ERROR, 0, 2, 0, 1, 0};
+	char text[200] = {0};
+	struct ranq_failure g;
+	int which, wrong, i;
+
+	for (which = 0; which < 3; which++)
+		for (wrong = 0; wrong < 3; wrong++) {
+			memset(text, 't', sizeof text);
+			text[3] = wrong == 2 ? '\0' : 't';
+			ranq_buf_reset(&out);
+			ranq_buf_add(&out, head, sizeof head);
+			for (i = 0; i < 3; i++)
+				ranq_buf_add_sized(&out, text,
+					i != which   ? 1
+					: wrong == 2 ? 5
+						     : sizes[i] - (wrong == 0));
+			ranq_buf_add_sized(&out, "", 0);
+			ck_assert_int_eq(ranq_failure_unpack(out.data, out.len, &g, NULL), wrong ? -1 : 0);
+		}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("segment");
@@ -354,6 +387,7 @@ int main(void)
 	tcase_add_test(c, test_failure_round_trip);
 	tcase_add_test(c, test_failure_is_bounded);
 	tcase_add_test(c, test_failure_refused);
+	tcase_add_test(c, test_failure_texts_refused);
 	suite_add_tcase(suite, c);
 	c = tcase_create("property");
 	tcase_add_checked_fixture(c, setup, teardown);

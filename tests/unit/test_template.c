@@ -175,6 +175,7 @@ START_TEST(test_lists)
 	ck_assert_str_eq(expand(1, NULL), "1 b e 1 b e");
 	ck_assert_str_eq(expand(2, NULL), "2 a d 2 a d");
 	ck_assert_str_eq(expand(3, NULL), "2 b e 2 b e");
+	ck_assert_str_eq(arg.whole, "2 b e");
 	ranq_arg_clear(&arg);
 	ck_assert_int_eq(ranq_arg_make(&spec, 4, NULL, &arg, NULL), -1);
 }
