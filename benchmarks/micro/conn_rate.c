@@ -1,5 +1,5 @@
-/* What one connection costs: small commands in a pipeline, one there and back, large values. Prints a JSON object a line.
- * Usage: conn_rate URL   (flushes nothing; uses the key "ranq-bench:conn" and removes it) */
+/* What one connection costs: small commands in a pipeline, one there and back, large values. Prints a JSON object a
+ * line. Usage: conn_rate URL   (flushes nothing; uses the key "ranq-bench:conn" and removes it) */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,8 @@ static void count(const struct ranq_reply *reply, void *arg)
 
 static void turn(void)
 {
-	struct pollfd p = {.fd = ranq_conn_fd(conn), .events = (short)(POLLIN | (ranq_conn_wants_write(conn) ? POLLOUT : 0))};
+	struct pollfd p = {
+		.fd = ranq_conn_fd(conn), .events = (short)(POLLIN | (ranq_conn_wants_write(conn) ? POLLOUT : 0))};
 	struct ranq_err err;
 
 	if (ranq_conn_pump(conn, &err))
@@ -47,8 +48,9 @@ static void report(const char *what, double n, double bytes, int64_t begin_ns, d
 {
 	double seconds = (double)(ranq_clock_ns() - begin_ns) / 1e9;
 
-	printf("{\"benchmark\": \"conn_rate\", \"what\": \"%s\", \"per_s\": %.0f, \"mb_per_s\": %.1f, \"us_each\": %.2f, \"client_cpu_us_each\": %.2f}\n", what,
-		n / seconds, bytes / seconds / 1e6, seconds / n * 1e6, (cpu_s() - cpu) / n * 1e6);
+	printf("{\"benchmark\": \"conn_rate\", \"what\": \"%s\", \"per_s\": %.0f, \"mb_per_s\": %.1f, \"us_each\": "
+	       "%.2f, \"client_cpu_us_each\": %.2f}\n",
+		what, n / seconds, bytes / seconds / 1e6, seconds / n * 1e6, (cpu_s() - cpu) / n * 1e6);
 	fflush(stdout);
 }
 
@@ -90,7 +92,8 @@ int main(int argc, char **argv)
 	ranq_cmd_init(&cmd);
 	if (!value || argc != 2)
 		fail("usage: conn_rate URL");
-	if (ranq_server_addr_parse(argv[1], &addr, &err) || !(conn = ranq_conn_open(&addr, ranq_clock_ms() + NEVER_MS, &err)))
+	if (ranq_server_addr_parse(argv[1], &addr, &err) ||
+		!(conn = ranq_conn_open(&addr, ranq_clock_ms() + NEVER_MS, &err)))
 		fail(err.text);
 	pipeline("ping, one in flight", words(&cmd, "PING", NULL), 50000, 1, 0);
 	pipeline("ping, 50 in flight", &cmd, 1000000, 50, 0);

@@ -1,5 +1,5 @@
-/* Where a server is: the URL parser. A refused URL may hold a password, so no message shows what stands before an '@' or
- * behind a '?'. */
+/* Where a server is: the URL parser. A refused URL may hold a password, so no message shows what stands before an '@'
+ * or behind a '?'. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -31,7 +31,7 @@ void ranq_server_addr_clear(struct ranq_server_addr *addr)
 	ranq_server_addr_init(addr);
 }
 
-/* ---- refusals --------------------------------------------------------------------------------------------------------- */
+/* ---- refusals ------------------------------------------------------------------------------------------------- */
 
 static int refuse(struct ranq_err *err, const char *url, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static int refuse(struct ranq_err *err, const char *url, const char *format, ...)
@@ -44,16 +44,18 @@ static int refuse(struct ranq_err *err, const char *url, const char *format, ...
 	va_start(args, format);
 	vsnprintf(why, sizeof why, format, args);
 	va_end(args);
-	return ranq_err_set(err, RANQ_ERR_USAGE, "bad server '%.*s%s%.*s': %s", at && scheme < 32 ? scheme : 0, url, at ? "***" : "",
-		shown < 150 ? shown : 150, from, why);
+	return ranq_err_set(err, RANQ_ERR_USAGE, "bad server '%.*s%s%.*s': %s", at && scheme < 32 ? scheme : 0, url,
+		at ? "***" : "", shown < 150 ? shown : 150, from, why);
 }
 
 static int refuse_password(struct ranq_err *err, const char *url)
 {
-	return refuse(err, url, "a password in a URL can be read by others; write it into a file of mode 0600 and name that in RANQ_PASSWORD_FILE");
+	return refuse(err, url,
+		"a password in a URL can be read by others; write it into a file of mode 0600 and name that in "
+		"RANQ_PASSWORD_FILE");
 }
 
-/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+/* ---- pieces --------------------------------------------------------------------------------------------------- */
 
 static int hex(char c)
 {
@@ -74,7 +76,9 @@ static char *decode(const char *begin, const char *end)
 		int c = (unsigned char)*begin++;
 
 		if (c == '%') {
-			c = end - begin >= 2 && hex(begin[0]) >= 0 && hex(begin[1]) >= 0 ? hex(begin[0]) * 16 + hex(begin[1]) : -1;
+			c = end - begin >= 2 && hex(begin[0]) >= 0 && hex(begin[1]) >= 0
+				    ? hex(begin[0]) * 16 + hex(begin[1])
+				    : -1;
 			begin += 2;
 		}
 		if (c < ' ' || c == 0x7f) {
@@ -105,7 +109,8 @@ static int number(const char *begin, const char *end, unsigned max, unsigned *va
 	return 0;
 }
 
-static int parse_user(const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
+static int parse_user(
+	const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
 {
 	if (begin == end)
 		return refuse(err, url, "the user before '@' is missing");
@@ -136,7 +141,8 @@ static void decode_zone(char *host)
 		memmove(percent + 1, percent + 3, strlen(percent + 3) + 1);
 }
 
-static int parse_host(const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
+static int parse_host(
+	const char *url, const char *begin, const char *end, struct ranq_server_addr *addr, struct ranq_err *err)
 {
 	bool bracketed = begin < end && *begin == '[';
 	const char *stop = memchr(begin, bracketed ? ']' : ':', (size_t)(end - begin)), *port;
@@ -150,8 +156,10 @@ static int parse_host(const char *url, const char *begin, const char *end, struc
 	port = stop + bracketed;
 	addr->port = PORT_DEFAULT;
 	if (port < end && (*port != ':' || number(port + 1, end, 65535, &addr->port) || !addr->port))
-		return refuse(err, url, !bracketed && memchr(port + 1, ':', (size_t)(end - port - 1))
-			? "bad port (an IPv6 address stands in brackets: [::1]:6379)" : "bad port");
+		return refuse(err, url,
+			!bracketed && memchr(port + 1, ':', (size_t)(end - port - 1))
+				? "bad port (an IPv6 address stands in brackets: [::1]:6379)"
+				: "bad port");
 	addr->host = strndup(begin, (size_t)(stop - begin));
 	if (!addr->host)
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
@@ -159,13 +167,14 @@ static int parse_host(const char *url, const char *begin, const char *end, struc
 	return 0;
 }
 
-/* ---- schemes ---------------------------------------------------------------------------------------------------------- */
+/* ---- schemes -------------------------------------------------------------------------------------------------- */
 
 static int parse_tcp(const char *url, const char *rest, struct ranq_server_addr *addr, struct ranq_err *err)
 {
 	const char *slash = strchr(rest, '/'), *end = rest + strlen(rest), *at = strrchr(rest, '@');
 
-	/* A '/', '?' or '#' inside a password would cut the authority in the middle of it, so '@' is looked for in all of the URL. */
+	/* A '/', '?' or '#' inside a password would cut the authority in the middle of it, so '@' is looked for in all
+	 * of the URL. */
 	if (at && memchr(rest, ':', (size_t)(at - rest)))
 		return refuse_password(err, url);
 	if (at && slash && slash < at)

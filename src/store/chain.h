@@ -1,5 +1,6 @@
-/* chain.h - bytes on their way out: a list of blocks that are filled once and never moved, so that queueing costs one copy whatever is
- * waiting already. Some empty blocks are kept, so that in steady state no memory is asked for, which costs more than the copy. */
+/* chain.h - bytes on their way out: a list of blocks that are filled once and never moved, so that queueing costs one
+ * copy whatever is waiting already. Some empty blocks are kept, so that in steady state no memory is asked for, which
+ * costs more than the copy. */
 #ifndef RANQ_STORE_CHAIN_H
 #define RANQ_STORE_CHAIN_H
 

@@ -1,6 +1,7 @@
-/* One connection: what was sent and waits for its reply stands in a ring in order of sending; every entry of it is called exactly once, with
- * the reply or, when the connection has died, with NULL. Bytes count from the first to the last of the connection, so that a
- * command of which the kernel never got the end is known not to have been executed. */
+/* One connection: what was sent and waits for its reply stands in a ring in order of sending; every entry of it is
+ * called exactly once, with the reply or, when the connection has died, with NULL. Bytes count from the first to the
+ * last of the connection, so that a command of which the kernel never got the end is known not to have been executed.
+ */
 #include "store/conn.h"
 
 #include <assert.h>
@@ -18,7 +19,7 @@
 #include "util/clock.h"
 
 #define READ_BYTES ((size_t)128 << 10)
-#define PUMP_READ_MAX ((size_t)4 << 20)  /* per pump; the loop has other guests */
+#define PUMP_READ_MAX ((size_t)4 << 20) /* per pump; the loop has other guests */
 #define UNSENT_MAX ((size_t)2000 << 20)
 #define INFLIGHT_MAX ((size_t)1 << 22)
 #define VECTOR_MAX 64
@@ -32,20 +33,20 @@ struct ranq_conn {
 	struct ranq_transport transport;
 	struct ranq_chain out;
 	struct ranq_resp resp;
-	unsigned char *in;              /* READ_BYTES */
-	struct waiter *ring;            /* capacity a power of two */
+	unsigned char *in;   /* READ_BYTES */
+	struct waiter *ring; /* capacity a power of two */
 	size_t ring_cap, first, waiting;
-	uint64_t queued, sent;          /* bytes ever */
+	uint64_t queued, sent; /* bytes ever */
 	bool opening, dead;
-	bool greeted;                   /* at least one reply came */
-	bool dispatching;               /* a callback is running */
-	bool taken;                     /* that callback keeps its reply */
-	struct ranq_err why;            /* of dead */
+	bool greeted;        /* at least one reply came */
+	bool dispatching;    /* a callback is running */
+	bool taken;          /* that callback keeps its reply */
+	struct ranq_err why; /* of dead */
 	struct ranq_server_facts facts;
-	char name[256];                 /* address, for messages */
+	char name[256]; /* address, for messages */
 };
 
-/* ---- the ring --------------------------------------------------------------------------------------------------------- */
+/* ---- the ring ------------------------------------------------------------------------------------------------- */
 
 static bool ring_grow(struct ranq_conn *conn)
 {
@@ -89,7 +90,8 @@ static void ring_call(struct ranq_conn *conn, struct ranq_reply *reply)
 	conn->taken = false;
 }
 
-/* The descriptor stays open until close, so that its number cannot be given to somebody else while an event loop still watches it. */
+/* The descriptor stays open until close, so that its number cannot be given to somebody else while an event loop still
+ * watches it. */
 static void die(struct ranq_conn *conn)
 {
 	conn->dead = true;
@@ -102,19 +104,20 @@ static void die_of(struct ranq_conn *conn, enum ranq_err_code code, const char *
 {
 	if (conn->dead)
 		return;
-	ranq_err_set(&conn->why, code, "%s '%s': %s", conn->opening ? "cannot connect to" : "lost the connection to", conn->name, reason);
+	ranq_err_set(&conn->why, code, "%s '%s': %s", conn->opening ? "cannot connect to" : "lost the connection to",
+		conn->name, reason);
 	die(conn);
 }
 
-/* ---- sending ---------------------------------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------------------------- */
 
 static bool queue_bytes(struct ranq_conn *conn, const struct ranq_cmd *cmd)
 {
 	char header[32];
 	size_t n = (size_t)snprintf(header, sizeof header, "*%zu\r\n", cmd->argc);
 
-	if (conn->out.len + n + cmd->args.len > UNSENT_MAX || !ranq_chain_add(&conn->out, header, n)
-		|| !ranq_chain_add(&conn->out, cmd->args.data, cmd->args.len))
+	if (conn->out.len + n + cmd->args.len > UNSENT_MAX || !ranq_chain_add(&conn->out, header, n) ||
+		!ranq_chain_add(&conn->out, cmd->args.data, cmd->args.len))
 		return false;
 	conn->queued += n + cmd->args.len;
 	return true;
@@ -141,7 +144,8 @@ static int write_out(struct ranq_conn *conn)
 	struct iovec vector[VECTOR_MAX];
 
 	while (conn->out.len) {
-		ssize_t n = ranq_transport_write(&conn->transport, vector, ranq_chain_vector(&conn->out, vector, VECTOR_MAX));
+		ssize_t n = ranq_transport_write(
+			&conn->transport, vector, ranq_chain_vector(&conn->out, vector, VECTOR_MAX));
 
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -1;
@@ -151,14 +155,15 @@ static int write_out(struct ranq_conn *conn)
 	return 0;
 }
 
-/* ---- receiving -------------------------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------------------------ */
 
 /* A server that refuses a connection says so in an error reply that nobody asked for, then closes. */
 static void unasked(struct ranq_conn *conn, struct ranq_reply *reply)
 {
 	char words[160], text[224];
 
-	snprintf(text, sizeof text, "the server sent a reply that nobody asked for (%s)", ranq_reply_words(reply, words, sizeof words));
+	snprintf(text, sizeof text, "the server sent a reply that nobody asked for (%s)",
+		ranq_reply_words(reply, words, sizeof words));
 	die_of(conn, ranq_reply_type(reply) == RANQ_REPLY_ERROR ? RANQ_ERR_SERVER : RANQ_ERR_REPLY, text);
 	ranq_reply_destroy(reply);
 }
@@ -212,11 +217,14 @@ static void end_of_stream(struct ranq_conn *conn)
 {
 	bool plain_tcp = !conn->transport.tls && strncmp(conn->name, "unix:", 5);
 
-	die_of(conn, RANQ_ERR_SERVER, conn->greeted || !plain_tcp ? "closed by the server"
-		: "closed by the server before any reply (if it speaks TLS, use rediss://)");
+	die_of(conn, RANQ_ERR_SERVER,
+		conn->greeted || !plain_tcp
+			? "closed by the server"
+			: "closed by the server before any reply (if it speaks TLS, use rediss://)");
 }
 
-/* Reads until the kernel has no more, or enough for one pump: then poll tells of the rest, except of what TLS has read already. */
+/* Reads until the kernel has no more, or enough for one pump: then poll tells of the rest, except of what TLS has read
+ * already. */
 static void read_in(struct ranq_conn *conn)
 {
 	size_t total = 0;
@@ -230,7 +238,8 @@ static void read_in(struct ranq_conn *conn)
 		if (n == 0 || (n < 0 && errno == ECONNRESET && !conn->greeted))
 			end_of_stream(conn);
 		else if (n < 0)
-			die_of(conn, RANQ_ERR_SERVER, ranq_transport_reason(&conn->transport, errno, text, sizeof text));
+			die_of(conn, RANQ_ERR_SERVER,
+				ranq_transport_reason(&conn->transport, errno, text, sizeof text));
 		else
 			decode(conn, conn->in, (size_t)n);
 		total += n > 0 ? (size_t)n : 0;
@@ -253,14 +262,15 @@ int ranq_conn_pump(struct ranq_conn *conn, struct ranq_err *err)
 			error = errno;
 		}
 		if (failed)
-			die_of(conn, RANQ_ERR_SERVER, ranq_transport_reason(&conn->transport, error, text, sizeof text));
+			die_of(conn, RANQ_ERR_SERVER,
+				ranq_transport_reason(&conn->transport, error, text, sizeof text));
 	}
 	if (conn->dead && err)
 		*err = conn->why;
 	return conn->dead ? -1 : 0;
 }
 
-/* ---- synchronous ------------------------------------------------------------------------------------------------------ */
+/* ---- synchronous ---------------------------------------------------------------------------------------------- */
 
 struct call {
 	struct ranq_conn *conn;
@@ -321,7 +331,7 @@ int ranq_conn_call(struct ranq_conn *conn, const struct ranq_cmd *cmd, int64_t d
 	return 0;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------------------------- */
 
 static struct ranq_conn *conn_new(const struct ranq_server_addr *addr, struct ranq_err *err)
 {
@@ -349,8 +359,8 @@ struct ranq_conn *ranq_conn_open(const struct ranq_server_addr *addr, int64_t de
 		return NULL;
 	conn->opening = true;
 	conn->out.wipe = true; /* the password passes through */
-	if (ranq_transport_open(&conn->transport, addr, deadline_ms, err)
-		|| ranq_login(conn, addr, deadline_ms, &conn->facts, err)) {
+	if (ranq_transport_open(&conn->transport, addr, deadline_ms, err) ||
+		ranq_login(conn, addr, deadline_ms, &conn->facts, err)) {
 		ranq_conn_close(conn);
 		return NULL;
 	}

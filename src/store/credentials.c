@@ -13,7 +13,7 @@
 #define FIRST_LINE "ranq-connection 1"
 #define FILE_MAX ((size_t)256 << 10)
 
-/* ---- password files --------------------------------------------------------------------------------------------------- */
+/* ---- password files ------------------------------------------------------------------------------------------- */
 
 void ranq_credentials_free(char *secret)
 {
@@ -60,7 +60,7 @@ char *ranq_credentials_read(const char *path, struct ranq_err *err)
 	return secret;
 }
 
-/* ---- connection files ------------------------------------------------------------------------------------------------- */
+/* ---- connection files ----------------------------------------------------------------------------------------- */
 
 void ranq_connection_file_init(struct ranq_connection_file *file)
 {
@@ -132,7 +132,8 @@ int ranq_connection_file_write(const char *path, const struct ranq_connection_fi
 	int status;
 
 	if (!file->host || !plain(file->host) || !plain(file->dir) || !plain(addr->user) || !plain(addr->password))
-		return ranq_err_set(err, RANQ_ERR_INPUT, "cannot write '%s': host, directory, user or password is missing or not one line", path);
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"cannot write '%s': host, directory, user or password is missing or not one line", path);
 	ranq_buf_init(&text, FILE_MAX);
 	ranq_buf_reserve(&text, FILE_MAX); /* never moved: a moved one would leave the password in freed memory */
 	ranq_buf_add_str(&text, FIRST_LINE "\n");
@@ -241,7 +242,8 @@ int ranq_connection_file_read(const char *path, struct ranq_connection_file *fil
 	if (!status)
 		return 0;
 	ranq_connection_file_clear(file);
-	return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' is not a connection file of this ranq: remove it, then ranq server start", path);
+	return ranq_err_set(err, RANQ_ERR_INPUT,
+		"'%s' is not a connection file of this ranq: remove it, then ranq server start", path);
 }
 
 int ranq_connection_file_usable(const struct ranq_connection_file *file, struct ranq_err *err)
@@ -254,6 +256,7 @@ int ranq_connection_file_usable(const struct ranq_connection_file *file, struct 
 		return ranq_err_sys(err, "cannot read the name of this host");
 	if (!strcmp(here, file->host))
 		return 0;
-	return ranq_err_set(err, RANQ_ERR_SERVER, "the server listens on a local socket of %s: restart it there with ranq server start --listen ADDRESS",
+	return ranq_err_set(err, RANQ_ERR_SERVER,
+		"the server listens on a local socket of %s: restart it there with ranq server start --listen ADDRESS",
 		file->host);
 }

@@ -1,7 +1,7 @@
 /* credentials.h - secrets in files: password files, and the connection file that a private server leaves for its user.
  *
- * A file with a secret must be a regular file (no link) of the caller that nobody else can read or write: mode 0600 or less. Anything else is
- * refused with the cure in the message (INPUT) and without a byte of what it holds. */
+ * A file with a secret must be a regular file (no link) of the caller that nobody else can read or write: mode 0600 or
+ * less. Anything else is refused with the cure in the message (INPUT) and without a byte of what it holds. */
 #ifndef RANQ_STORE_CREDENTIALS_H
 #define RANQ_STORE_CREDENTIALS_H
 
@@ -11,7 +11,8 @@
 
 #define RANQ_SECRET_MAX 4096
 
-/* The one line of the file, without its end, owned by the caller: give it to ranq_credentials_free or into a ranq_server_addr. */
+/* The one line of the file, without its end, owned by the caller: give it to ranq_credentials_free or into a
+ * ranq_server_addr. */
 char *ranq_credentials_read(const char *path, struct ranq_err *err);
 void ranq_credentials_free(char *secret); /* wipes; takes NULL */
 
@@ -26,7 +27,8 @@ void ranq_connection_file_init(struct ranq_connection_file *file);
 void ranq_connection_file_clear(struct ranq_connection_file *file); /* wipes the password */
 /* $XDG_CONFIG_HOME/ranq/servers/NAME or ~/.config/ranq/servers/NAME; name NULL: "default". */
 int ranq_connection_file_path(const char *name, char *path, size_t size, struct ranq_err *err);
-/* Puts the file in place in one step (missing directories are made, mode 0700); a reader sees the old one or the new one. */
+/* Puts the file in place in one step (missing directories are made, mode 0700); a reader sees the old one or the new
+ * one. */
 int ranq_connection_file_write(const char *path, const struct ranq_connection_file *file, struct ranq_err *err);
 /* Fills *file (initialised by it). NOTFOUND: there is none. */
 int ranq_connection_file_read(const char *path, struct ranq_connection_file *file, struct ranq_err *err);

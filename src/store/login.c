@@ -10,7 +10,7 @@ struct login {
 	struct ranq_err err; /* of the first command that was refused */
 };
 
-/* ---- refusals --------------------------------------------------------------------------------------------------------- */
+/* ---- refusals ------------------------------------------------------------------------------------------------- */
 
 static bool starts(const char *text, const char *prefix)
 {
@@ -26,14 +26,19 @@ static int refused(const struct ranq_server_addr *addr, const char *words, struc
 		return ranq_err_set(err, RANQ_ERR_SERVER, "the server '%s' is loading its data, try again", where);
 	if (starts(words, "NOAUTH"))
 		return ranq_err_set(err, RANQ_ERR_AUTH,
-			"the server '%s' wants a password: write it into a file of mode 0600 and name that in RANQ_PASSWORD_FILE", where);
+			"the server '%s' wants a password: write it into a file of mode 0600 and name that in "
+			"RANQ_PASSWORD_FILE",
+			where);
 	if (starts(words, "WRONGPASS") || starts(words, "ERR invalid password"))
-		return ranq_err_set(err, RANQ_ERR_AUTH, "the server '%s' refused the user or password (%s)", where, words);
+		return ranq_err_set(
+			err, RANQ_ERR_AUTH, "the server '%s' refused the user or password (%s)", where, words);
 	if (starts(words, "NOPERM"))
-		return ranq_err_set(err, RANQ_ERR_AUTH, "the server '%s' does not let this user log in for ranq, which needs +info and +select (%s)",
+		return ranq_err_set(err, RANQ_ERR_AUTH,
+			"the server '%s' does not let this user log in for ranq, which needs +info and +select (%s)",
 			where, words);
 	if (strstr(words, "no password is set") || strstr(words, "without any password"))
-		return ranq_err_set(err, RANQ_ERR_AUTH, "a password was given, but the server '%s' has none for this user (%s)", where, words);
+		return ranq_err_set(err, RANQ_ERR_AUTH,
+			"a password was given, but the server '%s' has none for this user (%s)", where, words);
 	return ranq_err_set(err, RANQ_ERR_SERVER, "the server '%s' refused the connection (%s)", where, words);
 }
 
@@ -50,7 +55,7 @@ static bool accepted(struct login *login, const struct ranq_reply *reply)
 	return false;
 }
 
-/* ---- the commands ----------------------------------------------------------------------------------------------------- */
+/* ---- the commands --------------------------------------------------------------------------------------------- */
 
 static void on_auth(const struct ranq_reply *reply, void *arg)
 {
@@ -62,10 +67,10 @@ static void on_select(const struct ranq_reply *reply, void *arg)
 	struct login *login = arg;
 	char words[200];
 
-	if (reply && ranq_reply_type(reply) == RANQ_REPLY_ERROR && login->err.code == RANQ_ERR_OK
-		&& starts(ranq_reply_words(reply, words, sizeof words), "ERR"))
-		ranq_err_set(&login->err, RANQ_ERR_INPUT, "the server '%s' does not have this database (%s)", ranq_server_addr_text(login->addr),
-			words);
+	if (reply && ranq_reply_type(reply) == RANQ_REPLY_ERROR && login->err.code == RANQ_ERR_OK &&
+		starts(ranq_reply_words(reply, words, sizeof words), "ERR"))
+		ranq_err_set(&login->err, RANQ_ERR_INPUT, "the server '%s' does not have this database (%s)",
+			ranq_server_addr_text(login->addr), words);
 	else
 		accepted(login, reply);
 }
@@ -139,8 +144,8 @@ static int converse(struct ranq_conn *conn, struct login *login, int64_t deadlin
 	return status;
 }
 
-int ranq_login(struct ranq_conn *conn, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_server_facts *facts,
-	struct ranq_err *err)
+int ranq_login(struct ranq_conn *conn, const struct ranq_server_addr *addr, int64_t deadline_ms,
+	struct ranq_server_facts *facts, struct ranq_err *err)
 {
 	struct login login = {.addr = addr, .facts = facts};
 	int status = converse(conn, &login, deadline_ms);
@@ -154,7 +159,8 @@ int ranq_login(struct ranq_conn *conn, const struct ranq_server_addr *addr, int6
 	if (facts->loading)
 		return refused(addr, "LOADING", err);
 	if (!facts->major)
-		return ranq_err_set(err, RANQ_ERR_REPLY, "the server '%s' does not say its version: is it a Redis?", ranq_server_addr_text(addr));
+		return ranq_err_set(err, RANQ_ERR_REPLY, "the server '%s' does not say its version: is it a Redis?",
+			ranq_server_addr_text(addr));
 	facts->tls = addr->tls;
 	return 0;
 }

@@ -4,7 +4,7 @@
 
 #include "store/conn.h"
 
-int ranq_login(struct ranq_conn *conn, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_server_facts *facts,
-	struct ranq_err *err);
+int ranq_login(struct ranq_conn *conn, const struct ranq_server_addr *addr, int64_t deadline_ms,
+	struct ranq_server_facts *facts, struct ranq_err *err);
 
 #endif

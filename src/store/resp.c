@@ -1,5 +1,6 @@
-/* The only file that knows hiredis. Used of it: the reader and the reply tree, whose names are stable from 0.13 to 1.4; a reply is a
- * redisReply behind our opaque name. Only RESP2 reaches the reader (frame.c), so newer reply types cannot appear. */
+/* The only file that knows hiredis. Used of it: the reader and the reply tree, whose names are stable from 0.13 to 1.4;
+ * a reply is a redisReply behind our opaque name. Only RESP2 reaches the reader (frame.c), so newer reply types cannot
+ * appear. */
 #include "store/resp.h"
 
 #include <errno.h>
@@ -127,8 +128,8 @@ void ranq_resp_clear(struct ranq_resp *resp)
 	resp->reader = NULL;
 }
 
-/* The reader moves what is left in its buffer to the front after each KiB that it has parsed, so a buffer full of small replies would be
- * moved again and again. */
+/* The reader moves what is left in its buffer to the front after each KiB that it has parsed, so a buffer full of small
+ * replies would be moved again and again. */
 size_t ranq_resp_appetite(const struct ranq_resp *resp, size_t n)
 {
 	size_t wanted = resp->frame.bulk_left > FEED_BYTES ? resp->frame.bulk_left : FEED_BYTES;
@@ -162,7 +163,7 @@ int ranq_resp_next(struct ranq_resp *resp, struct ranq_reply **reply, struct ran
 	return 0;
 }
 
-/* ---- commands --------------------------------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------------------------- */
 
 void ranq_cmd_init(struct ranq_cmd *cmd)
 {

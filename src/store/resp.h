@@ -12,10 +12,12 @@ struct ranq_resp {
 
 int ranq_resp_init(struct ranq_resp *resp, struct ranq_err *err);
 void ranq_resp_clear(struct ranq_resp *resp);
-/* How many of the `n` bytes that wait should be fed next: small replies are best decoded in small pieces, large strings whole. */
+/* How many of the `n` bytes that wait should be fed next: small replies are best decoded in small pieces, large strings
+ * whole. */
 size_t ranq_resp_appetite(const struct ranq_resp *resp, size_t n);
 int ranq_resp_feed(struct ranq_resp *resp, const void *data, size_t n, struct ranq_err *err);
-/* The next complete reply, owned by the caller, or NULL: more bytes are needed. -1: the stream is lost (REPLY, MEMORY). */
+/* The next complete reply, owned by the caller, or NULL: more bytes are needed. -1: the stream is lost (REPLY, MEMORY).
+ */
 int ranq_resp_next(struct ranq_resp *resp, struct ranq_reply **reply, struct ranq_err *err);
 
 #endif

@@ -19,7 +19,7 @@ void ranq_secret_wipe(char *data, size_t len)
 	errno = saved;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------------------------- */
 
 static int trusted(int fd, const char *path, size_t max, struct ranq_err *err)
 {
@@ -30,7 +30,8 @@ static int trusted(int fd, const char *path, size_t max, struct ranq_err *err)
 	if (!S_ISREG(st.st_mode))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' must be a regular file", path);
 	if (st.st_uid != geteuid())
-		return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' belongs to user %lu, not to you (%lu): make a file of your own", path,
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"'%s' belongs to user %lu, not to you (%lu): make a file of your own", path,
 			(unsigned long)st.st_uid, (unsigned long)geteuid());
 	if (st.st_mode & 077)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' is open to others (mode %04o): chmod 600 '%s'", path,
@@ -48,7 +49,8 @@ static int open_trusted(const char *path, size_t max, struct ranq_err *err)
 	if (fd < 0 && errno == ENOENT)
 		return ranq_err_set(err, RANQ_ERR_NOTFOUND, "no file '%s'", path);
 	if (fd < 0 && errno == ELOOP)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' is a symbolic link: give the path of the file itself", path);
+		return ranq_err_set(
+			err, RANQ_ERR_INPUT, "'%s' is a symbolic link: give the path of the file itself", path);
 	if (fd < 0) {
 		ranq_err_sys(err, "cannot read '%s'", path);
 		if (err)
@@ -100,7 +102,7 @@ char *ranq_secret_file_read(const char *path, size_t max, size_t *len, struct ra
 	return data;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------------------------- */
 
 static int write_all(int fd, const char *data, size_t len)
 {

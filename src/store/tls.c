@@ -8,7 +8,8 @@ struct ranq_tls *ranq_tls_open(int fd, const struct ranq_server_addr *addr, int6
 {
 	(void)fd;
 	(void)deadline_ms;
-	ranq_err_set(err, RANQ_ERR_SERVER, "cannot connect to '%s': this ranq was built without TLS", ranq_server_addr_text(addr));
+	ranq_err_set(err, RANQ_ERR_SERVER, "cannot connect to '%s': this ranq was built without TLS",
+		ranq_server_addr_text(addr));
 	return NULL;
 }
 
@@ -75,7 +76,7 @@ struct ranq_tls {
 	char reason[160];
 };
 
-/* ---- the socket as a BIO: OpenSSL's own writes with write(2), which can raise SIGPIPE ---------------------------------- */
+/* ---- the socket as a BIO: OpenSSL's own writes with write(2), which can raise SIGPIPE ------------------------- */
 
 static int bio_write(BIO *bio, const char *data, int n)
 {
@@ -130,7 +131,7 @@ static bool attach(struct ranq_tls *tls)
 	return true;
 }
 
-/* ---- trust ------------------------------------------------------------------------------------------------------------ */
+/* ---- trust ---------------------------------------------------------------------------------------------------- */
 
 /* A pinned certificate is an anchor by itself, be it a CA or the server's own. Returns how many were taken. */
 static int trust_pem(SSL_CTX *context, const char *pem)
@@ -181,7 +182,7 @@ static bool expect_host(SSL *ssl, const char *host)
 	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------------------------- */
 
 static void note_reason(struct ranq_tls *tls, const char *otherwise)
 {
@@ -200,18 +201,20 @@ static int handshake_failed(struct ranq_tls *tls, const struct ranq_server_addr 
 
 	if (verdict != X509_V_OK)
 		text = X509_verify_cert_error_string(verdict);
-	else if (ERR_GET_LIB(code) == ERR_LIB_SSL && (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER
-		|| ERR_GET_REASON(code) == SSL_R_PACKET_LENGTH_TOO_LONG))
+	else if (ERR_GET_LIB(code) == ERR_LIB_SSL && (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER ||
+							     ERR_GET_REASON(code) == SSL_R_PACKET_LENGTH_TOO_LONG))
 		text = "the server does not speak TLS; use redis://";
 	else if (kind == SSL_ERROR_SYSCALL || !code)
 		text = "the connection was closed in the handshake (if the server does not speak TLS, use redis://)";
 	else
 		text = ERR_reason_error_string(code);
 	ERR_clear_error();
-	return ranq_err_set(err, RANQ_ERR_SERVER, "cannot connect to '%s': TLS: %s", where, text ? text : "handshake failed");
+	return ranq_err_set(
+		err, RANQ_ERR_SERVER, "cannot connect to '%s': TLS: %s", where, text ? text : "handshake failed");
 }
 
-static int handshake(struct ranq_tls *tls, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err)
+static int handshake(
+	struct ranq_tls *tls, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err)
 {
 	for (;;) {
 		int n, kind;
@@ -226,7 +229,8 @@ static int handshake(struct ranq_tls *tls, const struct ranq_server_addr *addr, 
 		n = ranq_fd_wait(tls->fd, kind == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline_ms);
 		if (n < 1)
 			return ranq_err_set(err, RANQ_ERR_SERVER,
-				"cannot connect to '%s': TLS: no answer in time (if the server does not speak TLS, use redis://)",
+				"cannot connect to '%s': TLS: no answer in time (if the server does not speak TLS, use "
+				"redis://)",
 				ranq_server_addr_text(addr));
 	}
 }
@@ -234,13 +238,15 @@ static int handshake(struct ranq_tls *tls, const struct ranq_server_addr *addr, 
 static int prepare(struct ranq_tls *tls, const struct ranq_server_addr *addr, struct ranq_err *err)
 {
 	if (!addr->host)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "TLS to '%s': a local socket has no TLS", ranq_server_addr_text(addr));
+		return ranq_err_set(
+			err, RANQ_ERR_INPUT, "TLS to '%s': a local socket has no TLS", ranq_server_addr_text(addr));
 	tls->context = make_context(addr, err);
 	if (!tls->context)
 		return -1;
 	tls->ssl = SSL_new(tls->context);
 	if (!tls->ssl || !attach(tls) || !expect_host(tls->ssl, addr->host))
-		return ranq_err_set(err, RANQ_ERR_SERVER, "cannot connect to '%s': TLS cannot be set up", ranq_server_addr_text(addr));
+		return ranq_err_set(err, RANQ_ERR_SERVER, "cannot connect to '%s': TLS cannot be set up",
+			ranq_server_addr_text(addr));
 	return 0;
 }
 
@@ -273,7 +279,7 @@ void ranq_tls_close(struct ranq_tls *tls)
 	errno = saved;
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------------------------------ */
+/* ---- bytes ---------------------------------------------------------------------------------------------------- */
 
 /* 0 only at the end of the stream. An end without the closing alert is an end too: every reply states its length. */
 static ssize_t not_now(struct ranq_tls *tls, int n, bool reading)

@@ -1,5 +1,6 @@
-/* tls.h - TLS 1.2 or newer over a connected socket; the server must prove its name or IP address, by the pinned certificates of the address or
- * else by the system's. The only door to OpenSSL. A build without OpenSSL refuses to open. */
+/* tls.h - TLS 1.2 or newer over a connected socket; the server must prove its name or IP address, by the pinned
+ * certificates of the address or else by the system's. The only door to OpenSSL. A build without OpenSSL refuses to
+ * open. */
 #ifndef RANQ_STORE_TLS_H
 #define RANQ_STORE_TLS_H
 
@@ -10,7 +11,8 @@
 #include "store/conn.h"
 
 struct ranq_tls;
-/* Handshake on fd (non-blocking, stays the caller's). NULL: SERVER, with what is wrong with the certificate or the port. */
+/* Handshake on fd (non-blocking, stays the caller's). NULL: SERVER, with what is wrong with the certificate or the
+ * port. */
 struct ranq_tls *ranq_tls_open(int fd, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err);
 void ranq_tls_close(struct ranq_tls *tls); /* takes NULL */
 ssize_t ranq_tls_read(struct ranq_tls *tls, void *data, size_t n);

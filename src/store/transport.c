@@ -16,8 +16,8 @@
 #include "store/tls.h"
 #include "util/clock.h"
 
-/* A peer that acknowledges nothing for this long is gone. The kernel's own patience is 15 minutes (tcp_retries2), and keepalive alone does not
- * cover unacknowledged data. */
+/* A peer that acknowledges nothing for this long is gone. The kernel's own patience is 15 minutes (tcp_retries2), and
+ * keepalive alone does not cover unacknowledged data. */
 #define TCP_DEAD_MS 10000
 #define KEEPALIVE_IDLE_S 15
 #define KEEPALIVE_INTERVAL_S 5
@@ -94,8 +94,8 @@ static int wait_connected(int fd, int64_t deadline_ms)
 	return error ? -1 : 0;
 }
 
-/* A connect that a signal interrupted goes on by itself, like one in progress. A full backlog of a Unix socket is EAGAIN and nothing to
- * poll for, so it is asked again. */
+/* A connect that a signal interrupted goes on by itself, like one in progress. A full backlog of a Unix socket is
+ * EAGAIN and nothing to poll for, so it is asked again. */
 static int connect_by(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline_ms)
 {
 	const struct timespec pause = {.tv_nsec = UNIX_RETRY_MS * 1000000L};
@@ -131,7 +131,8 @@ static int open_unix(const struct ranq_server_addr *addr, int64_t deadline_ms, s
 	int fd;
 
 	if (len >= sizeof sa.sun_path)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "cannot connect to '%s': the path of a socket has at most %zu bytes",
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"cannot connect to '%s': the path of a socket has at most %zu bytes",
 			ranq_server_addr_text(addr), sizeof sa.sun_path - 1);
 	memcpy(sa.sun_path, addr->unix_path, len + 1);
 	fd = socket_to((struct sockaddr *)&sa, sizeof sa, deadline_ms);
@@ -179,7 +180,8 @@ static int connect_any(const struct addrinfo *list, int64_t deadline_ms)
 
 static int open_tcp(const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err)
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list = NULL;
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV},
+			*list = NULL;
 	char port[16];
 	int fd, failure;
 
@@ -188,8 +190,8 @@ static int open_tcp(const struct ranq_server_addr *addr, int64_t deadline_ms, st
 	if (failure == EAI_SYSTEM)
 		return cannot_connect(err, addr, errno);
 	if (failure)
-		return ranq_err_set(err, RANQ_ERR_SERVER, "cannot connect to '%s': host name: %s", ranq_server_addr_text(addr),
-			gai_strerror(failure));
+		return ranq_err_set(err, RANQ_ERR_SERVER, "cannot connect to '%s': host name: %s",
+			ranq_server_addr_text(addr), gai_strerror(failure));
 	fd = connect_any(list, deadline_ms);
 	failure = errno;
 	freeaddrinfo(list);
@@ -199,7 +201,8 @@ static int open_tcp(const struct ranq_server_addr *addr, int64_t deadline_ms, st
 	return fd;
 }
 
-int ranq_transport_open(struct ranq_transport *t, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err)
+int ranq_transport_open(
+	struct ranq_transport *t, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err)
 {
 	struct ranq_tls *tls = NULL;
 	int fd;

@@ -1,5 +1,5 @@
-/* transport.h - the socket below a connection: non-blocking, CLOEXEC, never SIGPIPE, every wait ends at a deadline; TLS on top of it when the
- * address asks for it. */
+/* transport.h - the socket below a connection: non-blocking, CLOEXEC, never SIGPIPE, every wait ends at a deadline; TLS
+ * on top of it when the address asks for it. */
 #ifndef RANQ_STORE_TRANSPORT_H
 #define RANQ_STORE_TRANSPORT_H
 
@@ -16,7 +16,8 @@ struct ranq_transport {
 	struct ranq_tls *tls; /* NULL: plain */
 };
 
-int ranq_transport_open(struct ranq_transport *t, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err);
+int ranq_transport_open(
+	struct ranq_transport *t, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err);
 void ranq_transport_close(struct ranq_transport *t);
 /* Like read(2) and writev(2): 0 from read is the end of the stream; -1 with EAGAIN: not now. */
 ssize_t ranq_transport_read(struct ranq_transport *t, void *data, size_t n);

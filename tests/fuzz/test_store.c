@@ -1,8 +1,10 @@
-/* Random damage to replies, URLs and INFO. The same input in other pieces must mean the same; nothing may crash or show a password.
+/* Random damage to replies, URLs and INFO. The same input in other pieces must mean the same; nothing may crash or show
+ * a password.
  *
  * Runs as a test over seeded mutations of a corpus (RANQ_FUZZ_ROUNDS, default 20000; RANQ_FUZZ_SEED), or in libFuzzer:
- * clang -fsanitize=fuzzer,address,undefined -DRANQ_LIBFUZZER -D_GNU_SOURCE -Isrc tests/fuzz/test_store.c src/store/(all).c src/util/(err|buf|clock).c
- * with the libraries hiredis, ssl and crypto if RANQ_HAVE_OPENSSL is defined. */
+ * clang -fsanitize=fuzzer,address,undefined -DRANQ_LIBFUZZER -D_GNU_SOURCE -Isrc tests/fuzz/test_store.c
+ * src/store/(all).c src/util/(err|buf|clock).c with the libraries hiredis, ssl and crypto if RANQ_HAVE_OPENSSL is
+ * defined. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,7 @@ static void require(bool holds, const char *what)
 	abort();
 }
 
-/* ---- replies ---------------------------------------------------------------------------------------------------------- */
+/* ---- replies -------------------------------------------------------------------------------------------------- */
 
 struct outcome {
 	size_t replies, items, bytes;
@@ -71,12 +73,15 @@ static struct outcome decode(const uint8_t *data, size_t size, size_t piece)
 	return outcome;
 }
 
-/* Whole replies before the damage may be seen only in smaller pieces: a piece with damage in it is refused as a whole. */
+/* Whole replies before the damage may be seen only in smaller pieces: a piece with damage in it is refused as a whole.
+ */
 static void fuzz_replies(const uint8_t *data, size_t size)
 {
-	struct outcome bytewise = decode(data, size, 1), pieces = decode(data, size, 7), whole = decode(data, size, size ? size : 1);
+	struct outcome bytewise = decode(data, size, 1), pieces = decode(data, size, 7),
+		       whole = decode(data, size, size ? size : 1);
 
-	require(bytewise.failed == pieces.failed && bytewise.failed == whole.failed, "pieces do not change what is refused");
+	require(bytewise.failed == pieces.failed && bytewise.failed == whole.failed,
+		"pieces do not change what is refused");
 	require(pieces.replies <= bytewise.replies && whole.replies <= pieces.replies, "pieces do not invent replies");
 	if (bytewise.failed)
 		return;
@@ -84,7 +89,7 @@ static void fuzz_replies(const uint8_t *data, size_t size)
 		"pieces do not change what replies mean");
 }
 
-/* ---- URLs ------------------------------------------------------------------------------------------------------------- */
+/* ---- URLs ----------------------------------------------------------------------------------------------------- */
 
 static void fuzz_url(const char *url)
 {
@@ -118,7 +123,8 @@ static void fuzz_info(const uint8_t *data, size_t size)
 	struct ranq_server_facts facts = {0};
 
 	ranq_facts_parse(&facts, (struct ranq_bytes){data, size});
-	require(memchr(facts.run_id, 0, sizeof facts.run_id) && memchr(facts.maxmemory_policy, 0, sizeof facts.maxmemory_policy),
+	require(memchr(facts.run_id, 0, sizeof facts.run_id) &&
+			memchr(facts.maxmemory_policy, 0, sizeof facts.maxmemory_policy),
 		"facts end");
 }
 
@@ -139,10 +145,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef RANQ_LIBFUZZER
 
 static const char *const corpus[] = {
-	"+OK\r\n", "-ERR no\r\n", ":-12345\r\n", "$5\r\nhello\r\n", "$-1\r\n", "*-1\r\n", "*0\r\n",
-	"*3\r\n$3\r\nfoo\r\n:7\r\n*2\r\n+a\r\n-b\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$0\r\n\r\n+OK\r\n:1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
-	"$536870912\r\n", "*4194304\r\n", "redis://user@host:6379/3", "rediss://[fe80::1%25eth0]:7/1", "unix:///run/redis.sock?db=2",
-	"redis://me:%41%42%43secret-secret@host", "redis_version:7.0.15\r\nrun_id:0123456789\r\nmaxmemory:123\r\nmaxmemory_policy:noeviction\r\n",
+	"+OK\r\n",
+	"-ERR no\r\n",
+	":-12345\r\n",
+	"$5\r\nhello\r\n",
+	"$-1\r\n",
+	"*-1\r\n",
+	"*0\r\n",
+	"*3\r\n$3\r\nfoo\r\n:7\r\n*2\r\n+a\r\n-b\r\n",
+	"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
+	"$0\r\n\r\n+OK\r\n:1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+	"$536870912\r\n",
+	"*4194304\r\n",
+	"redis://user@host:6379/3",
+	"rediss://[fe80::1%25eth0]:7/1",
+	"unix:///run/redis.sock?db=2",
+	"redis://me:%41%42%43secret-secret@host",
+	"redis_version:7.0.15\r\nrun_id:0123456789\r\nmaxmemory:123\r\nmaxmemory_policy:noeviction\r\n",
 	"valkey_version:8.0.1\r\naof_enabled:1\r\nloading:0\r\n",
 };
 #define CORPUS (sizeof corpus / sizeof *corpus)

@@ -61,7 +61,8 @@ static int drain(struct ranq_conn *c, int64_t limit_ms)
 	int64_t until = ranq_clock_ms() + limit_ms;
 
 	while (ranq_conn_inflight(c)) {
-		struct pollfd p = {.fd = ranq_conn_fd(c), .events = (short)(POLLIN | (ranq_conn_wants_write(c) ? POLLOUT : 0))};
+		struct pollfd p = {
+			.fd = ranq_conn_fd(c), .events = (short)(POLLIN | (ranq_conn_wants_write(c) ? POLLOUT : 0))};
 
 		if (ranq_conn_pump(c, NULL))
 			return -1;
@@ -85,7 +86,7 @@ static void send_words(struct ranq_conn *c, ranq_conn_cb *cb, void *arg, const c
 }
 #define SEND(c, cb, arg, ...) send_words(c, cb, arg, (const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- replies ---------------------------------------------------------------------------------------------------------- */
+/* ---- replies -------------------------------------------------------------------------------------------------- */
 
 START_TEST(every_type_of_reply)
 {
@@ -130,7 +131,7 @@ START_TEST(facts_of_the_server)
 }
 END_TEST
 
-/* ---- order and size --------------------------------------------------------------------------------------------------- */
+/* ---- order and size ------------------------------------------------------------------------------------------- */
 
 #define PIPELINE 10000
 
@@ -241,7 +242,7 @@ START_TEST(command_that_failed_to_build_is_not_sent)
 }
 END_TEST
 
-/* ---- death ------------------------------------------------------------------------------------------------------------ */
+/* ---- death ---------------------------------------------------------------------------------------------------- */
 
 static void count_nulls(const struct ranq_reply *reply, void *arg)
 {

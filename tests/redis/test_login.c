@@ -26,7 +26,8 @@ static void fail_config(const struct ranq_reply *reply, void *arg)
 	char words[160];
 
 	(void)arg;
-	ck_assert_msg(reply && ranq_reply_type(reply) != RANQ_REPLY_ERROR, "%s", reply ? ranq_reply_words(reply, words, sizeof words) : "lost");
+	ck_assert_msg(reply && ranq_reply_type(reply) != RANQ_REPLY_ERROR, "%s",
+		reply ? ranq_reply_words(reply, words, sizeof words) : "lost");
 }
 
 static struct ranq_reply *call(struct ranq_conn *to, const char *const *words)
@@ -91,7 +92,7 @@ static void expect_refusal(int64_t limit_ms, enum ranq_err_code code, const char
 	ck_assert_msg(!strchr(err.text, '\n'), "more than one line: %s", err.text);
 }
 
-/* ---- passwords -------------------------------------------------------------------------------------------------------- */
+/* ---- passwords ------------------------------------------------------------------------------------------------ */
 
 START_TEST(password_of_the_default_user)
 {
@@ -154,8 +155,8 @@ __attribute__((no_sanitize("address"))) static bool memory_holds(const unsigned 
 		unsigned char *begin, *end, *p;
 		char mode[8];
 
-		if (sscanf(line, "%p-%p %7s", (void **)&begin, (void **)&end, mode) != 3 || strncmp(mode, "rw", 2)
-			|| end - begin > 64 << 20 || strstr(line, "[stack]"))
+		if (sscanf(line, "%p-%p %7s", (void **)&begin, (void **)&end, mode) != 3 || strncmp(mode, "rw", 2) ||
+			end - begin > 64 << 20 || strstr(line, "[stack]"))
 			continue;
 		for (p = begin; !found && p + len <= end; p++) {
 			size_t n = 0;
@@ -193,7 +194,7 @@ START_TEST(password_is_wiped)
 }
 END_TEST
 
-/* ---- databases, addresses --------------------------------------------------------------------------------------------- */
+/* ---- databases, addresses ------------------------------------------------------------------------------------- */
 
 START_TEST(databases)
 {
@@ -286,7 +287,7 @@ START_TEST(sockets_that_are_not_there)
 }
 END_TEST
 
-/* ---- servers in a bad way --------------------------------------------------------------------------------------------- */
+/* ---- servers in a bad way ------------------------------------------------------------------------------------- */
 
 START_TEST(stopped_server)
 {
@@ -339,8 +340,10 @@ static const struct {
 	{"HTTP/1.1 400 Bad Request\r\n\r\n", RANQ_ERR_REPLY, "not the Redis protocol"},
 	{"", RANQ_ERR_SERVER, "closed by the server before any reply (if it speaks TLS, use rediss://)"},
 	{"\x15\x03\x03\x01\x02\x02\x28", RANQ_ERR_SERVER, "it speaks TLS; use rediss://"},
-	{"-ERR max number of clients reached\r\n", RANQ_ERR_SERVER, "refused the connection (ERR max number of clients reached)"},
-	{"-DENIED Redis is running in protected mode\r\n", RANQ_ERR_SERVER, "(DENIED Redis is running in protected mode)"},
+	{"-ERR max number of clients reached\r\n", RANQ_ERR_SERVER,
+		"refused the connection (ERR max number of clients reached)"},
+	{"-DENIED Redis is running in protected mode\r\n", RANQ_ERR_SERVER,
+		"(DENIED Redis is running in protected mode)"},
 	{"-LOADING Redis is loading the dataset in memory\r\n", RANQ_ERR_SERVER, "is loading its data, try again"},
 	{"-NOAUTH Authentication required.\r\n", RANQ_ERR_AUTH, "wants a password"},
 	{"-ERR invalid password\r\n", RANQ_ERR_AUTH, "refused the user or password"},

@@ -53,7 +53,7 @@ static struct ranq_conn *admin;
 static struct ranq_server_addr addr;
 static char certificate[128], key[128];
 
-/* ---- certificates ----------------------------------------------------------------------------------------------------- */
+/* ---- certificates --------------------------------------------------------------------------------------------- */
 
 static void write_pem(EVP_PKEY *pkey, X509 *x)
 {
@@ -96,7 +96,8 @@ static char *make_certificate(const char *names, long seconds)
 	X509_gmtime_adj(X509_getm_notBefore(x), -86400);
 	X509_gmtime_adj(X509_getm_notAfter(x), seconds);
 	X509_set_pubkey(x, pkey);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)"ranq test", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+		X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)"ranq test", -1, -1, 0);
 	X509_set_issuer_name(x, X509_get_subject_name(x));
 	X509_add_ext(x, san, -1);
 	ck_assert_int_gt(X509_sign(x, pkey, EVP_sha256()), 0);
@@ -111,7 +112,7 @@ static char *make_certificate(const char *names, long seconds)
 	return pem;
 }
 
-/* ---- the server ------------------------------------------------------------------------------------------------------- */
+/* ---- the server ----------------------------------------------------------------------------------------------- */
 
 static struct ranq_reply *call(struct ranq_conn *to, struct ranq_cmd *cmd)
 {
@@ -144,8 +145,10 @@ static bool listen_on(const char *setting)
 
 		addr.port = fake_free_port();
 		snprintf(port, sizeof port, "%u", addr.port);
-		reply = call(admin, strcmp(setting, "port") ? WORDS(&cmd, "CONFIG", "SET", "tls-cert-file", certificate, "tls-key-file", key,
-			"tls-auth-clients", "no", setting, port) : WORDS(&cmd, "CONFIG", "SET", setting, port));
+		reply = call(admin, strcmp(setting, "port")
+					    ? WORDS(&cmd, "CONFIG", "SET", "tls-cert-file", certificate, "tls-key-file",
+						      key, "tls-auth-clients", "no", setting, port)
+					    : WORDS(&cmd, "CONFIG", "SET", setting, port));
 		ok = ranq_reply_type(reply) == RANQ_REPLY_STATUS;
 		ranq_reply_words(reply, text, sizeof text);
 		unknown = strstr(text, "Unknown option") != NULL;
@@ -193,7 +196,7 @@ static struct ranq_conn *open_tls(void)
 	return conn;
 }
 
-/* ---- what works ------------------------------------------------------------------------------------------------------- */
+/* ---- what works ----------------------------------------------------------------------------------------------- */
 
 static void count(const struct ranq_reply *reply, void *arg)
 {
@@ -294,7 +297,7 @@ START_TEST(stopped_server_ends_a_call_at_its_deadline)
 }
 END_TEST
 
-/* ---- what is refused -------------------------------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------------------------ */
 
 START_TEST(expired_certificate)
 {
@@ -360,7 +363,10 @@ START_TEST(handshake_cut_or_answered_by_others)
 	addr.ca_pem = make_certificate("IP:127.0.0.1", 3600);
 	fake_listener_open(&listener, NULL);
 	/* bytes up to the first NUL would do for none of the records, so lengths are counted by hand */
-	fake_listener_answer(&listener, cuts[_i].bytes, cuts[_i].bytes[0] == 0x16 ? 6 : cuts[_i].bytes[0] == 0x15 ? 7 : strlen(cuts[_i].bytes));
+	fake_listener_answer(&listener, cuts[_i].bytes,
+		cuts[_i].bytes[0] == 0x16   ? 6
+		: cuts[_i].bytes[0] == 0x15 ? 7
+					    : strlen(cuts[_i].bytes));
 	addr.port = listener.port;
 	expect_refusal(&addr, OPEN_MS, cuts[_i].text);
 	fake_listener_close(&listener);

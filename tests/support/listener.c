@@ -48,7 +48,8 @@ static void answer_one(int listener, const void *data, size_t len)
 	char bytes[4096];
 	int fd = accept(listener, NULL, NULL);
 
-	/* An orderly end: what the other side sends is read away, or the kernel would answer it with a reset that destroys our bytes. */
+	/* An orderly end: what the other side sends is read away, or the kernel would answer it with a reset that
+	 * destroys our bytes. */
 	if (fd < 0 || read(fd, bytes, sizeof bytes) < 0 || send(fd, data, len, MSG_NOSIGNAL) != (ssize_t)len)
 		_exit(1);
 	shutdown(fd, SHUT_WR);

@@ -1,4 +1,5 @@
-/* listener.h - a listening socket whose other side is a child that says given bytes and closes: servers that are none. */
+/* listener.h - a listening socket whose other side is a child that says given bytes and closes: servers that are none.
+ */
 #ifndef RANQ_TESTS_LISTENER_H
 #define RANQ_TESTS_LISTENER_H
 

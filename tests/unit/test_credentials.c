@@ -52,12 +52,16 @@ static void refused(const char *file, const char *why)
 	ck_assert_msg(!strstr(err.text, CANARY), "the message shows the secret: %s", err.text);
 }
 
-/* ---- password files --------------------------------------------------------------------------------------------------- */
+/* ---- password files ------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *text, *secret;
 } good[] = {
-	{"abc\n", "abc"}, {"abc", "abc"}, {"abc\r\n", "abc"}, {" a b ", " a b "}, {"\xc3\xa4\n", "\xc3\xa4"},
+	{"abc\n", "abc"},
+	{"abc", "abc"},
+	{"abc\r\n", "abc"},
+	{" a b ", " a b "},
+	{"\xc3\xa4\n", "\xc3\xa4"},
 };
 
 START_TEST(one_line_is_read)
@@ -76,14 +80,22 @@ START_TEST(one_line_is_read)
 }
 END_TEST
 
-#define TEXT(text, why) {text, sizeof text - 1, why}
+#define TEXT(text, why) \
+	{ \
+		text, sizeof text - 1, why \
+	}
 static const struct {
 	const char *text;
 	size_t len;
 	const char *why;
 } bad[] = {
-	TEXT("", "is empty"), TEXT("\n", "is empty"), TEXT("\r\n", "is empty"), TEXT(CANARY "\nmore\n", "more than one line"),
-	TEXT(CANARY "\n\n", "more than one line"), TEXT(CANARY "\0x\n", "NUL"), TEXT(CANARY "\x01", "control"),
+	TEXT("", "is empty"),
+	TEXT("\n", "is empty"),
+	TEXT("\r\n", "is empty"),
+	TEXT(CANARY "\nmore\n", "more than one line"),
+	TEXT(CANARY "\n\n", "more than one line"),
+	TEXT(CANARY "\0x\n", "NUL"),
+	TEXT(CANARY "\x01", "control"),
 };
 
 START_TEST(other_contents_are_refused)
@@ -153,7 +165,7 @@ START_TEST(a_file_of_another_user_is_refused)
 }
 END_TEST
 
-/* ---- connection files ------------------------------------------------------------------------------------------------- */
+/* ---- connection files ----------------------------------------------------------------------------------------- */
 
 static const char pem[] = "-----BEGIN CERTIFICATE-----\nMIIB\nAAAA\n-----END CERTIFICATE-----\n";
 
@@ -178,7 +190,10 @@ static void same(const char *a, const char *b)
 }
 
 static const char *const urls[] = {
-	"unix:///run/user/1000/ranq/redis.sock", "unix:///a%20b/%25/%3f%23%40?db=7", "redis://host:7777", "rediss://us%40er%3A@host:1/3",
+	"unix:///run/user/1000/ranq/redis.sock",
+	"unix:///a%20b/%25/%3f%23%40?db=7",
+	"redis://host:7777",
+	"rediss://us%40er%3A@host:1/3",
 	"rediss://[fe80::1%eth0]:65535/15",
 };
 
@@ -237,10 +252,23 @@ END_TEST
 
 #define HEAD "ranq-connection 1\nurl redis://h:1\n"
 static const char *const damaged[] = {
-	"", "\n", "ranq-connection 2\nurl redis://h\nhost a\n", "ranq-connection 1\n", "ranq-connection 1\nhost a\nurl redis://h\n",
-	HEAD, HEAD "host a", HEAD "host a\nhost b\n", HEAD "host a\npid x\n", HEAD "host a\npid -1\n", HEAD "host a\npid 99999999999999999999\n",
-	HEAD "host\n", HEAD "host a\n\n", HEAD "host a\npassword x\npassword " CANARY "\n", "ranq-connection 1\nurl redis://:" CANARY "@h\nhost a\n",
-	HEAD "host a\x01\n", "ranq-connection 1\nurl http://h\nhost a\n",
+	"",
+	"\n",
+	"ranq-connection 2\nurl redis://h\nhost a\n",
+	"ranq-connection 1\n",
+	"ranq-connection 1\nhost a\nurl redis://h\n",
+	HEAD,
+	HEAD "host a",
+	HEAD "host a\nhost b\n",
+	HEAD "host a\npid x\n",
+	HEAD "host a\npid -1\n",
+	HEAD "host a\npid 99999999999999999999\n",
+	HEAD "host\n",
+	HEAD "host a\n\n",
+	HEAD "host a\npassword x\npassword " CANARY "\n",
+	"ranq-connection 1\nurl redis://:" CANARY "@h\nhost a\n",
+	HEAD "host a\x01\n",
+	"ranq-connection 1\nurl http://h\nhost a\n",
 };
 
 START_TEST(damaged_connection_files_are_refused)

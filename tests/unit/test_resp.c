@@ -7,7 +7,7 @@
 #include "store/facts.h"
 #include "store/resp.h"
 
-/* ---- replies ---------------------------------------------------------------------------------------------------------- */
+/* ---- replies -------------------------------------------------------------------------------------------------- */
 
 static void open_decoder(struct ranq_resp *resp)
 {
@@ -96,17 +96,59 @@ START_TEST(good_replies_in_pieces_of_any_size)
 }
 END_TEST
 
-#define W(text) {text, sizeof text - 1}
+#define W(text) \
+	{ \
+		text, sizeof text - 1 \
+	}
 static const struct {
 	const char *data;
 	size_t len;
 } bad[] = {
-	W("\0"), W("\r\n"), W("HTTP/1.1 400 Bad Request\r\n"), W("\x15\x03\x03\x00\x02\x02\x28"), W("%1\r\n:1\r\n:2\r\n"), W("~1\r\n:1\r\n"), W(",1.5\r\n"), W("#t\r\n"),
-	W("_\r\n"), W("(1\r\n"), W(">1\r\n:1\r\n"), W("$-2\r\n"), W("*-2\r\n"), W("$536870913\r\n"), W("$4294967295\r\n"), W("$9223372036854775807\r\n"),
-	W("$18446744073709551615\r\n"), W("*4294967295\r\n"), W("*2147483647\r\n"), W("*1073741825\r\n"), W("*4194305\r\n"),
-	W("*2\r\n*4194303\r\n"), W("*9223372036854775808\r\n"), W(":9223372036854775808\r\n"), W(":\r\n"), W(":-\r\n"), W(":+1\r\n"), W(": 1\r\n"),
-	W(":1 \r\n"), W(":01\r\n"), W(":-0\r\n"), W("$-0\r\n"), W("$1x\r\n"), W("$\r\n"), W("*\r\n"), W(":1\n"), W(":1\r\r"), W("+OK\rx"), W("$1\r\nab\r"),
-	W("$1\r\na\n"), W("$1\r\na\rx"), W(NEST7 "*1\r\n"), W(":11111111111111111111111111"), W("+OK\r\n\r\n"), W("*1\r\n?"),
+	W("\0"),
+	W("\r\n"),
+	W("HTTP/1.1 400 Bad Request\r\n"),
+	W("\x15\x03\x03\x00\x02\x02\x28"),
+	W("%1\r\n:1\r\n:2\r\n"),
+	W("~1\r\n:1\r\n"),
+	W(",1.5\r\n"),
+	W("#t\r\n"),
+	W("_\r\n"),
+	W("(1\r\n"),
+	W(">1\r\n:1\r\n"),
+	W("$-2\r\n"),
+	W("*-2\r\n"),
+	W("$536870913\r\n"),
+	W("$4294967295\r\n"),
+	W("$9223372036854775807\r\n"),
+	W("$18446744073709551615\r\n"),
+	W("*4294967295\r\n"),
+	W("*2147483647\r\n"),
+	W("*1073741825\r\n"),
+	W("*4194305\r\n"),
+	W("*2\r\n*4194303\r\n"),
+	W("*9223372036854775808\r\n"),
+	W(":9223372036854775808\r\n"),
+	W(":\r\n"),
+	W(":-\r\n"),
+	W(":+1\r\n"),
+	W(": 1\r\n"),
+	W(":1 \r\n"),
+	W(":01\r\n"),
+	W(":-0\r\n"),
+	W("$-0\r\n"),
+	W("$1x\r\n"),
+	W("$\r\n"),
+	W("*\r\n"),
+	W(":1\n"),
+	W(":1\r\r"),
+	W("+OK\rx"),
+	W("$1\r\nab\r"),
+	W("$1\r\na\n"),
+	W("$1\r\na\rx"),
+	W(NEST7 "*1\r\n"),
+	W(":11111111111111111111111111"),
+	W("+OK\r\n\r\n"),
+	W("*1\r\n?"),
 };
 
 START_TEST(bad_replies_end_the_stream)
@@ -185,9 +227,21 @@ START_TEST(numbers_in_strings)
 		const char *wire;
 		int64_t value;
 	} table[] = {
-		{"$2\r\n42\r\n", 42}, {"$2\r\n-7\r\n", -7}, {"$1\r\n0\r\n", 0}, {"$19\r\n9223372036854775807\r\n", INT64_MAX},
-		{"$20\r\n-9223372036854775808\r\n", INT64_MIN}, {"$19\r\n9223372036854775808\r\n", 0}, {"$2\r\n 1\r\n", 0}, {"$2\r\n1 \r\n", 0},
-		{"$2\r\n+1\r\n", 0}, {"$3\r\n1e3\r\n", 0}, {"$1\r\n-\r\n", 0}, {"$0\r\n\r\n", 0}, {"$3\r\n0x1\r\n", 0}, {"+42\r\n", 0}, {"$-1\r\n", 0},
+		{"$2\r\n42\r\n", 42},
+		{"$2\r\n-7\r\n", -7},
+		{"$1\r\n0\r\n", 0},
+		{"$19\r\n9223372036854775807\r\n", INT64_MAX},
+		{"$20\r\n-9223372036854775808\r\n", INT64_MIN},
+		{"$19\r\n9223372036854775808\r\n", 0},
+		{"$2\r\n 1\r\n", 0},
+		{"$2\r\n1 \r\n", 0},
+		{"$2\r\n+1\r\n", 0},
+		{"$3\r\n1e3\r\n", 0},
+		{"$1\r\n-\r\n", 0},
+		{"$0\r\n\r\n", 0},
+		{"$3\r\n0x1\r\n", 0},
+		{"+42\r\n", 0},
+		{"$-1\r\n", 0},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -226,7 +280,7 @@ START_TEST(words_of_a_server_are_printable)
 }
 END_TEST
 
-/* ---- commands --------------------------------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------------------------- */
 
 START_TEST(commands_as_bytes)
 {
@@ -264,7 +318,7 @@ START_TEST(argument_above_512_mib_is_refused)
 }
 END_TEST
 
-/* ---- the chain -------------------------------------------------------------------------------------------------------- */
+/* ---- the chain ------------------------------------------------------------------------------------------------ */
 
 static void put(struct ranq_chain *chain, size_t n, unsigned *next)
 {
@@ -313,7 +367,7 @@ START_TEST(chain_keeps_order_through_all_sizes)
 }
 END_TEST
 
-/* ---- INFO ------------------------------------------------------------------------------------------------------------- */
+/* ---- INFO ----------------------------------------------------------------------------------------------------- */
 
 static struct ranq_server_facts facts_of(const char *text)
 {
@@ -325,7 +379,8 @@ static struct ranq_server_facts facts_of(const char *text)
 
 START_TEST(facts_from_info)
 {
-	struct ranq_server_facts facts = facts_of("# Server\r\nredis_version:6.0.16\r\nrun_id:0123456789012345678901234567890123456789\r\n"
+	struct ranq_server_facts facts = facts_of(
+		"# Server\r\nredis_version:6.0.16\r\nrun_id:0123456789012345678901234567890123456789\r\n"
 		"maxmemory:18446744073709551615\r\nmaxmemory_policy:allkeys-lru\r\naof_enabled:1\r\nloading:1\r\n");
 
 	ck_assert_uint_eq(facts.major, 6);
@@ -357,7 +412,8 @@ START_TEST(hostile_info_changes_nothing)
 	text[200] = '\0';
 	facts = facts_of(text);
 	ck_assert_uint_eq(strlen(facts.run_id), sizeof facts.run_id - 1);
-	facts = facts_of("redis_version:-1.x.99999999999999999999\r\nmaxmemory:-5\r\n\r\n:\r\n:::\r\nloading:\r\naof_enabled");
+	facts = facts_of(
+		"redis_version:-1.x.99999999999999999999\r\nmaxmemory:-5\r\n\r\n:\r\n:::\r\nloading:\r\naof_enabled");
 	ck_assert_uint_eq(facts.major, 0);
 	ck_assert_uint_eq(facts.maxmemory, 0);
 	ck_assert(!facts.loading && !facts.aof);
