@@ -343,7 +343,7 @@ const struct ranq_command ranq_command_doctor = {
 	.synopsis = "[--server URL] [--json]",
 	.details =
 		"A line each: 'set' tells a setting and who set it, then 'ok', 'warn' or 'fail' with the finding and its cure.\n"
-		"Exit status 1 when something fails. Nothing is changed.\n",
+		"Exit status 1 when something fails. Nothing is changed.",
 	.groups = doctor_groups,
 	.max_operands = 0,
 	.run = run_doctor,

@@ -483,7 +483,7 @@ const struct ranq_command ranq_command_join = {
 		"Inside a Slurm or PBS allocation it finds nodes, launcher and end time by itself, elsewhere it runs mpirun on\n"
 		"this machine. After a crash it starts the bridge again on what is left. TERM, INT, HUP, USR1 and USR2 drain: running\n"
 		"tasks end, the rest goes back to the queue; a second one kills.\n"
-		"RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.\n",
+		"RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.",
 	.groups = join_groups,
 	.max_operands = 0,
 	.run = run_join,

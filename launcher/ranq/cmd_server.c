@@ -246,7 +246,7 @@ const struct ranq_command ranq_command_server = {
 		"start   starts it unless it runs already and leaves a connection file that every ranq of yours reads, on each host\n"
 		"        that shares your home directory. Without --listen it serves this host only, by a Unix socket.\n"
 		"stop    ends it; the data stays and a later start carries on with it.\n"
-		"status  says where it is and how it does; exit status 3 when none is running.\n",
+		"status  says where it is and how it does; exit status 3 when none is running.",
 	.groups = server_groups,
 	.min_operands = 1,
 	.max_operands = 1,

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # tap.sh - for the shell tests: source it, make checks, end with `done_testing`.
 #   ok COMMAND...            runs it (output shown when it fails); name in $TEST
 #   is "$got" "$want" name   compares
@@ -24,9 +25,9 @@ marked_pids() {
 	local p
 	for p in /proc/[0-9]*; do
 		[ "${p#/proc/}" = "$$" ] && continue
-		tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "RANQ_TEST_MARK=$RANQ_TEST_MARK" || continue
+		{ tr '\0' '\n' <"$p/environ"; } 2>/dev/null | grep -qx "RANQ_TEST_MARK=$RANQ_TEST_MARK" || continue
 		case "$(sed 's/.*) //' "$p/stat" 2>/dev/null)" in Z* | "") continue ;; esac
-		tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -qE '^(tr|grep|sed|bash -c marked) ' && continue
+		{ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null | grep -qE '^(tr|grep|sed|bash -c marked) ' && continue
 		[ "$(awk '/^PPid/{print $2}' "$p/status" 2>/dev/null)" = "$$" ] && [ "$(cat "$p/comm" 2>/dev/null)" = bash ] && continue
 		echo "${p#/proc/}"
 	done

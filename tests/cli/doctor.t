@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# `ranq doctor`: every setting with its source, every finding with its cure; changes nothing.
+. "$(dirname "$0")/../support/tap.sh"
+TEST="without a server" status 0 ranq doctor
+like "$out" '^warn +server +none is configured.*ranq server start' "no server: a warning and its cure"
+like "$out" '^set +queue +default \(default\)' "the queue and its source"
+like "$out" '^ok +redis-server' "finds redis-server"
+is "$(find "$HOME" "$XDG_RUNTIME_DIR" -type f | wc -l)" 0 "nothing was written"
+
+start_redis --maxmemory 100mb
+TEST="with a good server" status 0 ranq doctor
+like "$out" '^set +server .*\(environment RANQ_SERVER\)' "the server and its source"
+for name in server version persistence eviction memory latency clock; do like "$out" "^ok +$name " "$name is fine"; done
+
+rcli config set maxmemory-policy allkeys-lru >/dev/null
+rcli config set appendonly no >/dev/null
+TEST="with a bad server" status 1 ranq doctor
+like "$out" '^fail +eviction .*allkeys-lru.*noeviction' "an evicting server fails"
+like "$out" '^warn +persistence .*appendonly yes' "no append-only file is a warning"
+TEST="as JSON" status 1 ranq doctor --json
+like "$out" '^\{"schema": ?"ranq.doctor/1"' "has its schema"
+like "$out" '"healthy": ?false' "says the verdict"
+like "$out" '"source": ?"environment RANQ_SERVER"' "and the sources"
+
+mkdir -p "$XDG_CONFIG_HOME/ranq"
+unset RANQ_SERVER
+echo "server = unix://$T/redis/s" >"$XDG_CONFIG_HOME/ranq/config"
+chmod 600 "$XDG_CONFIG_HOME/ranq/config"
+TEST="a server of the config file" status 1 ranq doctor
+like "$out" '^set +server .*\(config file .*/ranq/config\)' "names the file"
+TEST="a server that is not there" status 1 ranq doctor --server "unix://$T/nowhere"
+like "$out" '^fail +server .*nowhere' "fails"
+echo x >"$T/password"
+chmod 644 "$T/password"
+RANQ_PASSWORD_FILE="$T/password" TEST="a password file that others can read" status 1 ranq doctor --server "unix://$T/redis/s"
+like "$out" 'chmod 600' "and its cure"
+RANQ_MPIRUN=/bin/true TEST="a strange mpirun is no crash" status 1 ranq doctor
+TEST="refuses operands" status 2 ranq doctor now
+done_testing

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# `ranq join` around a pretended mpirun: restarts and giving up, statuses handed on, signals, nothing left behind.
+. "$(dirname "$0")/../support/tap.sh"
+start_redis
+# the pretended mpirun does what $T/script says; each start adds a line to $T/starts
+cat >"$T/mpirun" <<'SH'
+#!/bin/bash
+[ "$1" = --version ] && { echo "mpirun (Open MPI) 4.1.4"; exit 0; }
+echo "$$ $*" >>"$T/starts"
+. "$T/script"
+SH
+printf '#!/bin/sh\n# libmpi.so.40\nexit 0\n' >"$T/bridge"
+chmod +x "$T/mpirun" "$T/bridge"
+export RANQ_MPIRUN="$T/mpirun" RANQ_BRIDGE="$T/bridge"
+script() { cat >"$T/script"; : >"$T/starts"; }
+starts() { wc -l <"$T/starts"; }
+started() { [ "$(starts)" -ge "${1:-1}" ]; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+TEST="the command line" status 0 ranq join --dry-run -n 3 -q a,b --idle-timeout 90 --tags x,y --end-time 2000000000
+like "$out" '--oversubscribe --bind-to none -n 4 .*/bridge --queue a,b --tags x,y --idle-timeout 90000ms --allocation host:' "ranks, proxy, options"
+like "$out" '--end-time 2000000000' "end time"
+
+script <<<'exit 0'
+TEST="a bridge that leaves" status 0 ranq join
+is "$(starts)" 1 "is not started again"
+for code in 2 3 4; do
+	script <<<"exit $code"
+	TEST="status $code of the bridge" status "$code" ranq join
+	is "$(starts)" 1 "is handed on at once"
+done
+
+script <<<'[ "$(wc -l <"$T/starts")" -lt 3 ] && kill -KILL $$; exit 0'
+TEST="two crashes, then it leaves" status 0 ranq join
+is "$(starts)" 3 "it was started three times"
+like "$err" 'killed by signal 9.*restart in' "and it was said"
+
+script <<<'exit 1'
+TEST="it cannot start" status 1 ranq join
+is "$(starts)" 4 "four times are enough"
+like "$err" 'giving up' "the reason is told"
+
+# a stray of a crashed bridge does not outlive it
+script <<<'setsid sleep 1000 & echo $! >"$T/stray"; [ "$(wc -l <"$T/starts")" -lt 2 ] && kill -KILL $$; exit 0'
+TEST="a crash with a stray" status 0 ranq join
+ok gone "$(cat "$T/stray")"
+
+# signals: the first drains, the second kills
+script <<<'trap "echo drained >$T/drained; exit 0" USR1; while :; do read -r -t 1 <> <(:); done'
+ranq join >"$T/join" 2>&1 &
+join=$!
+ok wait_for 5 started
+kill -TERM $join
+wait $join
+is $? 0 "TERM drains: status 0"
+is "$(cat "$T/drained" 2>/dev/null)" drained "the bridge got the drain signal"
+like "$(cat "$T/join")" 'draining' "and join says so"
+script <<<'trap "" USR1 TERM; while :; do read -r -t 1 <> <(:); done'
+ranq join >"$T/join" 2>&1 &
+join=$!
+ok wait_for 5 started
+kill -INT $join
+ok wait_for 5 grep -q draining "$T/join"
+kill -INT $join
+ok wait_for 5 grep -q killing "$T/join"
+kill -INT $join
+wait $join
+is $? 130 "a bridge that will not end is killed: status 130"
+ok gone "$(cut -d' ' -f1 "$T/starts")"
+
+# join itself is killed: the bridge drains
+rm -f "$T/drained"
+script <<<'trap "echo drained >$T/drained; exit 0" USR1; while :; do read -r -t 1 <> <(:); done'
+ranq join >"$T/join" 2>&1 &
+join=$!
+ok wait_for 5 started
+kill -KILL $join
+wait $join 2>/dev/null
+ok wait_for 5 test -s "$T/drained"
+
+# join and mpirun are killed at once: the next join sweeps what they left
+script <<<'setsid sleep 1000 & echo $! >"$T/stray"; exec -a mpirun sleep 1000'
+ranq join >"$T/join" 2>&1 &
+join=$!
+ok wait_for 5 test -s "$T/stray"
+ok wait_for 5 started
+stray=$(cat "$T/stray")
+kill -KILL $join "$(cut -d' ' -f1 "$T/starts")"
+wait $join 2>/dev/null
+ok kill -0 "$stray"
+script <<<'exit 0'
+TEST="the next join" status 0 ranq join
+ok wait_for 5 gone "$stray"
+
+# a server that goes away while the bridge crashes is waited for
+script <<<'n=$(wc -l <"$T/starts"); [ "$n" -lt 2 ] && { kill -KILL "$(cat "$T/redis.pid")"; kill -KILL $$; }; exit 0'
+echo "$REDIS_PID" >"$T/redis.pid"
+ranq join >"$T/join" 2>&1 &
+join=$!
+ok wait_for 10 grep -q 'restart in' "$T/join"
+wait "$REDIS_PID" 2>/dev/null
+start_redis
+wait $join
+is $? 0 "it goes on when the server is back"
+is "$(starts)" 2 "with a second bridge"
+
+for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand"; do
+	# shellcheck disable=SC2086 # words
+	TEST="refuses: join $args" status 2 ranq join $args
+	is "$(wc -l <"$T/err")" 1 "in one line"
+done
+RANQ_BRIDGE="$T/nowhere" TEST="no bridge" status 2 ranq join
+TEST="no server there" status 3 ranq join --server "unix://$T/nowhere"
+unset RANQ_SERVER
+TEST="no server configured" status 3 ranq join
+done_testing

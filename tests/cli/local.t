@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# `ranq run --local` leaves nothing behind: no process, socket or file, whoever of it is killed.
+. "$(dirname "$0")/../support/tap.sh"
+[ -x "$RANQ_TEST_BINDIR/ranq-bridge" ] || skip_all "built without ranq-bridge"
+ours() { pgrep -f "$XDG_RUNTIME_DIR/ranq-local-|$T/marker" | grep -vx $$; }
+nothing_left() { [ -z "$(ours)" ] && [ -z "$(find "$XDG_RUNTIME_DIR" "$TMPDIR" -mindepth 1)" ]; }
+expect_nothing() {
+	if wait_for 20 nothing_left; then pass "$1: nothing is left"; else
+		fail "$1: nothing is left" "$(pgrep -af "$XDG_RUNTIME_DIR|$T/marker"; find "$XDG_RUNTIME_DIR" "$TMPDIR" -mindepth 1)"; fi
+}
+working() { [ -e "$T/marker/on" ]; }
+begin() { # a run whose tasks last for ever
+	rm -rf "$T/marker"
+	mkdir "$T/marker"
+	ranq run --local=2 -- sh -c "touch $T/marker/on; exec tail -f /dev/null --pid=1 $T/marker/on" ::: 1 2 3 4 >"$T/run.out" 2>&1 &
+	run=$!
+	wait_for 30 working || fail "$1: the run works" "$(cat "$T/run.out")"
+}
+of_run() { pgrep -f "$1.*$XDG_RUNTIME_DIR/ranq-local-" | head -1; }
+
+TEST="a run" status 0 ranq run --local=2 -- echo {} ::: a b
+is "$out" "a
+b" "its outputs"
+expect_nothing "after a run"
+
+begin "interrupted"
+kill -INT $run
+wait $run
+is $? 130 "INT: status 130"
+expect_nothing "interrupted"
+
+begin "killed"
+kill -KILL $run
+wait $run 2>/dev/null
+expect_nothing "ranq killed -9"
+
+begin "keeper killed"
+keeper=$(pgrep -P $run | head -1)
+kill -KILL "$keeper"
+wait $run
+if [ $? != 0 ]; then pass "the keeper killed -9: the run fails"; else fail "the keeper killed -9: the run fails"; fi
+expect_nothing "keeper killed -9"
+
+begin "server killed"
+kill -KILL "$(of_run redis-server)"
+wait_for 90 bash -c "! kill -0 $run 2>/dev/null" || fail "server killed: the run ends" "$(cat "$T/run.out")"
+wait $run
+is $? 3 "the private server killed -9: status 3"
+like "$(cat "$T/run.out")" 'private Redis server' "and why"
+expect_nothing "server killed -9"
+
+# both at once: the next run removes what they left
+begin "both killed"
+keeper=$(pgrep -P $run | head -1)
+kill -KILL "$run" "$keeper"
+wait $run 2>/dev/null
+ok wait_for 20 bash -c '! pgrep -f "redis-server.*ranq-local-" >/dev/null'
+touch -d '10 minutes ago' "$XDG_RUNTIME_DIR"/ranq-local-*
+rm -rf "$T/marker"
+TEST="the run after that" status 0 ranq run --local=1 -- echo again
+is "$(find "$XDG_RUNTIME_DIR" -mindepth 1 | wc -l)" 0 "removes the directory of the killed one"
+
+TEST="no redis-server" RANQ_REDIS_SERVER="$T/none" status 2 ranq run --local=1 -- true
+like "$err" 'RANQ_REDIS_SERVER' "is one clear line"
+expect_nothing "after a start that failed"
+done_testing

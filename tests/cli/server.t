@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# `ranq server`: start twice, status, permissions, kill -9 and start again, --listen, stop; nothing is left but the data.
+. "$(dirname "$0")/../support/tap.sh"
+file="$XDG_CONFIG_HOME/ranq/servers/default"
+state="$XDG_STATE_HOME/ranq/server"
+key() { ranq server status --json | sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p"; }
+cli() { redis-cli -s "$state/redis.sock" "$@"; }
+mode() { stat -c %a "$1"; }
+
+TEST="status without a server" status 3 ranq server status
+like "$err" 'no server is running' "says so"
+TEST="stop without a server" status 0 ranq server stop
+TEST="start" status 0 ranq server start
+like "$out" '^unix:/' "prints where it is"
+pid=$(key pid)
+is "$(mode "$file")" 600 "the connection file is for us alone"
+is "$(mode "$state")" 700 "so is the data directory"
+is "$(mode "$state/redis.sock")" 700 "and the socket"
+is "$(mode "$state/redis.conf")" 600 "and the configuration"
+TEST="start again" status 0 ranq server start
+like "$err" 'running already' "finds it running"
+is "$(key pid)" "$pid" "the same process"
+TEST="status" status 0 ranq server status
+like "$out" 'noeviction' "tells the eviction policy"
+is "$(cli config get appendonly | tail -1)" yes "append-only file is on"
+is "$(cli config get maxmemory-policy | tail -1)" noeviction "nothing is evicted"
+is "$(cli debug sleep 0 2>&1 | grep -c 'not allowed')" 1 "no debug commands"
+TEST="other settings while it runs" status 2 ranq server start --listen 127.0.0.1 --plain
+like "$err" 'other settings' "are refused"
+
+cli set k kept >/dev/null
+synced() { [ "$(cli info persistence | grep -c 'aof_pending_bio_fsync:0')" = 1 ] && grep -q kept -r "$state/appendonlydir"; }
+ok wait_for 5 synced
+kill -9 "$pid"
+ok wait_for 5 bash -c "! kill -0 $pid 2>/dev/null"
+TEST="killed: status says it does not answer" status 3 ranq server status
+TEST="start after kill -9" status 0 ranq server start
+is "$(cli get k)" kept "carries on with its data"
+if [ "$(key pid)" != "$pid" ]; then pass "another process"; else fail "another process" "$pid"; fi
+
+TEST="stop" status 0 ranq server stop
+if [ -e "$file" ] || [ -e "$state/redis.sock" ]; then fail "connection file and socket are gone" "$(ls "$state")"; else pass "connection file and socket are gone"; fi
+ok wait_for 5 bash -c '! pgrep -f "$XDG_STATE_HOME" >/dev/null'
+TEST="stop twice" status 0 ranq server stop
+
+# several at once: one starts, all succeed
+for i in 1 2 3 4 5; do ranq server start >"$T/start$i" 2>"$T/say$i" & done
+wait
+is "$(cat "$T"/start? | sort -u | wc -l)" 1 "five starts at once agree on the address"
+is "$(grep -c 'started' "$T"/say? | awk -F: '{s+=$2} END {print s}')" 1 "one of them started it"
+is "$(pgrep -fc "redis-server.*$XDG_STATE_HOME")" 1 "one server runs"
+is "$(cli get k)" kept "with the old data"
+ranq server stop 2>/dev/null
+
+# another host's socket file is not for here
+ranq server start >/dev/null 2>&1
+sed -i 's/^host .*/host login9/' "$file"
+TEST="a socket of another host" status 3 ranq jobs
+like "$err" 'login9' "names the host"
+like "$err" '--listen' "and the cure"
+TEST="start while it is said to run elsewhere" status 2 ranq server start
+rm -f "$file"
+TEST="start when its connection file was lost" status 0 ranq server start
+is "$(cli get k)" kept "takes the place of the forgotten server"
+
+# an open connection file is refused
+chmod 644 "$file"
+TEST="a connection file that others can read" status 2 ranq jobs
+like "$err" 'chmod' "names the cure"
+chmod 600 "$file"
+ranq server stop 2>/dev/null
+
+TEST="listen with TLS" status 0 ranq server start --listen 127.0.0.1
+like "$out" '^rediss://ranq@127\.0\.0\.1:[0-9]+' "address"
+address=rediss://${out#*@}
+TEST="clients reach it with the password and the pinned certificate" status 0 ranq queues
+TEST="and not without" status 3 ranq queues --server "$address"
+port=${address##*:}
+like "$(redis-cli -p "$port" ping 2>&1)" 'rror|reset|closed' "a client without TLS does not"
+password=$(awk '$1 == "password" {print $2}' "$file")
+if [ -n "$password" ] && ! grep -rqF "$password" "$state/redis.conf" "$state/redis.log" && ! grep -aqF "$password" "/proc/$(key pid)/environ" "/proc/$(key pid)/cmdline"; then
+	pass "no password in configuration, log, environment or argv"
+else
+	fail "no password in configuration, log, environment or argv" "password '${password:0:4}...'"
+fi
+ranq server stop 2>/dev/null
+TEST="listen without TLS" status 0 ranq server start --listen 127.0.0.1 --plain
+like "$err" 'without TLS' "says what is lost"
+ranq server stop 2>/dev/null
+
+# bad input: one line, status 2, nothing started
+mkdir -m 755 "$T/open"
+for args in "start --dir $T/open" "start --listen 192.0.2.7 --plain" "start --listen 127.0.0.1:99999" "start --plain" "start --maxmemory 1k" \
+	"start --dir /proc/no" "restart" "" "start stop" "start --nonsense" "stop --plain"; do
+	# shellcheck disable=SC2086 # words
+	TEST="refuses: server $args" status 2 ranq server $args
+	is "$(wc -l <"$T/err")" 1 "in one line"
+done
+is "$(find "$XDG_CONFIG_HOME" -type f | wc -l)" 0 "and leaves no connection file"
+
+# no redis-server at all
+RANQ_REDIS_SERVER=/nowhere/redis TEST="a server program that is not there" status 2 ranq server start
+done_testing
