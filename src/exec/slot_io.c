@@ -80,7 +80,6 @@ int ranq_slot_start_executor(struct ranq_slot *slot, const char *key)
 	slot->next_run = slot->nruns = 0;
 	slot->seen_seq = slot->timed_out_seq = 0;
 	slot->timeout_kill_ms = slot->stop_kill_ms = RANQ_NEVER;
-	slot->own_kill = RANQ_KILL_NONE;
 	slot->state = RANQ_SLOT_LIVE;
 	return 0;
 }
@@ -117,6 +116,7 @@ void ranq_slot_leave_executor(struct ranq_slot *slot, int grace_ms)
 	ranq_buf_reset(&slot->in);
 	slot->frame = 0;
 	slot->nruns = 0;
+	slot->own_kill = RANQ_KILL_NONE;
 	LIST_FOREACH(job, &slot->jobs, link)
 		job->sent = false;
 	slot->state = RANQ_SLOT_EMPTY;

@@ -98,6 +98,8 @@ static void forget_troubles(struct ranq_slot_chunk *chunk)
 
 	while (n < chunk->ntroubles && chunk->troubles[n].index < chunk->upto)
 		n++;
+	if (!n)
+		return;
 	chunk->ntroubles -= n;
 	memmove(chunk->troubles, chunk->troubles + n, chunk->ntroubles * sizeof *chunk->troubles);
 }

@@ -26,6 +26,7 @@ int tool(struct ranq_task *task);
 int stray(struct ranq_task *task);
 int wait_stop(struct ranq_task *task);
 int environment(struct ranq_task *task);
+int touch_and_spin(struct ranq_task *task);
 
 int index8(struct ranq_task *task)
 {
@@ -191,6 +192,18 @@ int wait_stop(struct ranq_task *task)
 	while (!ranq_task_cancelled(task))
 		usleep(1000);
 	return 5;
+}
+
+int touch_and_spin(struct ranq_task *task)
+{
+	volatile int on = 1;
+	FILE *file = fopen(ranq_task_arg(task, NULL), "w");
+
+	if (file)
+		fclose(file);
+	while (on)
+		;
+	return 0;
 }
 
 int environment(struct ranq_task *task)
