@@ -8,8 +8,9 @@ local MANY = 1000
 local BELL_TTL = 60
 local STAGE_TTL = 3600
 
--- Lua would write large numbers with an exponent.
+-- Numbers as text. Lua's own way writes 1e+14 from there on; redis.call writes numbers exactly by itself.
 local function S(number)
+	if number < 1e14 and number > -1e14 then return number .. '' end
 	return string.format('%.0f', number)
 end
 
@@ -57,7 +58,7 @@ end
 
 -- What one call knows about the queue; jobs: those that it touched. nil and an error reply when the queue cannot be used.
 local function open(key)
-	if type(key) ~= 'string' or not string.find(key, '^ranq:{[%w._-]+}:q$') then return nil, fail('ARG') end
+	if not string.find(key or '', '^ranq:{[%w._-]+}:q$') then return nil, fail('ARG') end
 	local v = redis.call('HMGET', key, 'schema', 'lease', 'vt', 'last', 'paused', 'drains', 'rbytes', 'rlimit')
 	if v[1] and v[1] ~= '1' then return nil, fail('SCHEMA') end
 	local lease = num(v[2])

@@ -3,33 +3,71 @@
 -- A call reads the hash of each job once (job), changes the copy (put) and writes what changed at its end (flush). So the
 -- counters of a job are written together with the ranges that they count, in one atomic call.
 
--- Everything that lease, commit and release need, in the order in which it is read.
-local FIELDS = { 'state', 'n', 'next', 'done', 'leased', 'retn', 'parked', 'open', 'held', 'bytes', 'tb', 'w', 'c0', 'c1', 'c2',
-	'c3', 'c4', 'arr', 'items', 'el', 'policy', 'damaged', 'started', 'require', 'creason', 'ttl', 'pr', 'fto', 'freed' }
+-- What lease, commit and release need of a job. Each field costs half a microsecond a call, so the rest is read by `cold` where it is
+-- needed, and what never changes is one field, `policy`.
+local FIELDS = { 'state', 'n', 'policy', 'next', 'done', 'leased', 'retn', 'arr', 'bytes', 'tb', 'el', 'w', 'held', 'open', 'parked', 'c1',
+	'c2', 'c3', 'c4' }
+local POLICY = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+) (%d+) (%d+) (.*)$'
 
 local FINAL = { COMPLETE = true, ERROR = true, CANCELLED = true, IMPOSSIBLE = true }
+
+-- Parsed policies; a Functions library keeps them from call to call.
+local policies, npolicies = {}, 0
+local function parse_policy(text)
+	local known = policies[text]
+	if known then return known end
+	local a, b, c, d, e, f, g, h, i, tags = string.match(text, POLICY)
+	if not a then return nil end
+	local p = { results = nat(a), backlog = nat(b), maxout = nat(c), maxdeaths = nat(d), maxfails = nat(e), stop = nat(f),
+		prio = num(g), treq = nat(h), ttl = nat(i), tags = tags ~= '' and tags or nil }
+	if npolicies > 100 then policies, npolicies = {}, 0 end
+	policies[text] = p
+	npolicies = npolicies + 1
+	return p
+end
+
+-- Numbers of a record that somebody else wrote into.
+local function job_sanitize(j)
+	for name, value in pairs(j) do
+		if type(value) == 'number' then j[name] = nat(value) end
+	end
+	j.broken = true
+end
 
 local function job(q, id)
 	local known = q.jobs[id]
 	if known ~= nil then return known end
 	local k = q.P .. 'j:' .. id
 	local v = redis.pcall('HMGET', k, unpack(FIELDS))
-	if v.err or not v[1] then
+	local state = v[1]
+	if v.err or not state then
 		q.jobs[id] = false
 		return false
 	end
-	local j = { id = id, k = k, state = v[1], n = nat(v[2]), next = nat(v[3]), done = nat(v[4]), leased = nat(v[5]),
-		retn = nat(v[6]), parked = nat(v[7]), open = nat(v[8]), held = nat(v[9]), bytes = nat(v[10]), tb = nat(v[11]),
-		w = nat(v[12]), c0 = nat(v[13]), c1 = nat(v[14]), c2 = nat(v[15]), c3 = nat(v[16]), c4 = nat(v[17]), arr = nat(v[18]),
-		items = nat(v[19]), el = nat(v[20]), damaged = v[22], started = v[23], require = v[24], creason = v[25],
-		ttl = nat(v[26]), pr = nat(v[27]), fto = nat(v[28]), freed = nat(v[29]), changed = {}, bells = 0, lo = LIMIT, hi = 0 }
-	local a, b, c, d, e, f, g, h = string.match(v[21] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+) (%d+)$')
-	j.results, j.backlog, j.maxout, j.maxdeaths = nat(a), nat(b), nat(c), nat(d)
-	j.maxfails, j.stop, j.prio, j.treq = nat(e), nat(f), num(g), nat(h)
-	j.final = FINAL[j.state] or false
-	if not a or not int(v[2]) or (v[3] and not int(v[3])) or j.next > j.n or j.damaged then j.broken = true end
+	local j = { id = id, k = k, state = state, n = tonumber(v[2] or 0), p = parse_policy(v[3] or ''), next = tonumber(v[4] or 0),
+		done = tonumber(v[5] or 0), leased = tonumber(v[6] or 0), retn = tonumber(v[7] or 0), arr = tonumber(v[8] or 0),
+		bytes = tonumber(v[9] or 0), tb = tonumber(v[10] or 0), el = tonumber(v[11] or 0), w = v[12] and tonumber(v[12]) or 0,
+		held = v[13] and tonumber(v[13]) or 0, open = v[14] and tonumber(v[14]) or 0, parked = v[15] and tonumber(v[15]) or 0,
+		c1 = v[16] and tonumber(v[16]) or 0, c2 = v[17] and tonumber(v[17]) or 0, c3 = v[18] and tonumber(v[18]) or 0,
+		c4 = v[19] and tonumber(v[19]) or 0, changed = {}, bells = 0, lo = LIMIT, hi = 0, final = FINAL[state] or false }
+	if not (j.p and j.n and j.next and j.done and j.leased and j.next >= 0 and j.next <= j.n and j.done >= 0 and j.done <= j.n and
+		j.n < LIMIT and j.leased >= 0) then
+		job_sanitize(j)
+		for _, name in ipairs({ 'n', 'next', 'done', 'leased' }) do j[name] = j[name] or 0 end
+		j.p = j.p or { results = 0, backlog = 0, maxout = 0, maxdeaths = 0, maxfails = 0, stop = 0, prio = 0, treq = 0, ttl = 0 }
+	end
 	q.jobs[id] = j
 	q.order[#q.order + 1] = j
+	return j
+end
+
+-- The fields of a job that are needed seldom.
+local function cold(j)
+	if not j.cold then
+		j.cold = true
+		local v = redis.call('HMGET', j.k, 'pr', 'fto', 'freed', 'started', 'damaged', 'creason')
+		j.pr, j.fto, j.freed, j.started, j.damaged, j.creason = nat(v[1]), nat(v[2]), nat(v[3]), v[4], v[5], v[6]
+	end
 	return j
 end
 
@@ -46,19 +84,19 @@ end
 -- Jobs with work stand in `ready`, highest priority first, then in order of submission.
 local function make_ready(q, j)
 	if j.final or j.state == 'DEFERRED' or j.broken then return end
-	redis.call('ZADD', q.P .. 'ready', (1000 - j.prio) * 1099511627776 + tonumber(j.id), j.id)
+	redis.call('ZADD', q.P .. 'ready', (1000 - j.p.prio) * 1099511627776 + tonumber(j.id), j.id)
 end
 
 -- How many tasks that nobody has had yet may start without the results of a job outgrowing its backlog. While little is known
 -- about their size, four results of a mebibyte each are taken as seen; when nothing has come for two seconds they are
 -- taken as 64 KiB each, so that a large machine with long tasks is not held at the start.
 local function room(q, j)
-	if j.results ~= 0 then return LIMIT end
+	if j.p.results ~= 0 then return LIMIT end
 	if q.rlimit > 0 and q.rbytes + q.freshbytes >= q.rlimit then return 0 end
-	local prior = math.min(j.maxout, 1048576)
-	if j.done == 0 and j.started and q.now - num(j.started) > 2000 then prior = math.min(prior, 65536) end
+	local prior = math.min(j.p.maxout, 1048576)
+	if j.done == 0 and cold(j).started and q.now - num(j.started) > 2000 then prior = math.min(prior, 65536) end
 	local each = (j.tb + 4 * prior + 1) / (j.done + 4)
-	local tasks = math.floor((j.backlog - j.bytes) / each) - j.leased
+	local tasks = math.floor((j.p.backlog - j.bytes) / each) - j.leased
 	if tasks < 1 and j.bytes == 0 and j.leased == 0 then return 1 end
 	return tasks
 end
@@ -67,7 +105,7 @@ end
 local function unhold(q, j)
 	if j.held == 0 or j.final then return end
 	local tasks = room(q, j)
-	if tasks < 1 or (tasks < 64 and j.bytes * 8 > j.backlog * 7) then return end
+	if tasks < 1 or (tasks < 64 and j.bytes * 8 > j.p.backlog * 7) then return end
 	put(j, 'held', 0)
 	redis.call('ZREM', q.P .. 'held', j.id)
 	make_ready(q, j)
@@ -109,7 +147,7 @@ local function finish(q, j, state, reason)
 	redis.call('ZREM', q.P .. 'ready', j.id)
 	redis.call('ZREM', q.P .. 'held', j.id)
 	redis.call('ZREM', q.P .. 'LP', j.id)
-	redis.call('ZADD', q.P .. 'exp', S(q.vt + j.ttl), j.id)
+	redis.call('ZADD', q.P .. 'exp', S(q.vt + j.p.ttl), j.id)
 	if j.leased > 0 then ring_bridges(q, 'stop ' .. j.id) end
 	j.everyone = true
 	redis.call('RPUSH', q.P .. 'deps', j.id)
@@ -117,7 +155,8 @@ local function finish(q, j, state, reason)
 end
 
 local function damage(q, j, what)
-	if not j.damaged then put(j, 'damaged', 1) end
+	cold(j)
+	put(j, 'damaged', 1)
 	j.broken = true
 	if not j.final then finish(q, j, 'ERROR', 'damaged: ' .. what) end
 end
@@ -126,13 +165,13 @@ end
 local function settle(q, j)
 	if j.final or j.state == 'DEFERRED' then return end
 	local failed = j.c1 + j.c2 + j.c3 + j.c4
-	if failed > j.maxfails then
-		return finish(q, j, 'ERROR', 'more than ' .. S(j.maxfails) .. ' tasks failed')
-	elseif failed > 0 and j.stop == 1 then
+	if failed > j.p.maxfails then
+		return finish(q, j, 'ERROR', 'more than ' .. S(j.p.maxfails) .. ' tasks failed')
+	elseif failed > 0 and j.p.stop == 1 then
 		return finish(q, j, 'ERROR', 'stopped because a task failed')
 	elseif j.open == 1 or j.done + j.parked < j.n then
 		return
-	elseif j.creason then
+	elseif cold(j).creason then
 		return finish(q, j, 'ERROR', j.creason)
 	elseif j.parked > 0 then
 		return finish(q, j, 'ERROR', S(j.parked) .. ' of ' .. S(j.n) .. ' tasks never ran')
@@ -143,14 +182,14 @@ local function settle(q, j)
 end
 
 local function write_changes(j)
-	local args = {}
+	local args, n = {}, 0
 	for name in pairs(j.changed) do
-		local value = j[name]
-		args[#args + 1] = name
-		args[#args + 1] = type(value) == 'number' and S(value) or value
+		args[n + 1], args[n + 2] = name, j[name]
+		n = n + 2
 	end
+	if n == 0 then return end
 	j.changed = {}
-	if #args > 0 then redis.call('HSET', j.k, unpack(args)) end
+	redis.call('HSET', j.k, unpack(args))
 end
 
 -- Tells the jobs that wait for this one. A list of ended jobs, at most 20 handled in a call with at most MANY dependents each; the rest

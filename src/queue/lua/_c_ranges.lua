@@ -40,7 +40,6 @@ local function store(q, j, s, e, kind, item)
 	end
 	add(j, 'bytes', size)
 	add(j, 'tb', size)
-	add(j, 'items', 1)
 	q.freshbytes = q.freshbytes + size
 end
 
@@ -50,7 +49,7 @@ local function bury(q, j, s, deaths, kind)
 	local reason = 'killed its worker ' .. S(deaths) .. ' times'
 	local record = '\1\2' .. varint(s) .. '\0\0' .. varint(deaths) .. '\0\0\0' .. varint(#reason) .. reason .. '\0'
 	redis.call('HSET', j.k .. ':f', S(s), record)
-	if j.results == 0 then store(q, j, s, s + 1, kind, 'v\1\2\2\0') end
+	if j.p.results == 0 then store(q, j, s, s + 1, kind, 'v\1\2\2\0') end
 	add(j, 'c2', 1)
 	add(j, 'done', 1)
 	j.lo, j.hi = math.min(j.lo, s), math.max(j.hi, s + 1)
@@ -98,7 +97,7 @@ local function give_back(q, id, s, e, f, how, suspects)
 	end
 	add(j, 'leased', s - e)
 	if deaths > f.deaths then redis.call('HINCRBY', j.k, 'deaths', 1) end
-	if not j.final and e - s == 1 and is_suspect(kind) and deaths >= j.maxdeaths then
+	if not j.final and e - s == 1 and is_suspect(kind) and deaths >= j.p.maxdeaths then
 		return bury(q, j, s, deaths, kind)
 	end
 	put_back(q, j, s, e, x, deaths, kind)
@@ -211,11 +210,10 @@ local function enter_bridge(key, bridge)
 	local q, err = open(key)
 	if not q then return nil, err end
 	local score = q.exists and tonumber(redis.call('ZSCORE', q.P .. 'L', bridge) or -1)
-	local seq = score and score >= 0 and redis.call('HGET', q.P .. 'b:' .. bridge, '.')
-	if not seq then return nil, fail('GONE') end
+	if not score or score < 0 then return nil, fail('GONE') end
 	clock(q)
 	if q.vt + q.lease ~= score then redis.call('ZADD', q.P .. 'L', S(q.vt + q.lease), bridge) end
-	q.bridge, q.b, q.seq = bridge, q.P .. 'b:' .. bridge, num(seq)
+	q.bridge, q.b = bridge, q.P .. 'b:' .. bridge
 	if q.drains > 0 then q.drain = redis.call('HGET', q.P .. 'bm:' .. bridge, 'drain') end
 	upkeep(q)
 	return q

@@ -22,7 +22,7 @@ local function grant(q, g, j, s, e, x, deaths, kind)
 	add(j, 'leased', e - s)
 	if j.state == 'PENDING' then
 		put(j, 'state', 'RUNNING')
-		if not j.started then put(j, 'started', S(q.now)) end
+		if not cold(j).started then put(j, 'started', q.now) end
 	end
 end
 
@@ -85,9 +85,9 @@ local function grant_new(q, g, j)
 end
 
 local function may_run(g, j)
-	if j.treq > 0 and g.time_left and g.time_left < j.treq then return false end
-	if not j.require then return true end
-	for tag in string.gmatch(j.require, '[^,]+') do
+	if j.p.treq > 0 and g.time_left and g.time_left < j.p.treq then return false end
+	if not j.p.tags then return true end
+	for tag in string.gmatch(j.p.tags, '[^,]+') do
 		if not string.find(g.tags, ',' .. tag .. ',', 1, true) then return false end
 	end
 	return true
@@ -131,7 +131,9 @@ local function lease_ranges(keys, args, returned_only)
 	if not seq or seq < 1 or not want or want < 1 or not max or max < 1 or max > 64 or not flags or #args ~= 7 then return fail('ARG') end
 	local q, err = enter_bridge(keys[1], args[1])
 	if not q then return err end
-	if seq <= q.seq then return fail('SEQ') end
+	local last = redis.call('HGET', q.b, '.')
+	if not last then return done(q, fail('GONE')) end
+	if seq <= num(last) then return done(q, fail('SEQ')) end
 	local g = { seq = S(seq), want = want, max = max, count = 0, time_left = int(args[6]), tags = args[7], returned_only = returned_only,
 		suspects_allowed = flags % 4 < 2, writes = { '.', S(seq) },
 		reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }

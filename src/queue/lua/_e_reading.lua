@@ -7,17 +7,19 @@ end
 
 -- Held means that nothing new starts because results are unread, not that the first results are still being waited for.
 local function shown_held(j)
-	return j.held == 1 and (j.leased == 0 or j.bytes * 2 >= j.backlog) and 1 or 0
+	return j.held == 1 and (j.leased == 0 or j.bytes * 2 >= j.p.backlog) and 1 or 0
 end
 
 -- One job as a flat list; the order is that of struct ranq_job_info (queue.h). nil: no such job.
 local function info_of(q, id)
 	local j = job(q, id)
 	if not j then return nil end
+	cold(j)
 	local v = redis.call('HMGET', j.k, 'uuid', 'name', 'owner', 'reason', 'stale', 'requeued', 'deaths', 'round', 'created', 'ended')
 	return { tonumber(id), v[1] or '', v[2] or '', v[3] or '', shown_state(j.state, j.open == 1), v[4] or '', j.open, shown_held(j),
-		j.damaged and 1 or 0, j.n, j.next, j.done, j.leased, j.retn + j.pr, j.c0, j.c1, j.c2, j.c3, j.c4, j.bytes, j.items, j.freed,
-		j.backlog, j.el, nat(v[5]), nat(v[6]), nat(v[7]), nat(v[8]), nat(v[9]), nat(j.started), nat(v[10]), S(j.prio), j.results,
+		j.damaged and 1 or 0, j.n, j.next, j.done, j.leased, j.retn + j.pr, 
+		math.max(0, j.done - j.c1 - j.c2 - j.c3 - j.c4), j.c1, j.c2, j.c3, j.c4, j.bytes,
+		redis.call('ZCARD', j.k .. ':i') + redis.call('ZCARD', j.k .. ':ri'), j.freed, j.p.backlog, j.el, nat(v[5]), nat(v[6]), nat(v[7]), nat(v[8]), nat(v[9]), nat(j.started), nat(v[10]), S(j.p.prio), j.p.results,
 		redis.call('ZCARD', q.P .. 'L') }
 end
 

@@ -18,7 +18,6 @@ local function ack_free(q, j, s, e, budget)
 		end
 	end
 	if #members > 0 then
-		add(j, 'items', -#members)
 		redis.call('ZREM', j.k .. ':i', unpack(members))
 		redis.call('ZREM', j.k .. ':a', unpack(members))
 		redis.call('HDEL', j.k .. ':r', unpack(fields))
@@ -73,6 +72,7 @@ local function ack(keys, args)
 	local epoch = redis.call('HGET', j.k .. ':c', 'epoch')
 	if not epoch or num(epoch) ~= int(args[2]) then return done(q, fail('EPOCH')) end
 	if args[3] == '1' then redis.call('HSET', j.k .. ':c', 'state', args[4]) end
+	cold(j)
 	local budget = MANY
 	for i = 5, #args, 2 do
 		if budget <= 0 then break end

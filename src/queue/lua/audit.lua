@@ -9,6 +9,7 @@ local function audit(keys, args)
 	if not q then return err end
 	local j = job(q, args[1])
 	if not j then return fail('NOTFOUND') end
+	cold(j)
 	local all, leased, returned, nleased, nreturned, overlaps = {}, 0, 0, 0, 0, 0
 	visit_fragments(q, args[1], function(_, s, f)
 		leased, nleased = leased + f.e - s, nleased + 1
@@ -29,6 +30,6 @@ local function audit(keys, args)
 			if e and tonumber(e) > r[1] then overlaps = overlaps + 1 end
 		end
 	end
-	if leased ~= j.leased or returned ~= j.retn + j.pr or j.c0 + j.c1 + j.c2 + j.c3 + j.c4 ~= j.done then overlaps = overlaps + 1 end
+	if leased ~= j.leased or returned ~= j.retn + j.pr then overlaps = overlaps + 1 end
 	return { j.n, j.done, leased, returned, j.n - j.next, overlaps, nleased, nreturned }
 end

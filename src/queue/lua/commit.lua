@@ -17,37 +17,41 @@ end
 
 -- Positions of the items in args, or nil when anything is wrong with any of them.
 local function commit_check(args)
-	local at, p = {}, 2
-	while p <= #args do
+	local at, p, n, last = {}, 2, 0, #args
+	while p <= last do
 		local s, e = tonumber(args[p + 3]), tonumber(args[p + 4])
 		local elapsed, nf = tonumber(args[p + 6]), tonumber(args[p + 8])
 		if not (s and e and elapsed and nf and s >= 0 and e > s and e <= LIMIT and s % 1 == 0 and e % 1 == 0) then return nil end
 		if not (elapsed >= 0 and elapsed < LIMIT and elapsed % 1 == 0 and nf >= 0 and nf <= MANY and nf % 1 == 0) then return nil end
-		if #args[p] > 16 or #args[p + 1] > 16 or #args[p + 2] > 16 or p + 8 + 2 * nf > #args then return nil end
-		if not commit_counts(args[p + 5], e - s) then return nil end
+		if #args[p] > 16 or #args[p + 1] > 16 or #args[p + 2] > 16 or p + 8 + 2 * nf > last then return nil end
+		if args[p + 5] ~= '' and not commit_counts(args[p + 5], e - s) then return nil end
 		for k = p + 9, p + 7 + 2 * nf, 2 do
 			local index = int(args[k])
 			if not index or index < s or index >= e or #args[k + 1] > 8192 then return nil end
 		end
-		at[#at + 1] = p
+		n = n + 1
+		at[n] = p
 		p = p + 9 + 2 * nf
 	end
 	if #at > MANY then return nil end
 	return at
 end
 
+-- The fragments that the items name, and for each item the field.
 local function commit_load(q, args, at)
-	local fields, held = {}, {}
+	local fields, held, ask = {}, {}, {}
 	for i = 1, #at do
-		local field = args[at[i]] .. ':' .. args[at[i] + 1]
-		if not held[field] then
-			held[field] = true
-			fields[#fields + 1] = field
+		local p = at[i]
+		local field = args[p] .. ':' .. args[p + 1]
+		fields[i] = field
+		if held[field] == nil then
+			held[field] = false
+			ask[#ask + 1] = field
 		end
 	end
-	local values = redis.call('HMGET', q.b, unpack(fields))
-	for i = 1, #fields do held[fields[i]] = fragment(values[i]) end
-	return held
+	local values = redis.call('HMGET', q.b, unpack(ask))
+	for i = 1, #ask do held[ask[i]] = values[i] and fragment(values[i]) end
+	return held, fields
 end
 
 -- [s, e) leaves the fragment f; what is left of it on either side stays, the left part under the same field.
@@ -67,27 +71,28 @@ end
 
 -- Counts an item of a running job and notes what is to be stored.
 local function commit_count(q, args, p, j, kind, s, e)
-	local a, b, c, d, x = commit_counts(args[p + 5], e - s)
 	if j.done == 0 then j.bells = j.bells + 64 end
-	j.c0, j.c1, j.c2, j.c3, j.c4 = j.c0 + a, j.c1 + b, j.c2 + c, j.c3 + d, j.c4 + x
-	j.done, j.leased, j.el = j.done + (e - s), j.leased - (e - s), j.el + tonumber(args[p + 6])
+	if args[p + 5] ~= '' then
+		local _, b, c, d, x = commit_counts(args[p + 5], e - s)
+		j.c1, j.c2, j.c3, j.c4 = j.c1 + b, j.c2 + c, j.c3 + d, j.c4 + x
+	end
+	j.done, j.leased, j.el = j.done + (e - s), j.leased - (e - s), j.el + args[p + 6]
 	if s < j.lo then j.lo = s end
 	if e > j.hi then j.hi = e end
-	if is_suspect(kind) and j.retn > 0 then j.bells = j.bells + 1 end
-	local n = tonumber(args[p + 8])
-	for k = p + 9, p + 7 + 2 * n, 2 do
+	if kind ~= 'n' and is_suspect(kind) and j.retn > 0 then j.bells = j.bells + 1 end
+	for k = p + 9, p + 7 + 2 * tonumber(args[p + 8]), 2 do
 		local f = j.failures
 		f[#f + 1], f[#f + 2] = args[k], args[k + 1]
 	end
-	if j.results ~= 0 then return end
-	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, args[p + 7]) end
+	if j.p.results ~= 0 then return end
 	local item = args[p + 7]
-	local first, size = S(s), #item
-	local member, k = first .. ':' .. S(e) .. ':' .. size, #j.r
-	j.arr, j.items, j.fresh = j.arr + 1, j.items + 1, j.fresh + size
+	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, item) end
+	local first, size, k, arr = S(s), #item, j.nstored, j.arr + 1
+	local member = first .. ':' .. S(e) .. ':' .. size
+	j.arr, j.fresh, j.nstored = arr, j.fresh + size, k + 2
 	j.r[k + 1], j.r[k + 2] = first, item
 	j.i[k + 1], j.i[k + 2] = first, member
-	j.a[k + 1], j.a[k + 2] = S(j.arr), member
+	j.a[k + 1], j.a[k + 2] = arr, member
 end
 
 local function commit_store(q, j)
@@ -95,7 +100,7 @@ local function commit_store(q, j)
 	for from = 1, #j.failures, 2 * MANY do
 		redis.call('HSET', k .. ':f', unpack(j.failures, from, math.min(#j.failures, from + 2 * MANY - 1)))
 	end
-	if #j.r > 0 then
+	if j.nstored > 0 then
 		redis.call('HSET', k .. ':r', unpack(j.r))
 		redis.call('ZADD', k .. ':i', unpack(j.i))
 		redis.call('ZADD', k .. ':a', unpack(j.a))
@@ -103,8 +108,9 @@ local function commit_store(q, j)
 	j.bytes, j.tb = j.bytes + j.fresh, j.tb + j.fresh
 	q.freshbytes = q.freshbytes + j.fresh
 	local c = j.changed
-	c.c0, c.c1, c.c2, c.c3, c.c4, c.done, c.leased, c.el, c.arr, c.items, c.bytes, c.tb =
-		true, true, true, true, true, true, true, true, true, true, true, true
+	c.done, c.leased, c.el = true, true, true
+	if j.nstored > 0 then c.arr, c.bytes, c.tb = true, true, true end
+	if j.c1 + j.c2 + j.c3 + j.c4 > 0 then c.c1, c.c2, c.c3, c.c4 = true, true, true, true end
 	unhold(q, j)
 end
 
@@ -130,14 +136,16 @@ local function commit(keys, args)
 	if not at or #at == 0 then return fail('ARG') end
 	local q, err = enter_bridge(keys[1], args[1])
 	if not q then return err end
-	local held, touched, active = commit_load(q, args, at), {}, {}
+	local held, fields = commit_load(q, args, at)
+	local touched, active = {}, {}
 	local accepted, stopped, waited = {}, {}, {}
 	for n = 1, #at do
 		local p = at[n]
-		local id, field = args[p], args[p] .. ':' .. args[p + 1]
+		local id, field = args[p], fields[n]
 		local f, s, e = held[field], tonumber(args[p + 3]), tonumber(args[p + 4])
 		local start = tonumber(args[p + 1])
-		local j = job(q, id)
+		local j = q.jobs[id]
+		if j == nil then j = job(q, id) end
 		accepted[n] = '0'
 		if not j or j.final then stopped[id] = true end
 		if f and f.seq == args[p + 2] and s >= start and e <= f.e then
@@ -146,7 +154,7 @@ local function commit(keys, args)
 			if j and not j.final then
 				if not active[id] then
 					active[id] = j
-					j.failures, j.r, j.i, j.a, j.fresh = {}, {}, {}, {}, 0
+					j.failures, j.r, j.i, j.a, j.fresh, j.nstored = {}, {}, {}, {}, 0, 0
 					if j.w > 0 then waited[id] = true end
 				end
 				commit_count(q, args, p, j, kind, s, e)

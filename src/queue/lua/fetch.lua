@@ -98,6 +98,7 @@ local function fetch(keys, args)
 	if not q then return err end
 	local j = job(q, args[1])
 	if not j then return done(q, fail('NOTFOUND')) end
+	cold(j)
 	local plan, cursor, all = {}, 0, nil
 	if args[2] == '1' then
 		cursor, all = fetch_unordered(j, from, max_items, max_bytes, plan)
@@ -107,7 +108,7 @@ local function fetch(keys, args)
 	local reply = { '', 0, 0, j.n, j.done, j.c1 + j.c2 + j.c3 + j.c4, j.fto, cursor, 0 }
 	reply[9] = fetch_emit(q, j, plan, reply)
 	if #plan == 0 then
-		if j.final and j.items > 0 and redis.call('EXISTS', j.k .. ':i', j.k .. ':ri') == 0 then damage(q, j, 'results were deleted') end
+		if j.final and j.bytes > 0 and redis.call('EXISTS', j.k .. ':i', j.k .. ':ri') == 0 then damage(q, j, 'results were deleted') end
 		verify(q, j)
 		wait_for(q, j, args[6], args[2] == '1' and 'any' or S(from))
 	end

@@ -40,7 +40,7 @@ local function retry_failed(q, j)
 	end
 	for k = 1, count do
 		local name = 'c' .. S(string.byte(redis.call('HGET', j.k .. ':f', S(indices[k])), 2) or 1)
-		if not j[name] or name == 'c0' or j[name] < 1 then name = 'c1' end
+		if not j[name] or j[name] < 1 then name = 'c1' end
 		add(j, name, -1)
 		redis.call('HDEL', j.k .. ':f', S(indices[k]))
 	end
@@ -73,7 +73,7 @@ local function retry(keys, args)
 	if not q then return err end
 	local j = job(q, args[1])
 	if not j then return done(q, fail('NOTFOUND')) end
-	if not j.final or j.damaged then return done(q, fail('STATE')) end
+	if not j.final or cold(j).damaged then return done(q, fail('STATE')) end
 	local state = dependency_state(q, j)
 	if state == 'IMPOSSIBLE' then return done(q, fail('STATE')) end
 	local failed_only = args[2] == '1'

@@ -43,8 +43,8 @@ end
 
 local function submit_fields(args, now)
 	local f = { 'state', 'PENDING', 'n', args[4], 'policy', table.concat({ args[12], args[13], args[14], args[15], args[16], args[17],
-		args[18], args[19] }, ' '), 'uuid', args[3], 'ttl', args[20], 'created', S(now) }
-	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11], require = args[21] }) do
+		args[18], args[19], args[20], args[21] }, ' '), 'uuid', args[3], 'created', S(now) }
+	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11] }) do
 		if value ~= '' then
 			f[#f + 1] = name
 			f[#f + 1] = value
