@@ -23,19 +23,19 @@ tap_n=0 tap_failed=0
 # pids that carry our mark, zombies and ourselves excepted
 marked_pids() {
 	local p
-	for p in /proc/[0-9]*; do
-		[ "${p#/proc/}" = "$$" ] && continue
-		{ tr '\0' '\n' <"$p/environ"; } 2>/dev/null | grep -qx "RANQ_TEST_MARK=$RANQ_TEST_MARK" || continue
-		case "$(sed 's/.*) //' "$p/stat" 2>/dev/null)" in Z* | "") continue ;; esac
-		{ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null | grep -qE '^(tr|grep|sed|bash -c marked) ' && continue
-		[ "$(awk '/^PPid/{print $2}' "$p/status" 2>/dev/null)" = "$$" ] && [ "$(cat "$p/comm" 2>/dev/null)" = bash ] && continue
-		echo "${p#/proc/}"
+	for p in $(grep -lzx "RANQ_TEST_MARK=$RANQ_TEST_MARK" /proc/[0-9]*/environ 2>/dev/null); do
+		p=${p#/proc/} p=${p%/environ}
+		[ "$p" = "$$" ] && continue
+		case "$(sed 's/.*) //' "/proc/$p/stat" 2>/dev/null)" in Z* | "") continue ;; esac
+		# our own subshells: same program, same environment, nothing of their own
+		cmp -s "/proc/$p/cmdline" "/proc/$$/cmdline" && continue
+		echo "$p"
 	done
 }
 tap_cleanup() {
 	local p
+	disown -a 2>/dev/null
 	for p in $(marked_pids) $(marked_pids); do kill -9 "$p" 2>/dev/null; done
-	wait 2>/dev/null
 	rm -rf "$T"
 }
 trap tap_cleanup EXIT
