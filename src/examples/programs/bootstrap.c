@@ -6,7 +6,7 @@
  * queue. The modules and iris.csv lie beside the program.
  *
  * After the 100,000 trials it runs the same bootstrap once more with as many trials as take about N seconds (default
- * 10; 0: not at all) at the speed just seen, and reports the speed for each number of workers that it saw: that is
+ * 10; 0: not at all) at the speed just seen, and reports the speed for each number of bridges that it saw: that is
  * where a second bridge may join. COMMAND is started for that purpose when a quarter is done, and ended (SIGTERM) with
  * the run. */
 #include <errno.h>
@@ -29,7 +29,7 @@
 #define TRIALS 100000
 #define SEED 2015
 #define SAMPLE_S 0.1
-#define WORKERS_MAX 4096
+#define BRIDGES_MAX 4096
 
 static struct ranq *queue;
 static char directory[PATH_MAX];
@@ -59,15 +59,16 @@ _Noreturn static void die(const char *doing)
 
 /* ---- speed ----------------------------------------------------------------------------------------------- */
 
-/* What was done while so many workers were there; an interval during which the number changed counts for none. */
+/* What was done while so many bridges were there (progress counts an allocation's bridge as one worker); an interval
+ * during which the number changed counts for none. */
 struct rate {
 	double seconds, tasks;
 };
 struct watch {
-	struct rate rates[WORKERS_MAX];
+	struct rate rates[BRIDGES_MAX];
 	double at;        /* of the last sample */
 	uint64_t done;    /* there */
-	unsigned workers; /* there */
+	unsigned bridges; /* there */
 	bool running;     /* the last sample was between the first and the last task */
 };
 static struct watch watch;
@@ -76,7 +77,7 @@ static void report_progress(const struct ranq_progress *p, double speed)
 {
 	if (!isatty(STDERR_FILENO))
 		return;
-	fprintf(stderr, "\r\033[K%llu of %llu tasks, %u worker%s, %.0f tasks/s%s", (unsigned long long)p->done,
+	fprintf(stderr, "\r\033[K%llu of %llu tasks, %u bridge%s, %.0f tasks/s%s", (unsigned long long)p->done,
 		(unsigned long long)p->tasks, p->workers, p->workers == 1 ? "" : "s", speed,
 		p->held ? ", held: results unread" : "");
 	if (p->done == p->tasks)
@@ -105,7 +106,7 @@ static void sample(struct ranq_job *job)
 	at = now();
 	if (watch.running && p.done < p.tasks) {
 		speed = (double)(p.done - watch.done) / (at - watch.at);
-		if (p.workers == watch.workers && p.workers < WORKERS_MAX) {
+		if (p.workers == watch.bridges && p.workers < BRIDGES_MAX) {
 			watch.rates[p.workers].seconds += at - watch.at;
 			watch.rates[p.workers].tasks += (double)(p.done - watch.done);
 		}
@@ -113,7 +114,7 @@ static void sample(struct ranq_job *job)
 	watch.running = p.done && p.done < p.tasks;
 	watch.at = at;
 	watch.done = p.done;
-	watch.workers = p.workers;
+	watch.bridges = p.workers;
 	report_progress(&p, speed);
 	warn_without_workers(&p, at);
 }
@@ -292,23 +293,23 @@ static double run_trials(const char *iris, size_t len, struct moments *m)
 	return TRIALS / seconds;
 }
 
-/* The line of elasticity: speed with the fewest and with the most workers that were seen for long enough to tell. */
+/* The line of elasticity: speed with the fewest and with the most bridges that were seen for long enough to tell. */
 static void report_rates(bool same)
 {
 	int low = 0, high, i;
 
-	for (i = high = 0; i < WORKERS_MAX; i++)
+	for (i = high = 0; i < BRIDGES_MAX; i++)
 		if (watch.rates[i].seconds > 0.3) {
 			low = low ? low : i;
 			high = i;
 		}
 	if (high == low) {
-		printf("elasticity  no worker joined or left while it ran\n");
+		printf("elasticity  no bridge joined or left while it ran\n");
 	} else {
 		double before = watch.rates[low].tasks / watch.rates[low].seconds,
 		       after = watch.rates[high].tasks / watch.rates[high].seconds;
 
-		printf("elasticity  %d worker%s: %.0f trials/s, %d workers: %.0f trials/s, %.2f times as many\n", low,
+		printf("elasticity  %d bridge%s: %.0f trials/s, %d bridges: %.0f trials/s, %.2f times as many\n", low,
 			low == 1 ? "" : "s", before, high, after, after / before);
 	}
 	printf("repeated    the first %d trials again, by other workers in other chunks: %s\n", TRIALS,
