@@ -1,0 +1,297 @@
+/* The small parts of src/exec: environments, cpu lists, program search, wire helpers, sweeping. */
+#include <check.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exec/cpus.h"
+#include "exec/environment.h"
+#include "exec/path.h"
+#include "exec/sweep.h"
+#include "exec/wire.h"
+
+/* ---- environment ------------------------------------------------------------------------------------------------------- */
+
+static const struct scrub_row {
+	const char *entry;
+	bool hidden;
+} scrub_rows[] = {
+	{"OMPI_COMM_WORLD_RANK=1", true},
+	{"OMPI_MCA_ess=pmi", true},
+	{"PMIX_RANK=0", true},
+	{"PMI_FD=9", true},
+	{"PMI2_RANK=9", true},
+	{"HYDI_CONTROL_FD=3", true},
+	{"MPIR_CVAR_X=1", true},
+	{"MPI_LOCALRANKID=0", true},
+	{"PRTE_X=1", true},
+	{"SLURM_PMIX_MAPPING_SERV=x", true},
+	{"RANQ_PASSWORD=secret", true},
+	{"RANQ_PASSWORD_FILE=/x", true},
+	{"REDISCLI_AUTH=secret", true},
+	{"RANQ_MARK=outer", true},
+	{"RANQ_TASK=3", true},
+	{"SLURM_JOB_ID=7", false},
+	{"PBS_JOBID=7", false},
+	{"RANQ_SERVER=unix:///x", false},
+	{"PATH=/bin", false},
+	{"OMP_NUM_THREADS=4", false},
+	{"PMIRROR=1", false},
+	{"EMPTY=", false},
+};
+
+START_TEST(scrub)
+{
+	const struct scrub_row *row = &scrub_rows[_i];
+	char entry[64];
+	char *base[] = {entry, NULL};
+	struct ranq_environment env = {0};
+
+	snprintf(entry, sizeof entry, "%s", row->entry);
+	ck_assert_int_eq(ranq_environment_scrubbed(&env, base, NULL), 0);
+	ck_assert_uint_eq(env.n, row->hidden ? 0 : 1);
+	ranq_environment_clear(&env);
+}
+END_TEST
+
+START_TEST(environment_replaces)
+{
+	struct ranq_environment env = {0};
+	char name[32];
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof name, "V%d", i);
+		ck_assert_int_eq(ranq_environment_printf(&env, NULL, "%s=%d", name, i), 0);
+	}
+	ck_assert_int_eq(ranq_environment_put(&env, "V7=new=er", NULL), 0);
+	ck_assert_uint_eq(env.n, 200);
+	ck_assert_ptr_null(env.at[200]);
+	ck_assert_str_eq(ranq_environment_get(&env, "V7"), "new=er");
+	ck_assert_str_eq(ranq_environment_get(&env, "V70"), "70");
+	ck_assert_ptr_null(ranq_environment_get(&env, "V"));
+	ranq_environment_clear(&env);
+}
+END_TEST
+
+/* ---- cpus -------------------------------------------------------------------------------------------------------------- */
+
+static const struct cpus_row {
+	const char *list;
+	int count;
+} cpus_rows[] = {
+	{"0", 1},
+	{"0-3", 4},
+	{"0,2-3,8", 4},
+	{"8191", 1},
+	{"8192", -1},
+	{"", -1},
+	{"0-", -1},
+	{"3-2", -1},
+	{"0,", -1},
+	{",0", -1},
+	{"a", -1},
+	{"0 1", -1},
+	{"99999999999999999999", -1},
+	{"-1", -1},
+};
+
+START_TEST(cpu_lists)
+{
+	struct ranq_err err = {0};
+
+	ck_assert_int_eq(ranq_cpus_count(cpus_rows[_i].list, &err), cpus_rows[_i].count);
+	if (cpus_rows[_i].count < 0)
+		ck_assert_int_eq(err.code, RANQ_ERR_INPUT);
+}
+END_TEST
+
+START_TEST(cpu_bind)
+{
+	char list[256] = "", first[16], tiny[1];
+
+	ck_assert_int_eq(ranq_cpus_current(list, sizeof list, NULL), 0);
+	snprintf(first, sizeof first, "%d", atoi(list));
+	ck_assert_int_eq(ranq_cpus_bind(first, NULL), 0);
+	ck_assert_int_eq(ranq_cpus_current(list, sizeof list, NULL), 0);
+	ck_assert_str_eq(list, first);
+	ck_assert_int_eq(ranq_cpus_current(tiny, sizeof tiny, NULL), -1);
+	ck_assert_int_eq(ranq_cpus_bind("8000", NULL), -1);
+}
+END_TEST
+
+/* ---- programs ---------------------------------------------------------------------------------------------------------- */
+
+START_TEST(search)
+{
+	char directory[] = "/tmp/ranq-test-XXXXXX", path[64], both[128], *found;
+	FILE *file;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof path, "%s/tool", directory);
+	file = fopen(path, "w");
+	fclose(file);
+	snprintf(both, sizeof both, "/nowhere:%s:/bin", directory);
+	ck_assert_ptr_null(ranq_path_find("tool", both));
+	ck_assert_int_eq(errno, EACCES);
+	chmod(path, 0755);
+	found = ranq_path_find("tool", both);
+	ck_assert_str_eq(found, path);
+	free(found);
+	found = ranq_path_find("sh", both);
+	ck_assert_str_eq(found, "/bin/sh");
+	free(found);
+	found = ranq_path_find("./x/y", both);
+	ck_assert_str_eq(found, "./x/y");
+	free(found);
+	ck_assert_ptr_null(ranq_path_find("no-such-tool", both));
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_ptr_null(ranq_path_find("", both));
+	ck_assert_ptr_null(ranq_path_find("tmp", "/")); /* a directory */
+	unlink(path);
+	rmdir(directory);
+}
+END_TEST
+
+/* ---- wire -------------------------------------------------------------------------------------------------------------- */
+
+static const int64_t signed_values[] = {0, 1, -1, 63, -64, 1000000007, -1000000007, INT64_MAX, INT64_MIN};
+
+START_TEST(signed_numbers)
+{
+	struct ranq_buf buf;
+	struct ranq_reader in;
+
+	ranq_buf_init(&buf, 0);
+	ranq_wire_add_signed(&buf, signed_values[_i]);
+	ranq_reader_init(&in, buf.data, buf.len);
+	ck_assert_int_eq(ranq_wire_signed(&in), signed_values[_i]);
+	ck_assert(!in.failed);
+	ranq_buf_clear(&buf);
+}
+END_TEST
+
+START_TEST(descriptors_travel)
+{
+	int pair[2], given[2], fds[RANQ_WIRE_FDS];
+	char data[8];
+	unsigned nfds;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	ck_assert_int_eq(pipe(given), 0);
+	ck_assert_int_eq(ranq_wire_send(pair[0], "ab", 2, given, 2, 0), 2);
+	ck_assert_int_eq(ranq_wire_send(pair[0], "cd", 2, NULL, 0, 0), 2);
+	ck_assert_int_eq(ranq_wire_receive(pair[1], data, sizeof data, fds, &nfds, 0), 2); /* not joined with what follows */
+	ck_assert_uint_eq(nfds, 2);
+	ck_assert_int_eq(write(fds[1], "x", 1), 1);
+	ck_assert_int_eq(read(given[0], data, 1), 1);
+	ck_assert_int_eq(ranq_wire_receive(pair[1], data, sizeof data, fds, &nfds, 0), 2);
+	ck_assert_uint_eq(nfds, 0);
+}
+END_TEST
+
+/* ---- sweep ------------------------------------------------------------------------------------------------------------- */
+
+static pid_t marked_sleep(const char *mark)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(ready, 0), 0);
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		setenv("RANQ_MARK", mark, 1);
+		dup2(ready[1], 1);
+		execl("/bin/sh", "sh", "-c", "echo; exec sleep 1000 >/dev/null", (char *)NULL);
+		_exit(127);
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static bool is_alive(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) == 0;
+}
+
+START_TEST(sweep_by_mark)
+{
+	char mark[64], text[80];
+	pid_t exact, below, other, longer;
+
+	snprintf(mark, sizeof mark, "sweep%d.1", (int)getpid());
+	exact = marked_sleep(mark);
+	snprintf(text, sizeof text, "%s.0", mark);
+	below = marked_sleep(text);
+	snprintf(text, sizeof text, "%s2", mark);
+	longer = marked_sleep(text);
+	other = marked_sleep("another");
+	ck_assert_uint_eq(ranq_sweep_pass(mark, 0), 2);
+	ck_assert_uint_eq(ranq_sweep(mark, 5000), 0);
+	ck_assert_int_eq(waitpid(exact, NULL, 0), exact);
+	ck_assert_int_eq(waitpid(below, NULL, 0), below);
+	ck_assert(is_alive(longer));
+	ck_assert(is_alive(other));
+	kill(longer, SIGKILL);
+	kill(other, SIGKILL);
+}
+END_TEST
+
+/* A page can hold any number. */
+START_TEST(sweep_group_refuses)
+{
+	pid_t pid = marked_sleep("group");
+
+	ranq_sweep_group(0, getsid(0), SIGKILL);
+	ranq_sweep_group(-1, getsid(0), SIGKILL);
+	ranq_sweep_group(1, getsid(0), SIGKILL);
+	ranq_sweep_group(getpgrp(), getsid(0), SIGKILL);
+	ranq_sweep_group(pid, getsid(0) + 1, SIGKILL); /* of another session */
+	ck_assert(is_alive(pid));
+	ranq_sweep_group(pid, getsid(0), SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
+#define COUNT(rows) (int)(sizeof(rows) / sizeof *(rows))
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("exec_parts");
+	TCase *t = tcase_create("parts");
+
+	tcase_set_timeout(t, 30);
+	tcase_add_loop_test(t, scrub, 0, COUNT(scrub_rows));
+	tcase_add_test(t, environment_replaces);
+	tcase_add_loop_test(t, cpu_lists, 0, COUNT(cpus_rows));
+	tcase_add_test(t, cpu_bind);
+	tcase_add_test(t, search);
+	tcase_add_loop_test(t, signed_numbers, 0, COUNT(signed_values));
+	tcase_add_test(t, descriptors_travel);
+	tcase_add_test(t, sweep_by_mark);
+	tcase_add_test(t, sweep_group_refuses);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
