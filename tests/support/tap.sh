@@ -35,6 +35,8 @@ marked_pids() {
 tap_cleanup() {
 	local p
 	disown -a 2>/dev/null
+	# redis-server writes its title over its environment, so the mark does not find it
+	[ -n "${REDIS_PID:-}" ] && kill -9 "$REDIS_PID" 2>/dev/null
 	for p in $(marked_pids) $(marked_pids); do kill -9 "$p" 2>/dev/null; done
 	rm -rf "$T"
 }
