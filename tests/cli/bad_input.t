@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Bad input: one clear line, the right exit status, nothing changed in Redis.
+. "$(dirname "$0")/../support/tap.sh"
+start_redis
+keys() { rcli --raw keys '*' | sort; }
+
+# bad STATUS PATTERN NAME COMMAND...
+bad() {
+	local want=$1 pattern=$2 name=$3 before after
+	shift 3
+	before=$(keys)
+	TEST="$name: status $want" status "$want" "$@"
+	is "$(printf '%s\n' "$err" | wc -l)" 1 "$name: one line"
+	like "$err" "$pattern" "$name: says what"
+	is "$out" "" "$name: nothing on standard output"
+	after=$(keys)
+	is "$after" "$before" "$name: nothing changed in Redis"
+}
+
+M="$RANQ_TEST_BUILDDIR/tests/modules"
+printf 'not a module' >"$T/text.so"
+: >"$T/empty"
+truncate -s 1G "$T/gigabyte"
+head -c 1048577 /dev/zero | tr '\0' x >"$T/long"
+printf 'a\0b\n' >"$T/nul"
+
+bad 2 "^ranq submit: unknown option '--rangee'; did you mean '--range'" "unknown option" ranq submit --rangee 1-2 -- echo
+bad 2 "^ranq submit: unknown option '-Z'" "unknown short option" ranq submit -Z -- echo
+bad 2 "^ranq: unknown command 'submitt'; did you mean 'submit'" "unknown command" ranq submitt
+bad 2 "cannot read '$T/nofile': No such file" "missing file" ranq submit -a "$T/nofile" -- echo
+bad 2 "module: cannot read '$T/none.so'" "missing module" ranq submit --range 1-2 --module "$T/none.so" --function f
+bad 2 "'$T/text.so' is not a shared object" "a module that is none" ranq submit --range 1-2 --module "$T/text.so" --function f
+if [ -e "$M/noop.so" ]; then
+	bad 2 "exports no function 'nosuch'" "missing symbol" ranq submit --range 1-2 --module "$M/noop.so" --function nosuch
+	head -c 3000 "$M/noop.so" >"$T/cut.so"
+	bad 2 "module '$T/cut.so' is damaged" "a module cut short" ranq submit --range 1-2 --module "$T/cut.so" --function noop
+	cp "$M/noop.so" "$T/secret.so"
+	chmod 0 "$T/secret.so"
+	[ "$(id -u)" = 0 ] ||
+		bad 2 "cannot read '$T/secret.so': Permission denied" "unreadable module" ranq submit --range 1-2 --module "$T/secret.so" --function noop
+fi
+bad 2 "module: cannot read '$T': not a regular file" "a directory as module" ranq submit --range 1-2 --module "$T" --function f
+bad 2 "range '5-1' is empty" "backward range" ranq submit --range 5-1 -- echo
+bad 2 "range '' is not of the form" "empty range" ranq submit --range '' -- echo
+bad 2 "range '1-x' is not of the form" "no range" ranq submit --range 1-x -- echo
+bad 2 "range '1-5:0' has a step of 0" "range with step 0" ranq submit --range 1-5:0 -- echo
+bad 2 "has too many values" "2^53 + 1 tasks" ranq submit --range 1-9007199254740993 --results none -- echo
+bad 2 "range '1-99999999999999999999' is not" "a number beyond 64 bits" ranq submit --range 1-99999999999999999999 -- echo
+bad 2 "list 1 is empty" "empty list" ranq submit -- echo :::
+bad 2 "no tasks: '$T/empty' is empty" "empty file" ranq submit -a "$T/empty" -- echo
+bad 2 "line 1 of '$T/gigabyte' (is longer|contains)" "argument of 1 GiB" ranq submit -a "$T/gigabyte" -- echo
+bad 2 "line 1 of '$T/long' is longer than 1048576 bytes" "argument of 1 MiB + 1" ranq submit -a "$T/long" -- echo
+bad 2 "line 1 of '$T/nul' contains a NUL byte" "NUL byte" ranq submit -a "$T/nul" -- echo
+bad 2 "queue name 'a\{b\}' may only" "queue name with braces" ranq submit -q 'a{b}' -- echo
+bad 2 "queue name 'a b' may only" "queue name with a space" ranq submit -q 'a b' -- echo
+bad 2 "a queue needs a name" "empty queue name" ranq submit -q '' -- echo
+bad 2 "nothing to run" "no command" ranq submit
+bad 2 "the command is an empty word" "empty command" ranq submit ''
+bad 2 "needs --module" "function without module" ranq submit --function f
+bad 2 "not both" "command and function" ranq submit --function f --module m.so -- echo
+bad 2 "is not absolute" "relative module path" ranq submit --function f --module-path m.so
+bad 2 "--range cannot be combined" "range and values" ranq submit --range 1-2 -- echo ::: a
+bad 2 "':::\+' needs a list before it" "link to nothing" ranq submit -- echo :::+ a
+bad 2 "'--timeout': 'soon' is not a duration" "bad duration" ranq submit --timeout soon -- echo
+bad 2 "'--backlog': 'big' is not a size" "bad size" ranq submit --backlog big -- echo
+bad 2 "'--results': 'all' is none of keep\|count\|none" "bad choice" ranq submit --results all -- echo
+bad 2 "'--retries': '-1' is not a whole number" "negative number" ranq submit --retries -1 -- echo
+bad 2 "'--chunk': '0' is neither" "chunk 0" ranq submit --chunk 0 -- echo
+bad 2 "'--lease': '1s' is less than 3" "short lease" ranq submit --lease 1s -- echo
+bad 2 "'--name' needs an argument" "argument missing" ranq submit --name
+bad 2 "'--env': variable 'NO_SUCH_VARIABLE' is not set" "unset variable" ranq submit --env NO_SUCH_VARIABLE -- echo
+bad 2 "'--reduce' is not in this version" "what is not there yet" ranq submit --reduce sum -- echo
+bad 2 "bad job:.*column separator|regular expression|colsep" "bad separator" ranq submit --colsep '(' -- echo ::: a
+bad 4 "no such job|no such queue|has no jobs" "after a job that is not there" ranq submit --after 99 -- echo
+bad 2 "'7x' is not a job id" "bad job id" ranq info 7x
+bad 2 "'a\{/7' is not a job id" "bad queue in a job id" ranq info 'a{/7'
+for command in info wait results tasks cancel rm retry; do
+	bad 4 "no such (job|queue)" "$command of no job" ranq $command 99
+done
+bad 4 "has no jobs|no such queue" "last job of an empty queue" ranq info last
+bad 2 "'x' is not the index" "log of no task" ranq log 1 x
+bad 4 "no such worker|no worker|no such queue" "drain of nobody" ranq drain all
+bad 4 "no such queue" "pause of no queue" ranq pause nosuch
+bad 4 "no such queue" "rm-queue of no queue" ranq rm-queue nosuch
+
+bad 3 "cannot connect to 'unix:(//)?$T/nosock'" "no server" ranq submit --server "unix://$T/nosock" -- echo
+bad 3 "cannot connect to .*refused" "refused" ranq submit --server redis://127.0.0.1:1 -- echo
+bad 2 "password" "password in a URL" ranq submit --server redis://:secret@127.0.0.1 -- echo
+bad 3 "no server: start one with 'ranq server start'" "no server configured" env -u RANQ_SERVER ranq submit -- echo
+if printf '%s' "$err" | grep -q secret; then fail "a password is never repeated"; else pass "a password is never repeated"; fi
+mkdir -p "$XDG_CONFIG_HOME/ranq"
+echo 'server' >"$XDG_CONFIG_HOME/ranq/config"
+bad 2 "config' line 1: expected 'key = value'" "malformed config file" env -u RANQ_SERVER ranq submit -- echo
+rm "$XDG_CONFIG_HOME/ranq/config"
+
+# password and schema: a server with a password, a queue of another schema
+rcli config set requirepass "open sesame" >/dev/null
+rcli() { REDISCLI_AUTH="open sesame" redis-cli -s "$T/redis/s" "$@"; }
+bad 3 "password|NOAUTH|authentication" "no password" ranq submit -- echo
+echo wrong >"$T/pw"
+chmod 644 "$T/pw"
+export RANQ_PASSWORD_FILE="$T/pw"
+bad 2 "chmod 600" "a password file that others can read" ranq submit -- echo
+chmod 600 "$T/pw"
+bad 3 "password|WRONGPASS" "wrong password" ranq submit -- echo
+printf 'open sesame\n' >"$T/pw"
+rcli hset 'ranq:{other}:q' schema 999 >/dev/null
+bad 2 "version" "another schema version" ranq submit -q other -- echo
+TEST="right password" status 0 ranq submit -- echo
+is "$out" "default/1" "and the job is there"
+done_testing
