@@ -1,5 +1,5 @@
-/* spawn.c - what running tasks costs beside the tasks: commands through a slot against a bare posix_spawn + pipe + wait loop, in turns in the same
- * run because machines are noisy, and empty functions a second. One JSON line a result.
+/* spawn.c - what running tasks costs beside the tasks: commands through a slot against a bare posix_spawn + pipe + wait
+ * loop, in turns in the same run because machines are noisy, and empty functions a second. One JSON line a result.
  *
  * bench-spawn RANQ_EXEC [MODULE.so FUNCTION]        (numbers: RANQ_BENCH_TASKS, default 2000) */
 #include <fcntl.h>
@@ -75,7 +75,8 @@ static uint64_t pump(struct ranq_exec *exec, struct ranq_slot *slot)
 	return done;
 }
 
-static double slot_loop(struct ranq_exec *exec, struct ranq_slot *slot, uint64_t job, uint64_t tasks, uint64_t chunk_tasks)
+static double slot_loop(
+	struct ranq_exec *exec, struct ranq_slot *slot, uint64_t job, uint64_t tasks, uint64_t chunk_tasks)
 {
 	static uint64_t next_chunk;
 	struct ranq_chunk chunk = {.job = job, .end_ms = RANQ_NEVER};
@@ -127,8 +128,9 @@ static void bench_commands(struct ranq_exec *exec, struct ranq_slot *slot, unsig
 		bare[i] = bare_loop(tasks);
 		ours[i] = slot_loop(exec, slot, 1, tasks, 50);
 		sum += ours[i] / bare[i];
-		printf("{\"bench\": \"commands\", \"round\": %u, \"bare_per_s\": %.0f, \"slot_per_s\": %.0f, \"ratio\": %.3f}\n", i, bare[i], ours[i],
-			ours[i] / bare[i]);
+		printf("{\"bench\": \"commands\", \"round\": %u, \"bare_per_s\": %.0f, \"slot_per_s\": %.0f, "
+		       "\"ratio\": %.3f}\n",
+			i, bare[i], ours[i], ours[i] / bare[i]);
 	}
 	printf("{\"bench\": \"commands\", \"mean_ratio\": %.3f}\n", sum / ROUNDS);
 }
@@ -165,13 +167,15 @@ static void bench_functions(struct ranq_exec *exec, struct ranq_slot *slot, cons
 	for (i = 0; i < ROUNDS; i++) {
 		double rate = slot_loop(exec, slot, 2, 20000000, 500000);
 
-		printf("{\"bench\": \"functions\", \"round\": %u, \"tasks_per_s\": %.0f, \"ns_per_task\": %.1f}\n", i, rate, 1e9 / rate);
+		printf("{\"bench\": \"functions\", \"round\": %u, \"tasks_per_s\": %.0f, \"ns_per_task\": %.1f}\n", i,
+			rate, 1e9 / rate);
 	}
 }
 
 int main(int argc, char **argv)
 {
-	struct ranq_exec_options options = {.program = argc > 1 ? argv[1] : NULL, .mark = "bench-spawn", .queue = "bench", .worker = "bench"};
+	struct ranq_exec_options options = {
+		.program = argc > 1 ? argv[1] : NULL, .mark = "bench-spawn", .queue = "bench", .worker = "bench"};
 	struct ranq_slot_options slot_options = {.numa_node = -1};
 	const char *tasks = getenv("RANQ_BENCH_TASKS");
 	struct ranq_err err = {0};

@@ -1,5 +1,5 @@
-/* ranq-exec - started by ranq-bridge, not by people: forks the processes that run tasks, and guards them. Descriptor 3 is the control
- * socket; the argument is the core limit that tasks get back, SOFT:HARD. */
+/* ranq-exec - started by ranq-bridge, not by people: forks the processes that run tasks, and guards them. Descriptor 3
+ * is the control socket; the argument is the core limit that tasks get back, SOFT:HARD. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Kernels before 5.9 have no close_range. Closing while reading the directory is allowed: entries already read are not needed again. */
+/* Kernels before 5.9 have no close_range. Closing while reading the directory is allowed: entries already read are not
+ * needed again. */
 static int close_listed(int first)
 {
 	DIR *dir = opendir("/proc/self/fd");

@@ -18,7 +18,8 @@ int ranq_environment_put(struct ranq_environment *env, const char *entry, struct
 int ranq_environment_printf(struct ranq_environment *env, struct ranq_err *err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 const char *ranq_environment_get(const struct ranq_environment *env, const char *name);
-/* Adds `base` without what belongs to the MPI launcher (a task may itself call mpirun), secrets, and the RANQ_ variables of a task around us. */
+/* Adds `base` without what belongs to the MPI launcher (a task may itself call mpirun), secrets, and the RANQ_
+ * variables of a task around us. */
 int ranq_environment_scrubbed(struct ranq_environment *env, char *const *base, struct ranq_err *err);
 bool ranq_environment_is_private(const char *entry);
 

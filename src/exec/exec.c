@@ -1,7 +1,7 @@
 /* exec.c - a rank's handle of ranq-exec: start, watch, start again.
  *
- * ranq-exec guards this rank, and this rank guards ranq-exec: whatever ended it (a task can), its executors have died with it by PDEATHSIG, the rest
- * is found by its mark, and the next one starts from a clean state. */
+ * ranq-exec guards this rank, and this rank guards ranq-exec: whatever ended it (a task can), its executors have died
+ * with it by PDEATHSIG, the rest is found by its mark, and the next one starts from a clean state. */
 #include "exec/exec.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ struct ranq_exec {
 	LIST_HEAD(, doomed) doomed;
 };
 
-/* ---- start ------------------------------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------------------------------------- */
 
 /* Beside the running program, else wherever PATH has it. */
 static char *find_program(const char *given)
@@ -83,7 +83,8 @@ static int launch(struct ranq_exec *exec, int fd, struct ranq_err *err)
 	sigset_t none;
 	int rc;
 
-	snprintf(core, sizeof core, "%llu:%llu", (unsigned long long)exec->core.rlim_cur, (unsigned long long)exec->core.rlim_max);
+	snprintf(core, sizeof core, "%llu:%llu", (unsigned long long)exec->core.rlim_cur,
+		(unsigned long long)exec->core.rlim_max);
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
@@ -146,7 +147,8 @@ static int make_environment(struct ranq_exec *exec, const struct ranq_exec_optio
 {
 	struct ranq_environment *env = &exec->env;
 
-	if (ranq_environment_scrubbed(env, environ, err) < 0 || ranq_environment_printf(env, err, "RANQ_MARK=%s", options->mark) < 0 ||
+	if (ranq_environment_scrubbed(env, environ, err) < 0 ||
+		ranq_environment_printf(env, err, "RANQ_MARK=%s", options->mark) < 0 ||
 		ranq_environment_printf(env, err, "RANQ_RANK=%u", options->rank) < 0 ||
 		ranq_environment_printf(env, err, "RANQ_WORKER=%s", exec->worker) < 0)
 		return -1;
@@ -200,7 +202,7 @@ struct ranq_exec *ranq_exec_open(const struct ranq_exec_options *options, struct
 	return NULL;
 }
 
-/* ---- end --------------------------------------------------------------------------------------------------------------- */
+/* ---- end --------------------------------------------------------------------------------------------------------- */
 
 static void forget_doomed(struct ranq_exec *exec, uint32_t id)
 {
@@ -276,7 +278,7 @@ void ranq_exec_close(struct ranq_exec *exec, int grace_ms)
 	destroy(exec);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------------------------- */
+/* ---- slots ------------------------------------------------------------------------------------------------------- */
 
 void ranq_exec_enlist(struct ranq_exec *exec, struct ranq_slot_end *end)
 {
@@ -293,7 +295,9 @@ void ranq_exec_discharge(struct ranq_slot_end *end)
 
 uint32_t ranq_exec_spawn(struct ranq_exec *exec, const struct ranq_slot_options *options, int data_fd, int page_fd)
 {
-	struct ranq_control order = {.type = RANQ_CONTROL_SPAWN, .slot = options->slot, .numa_node = options->numa_node,
+	struct ranq_control order = {.type = RANQ_CONTROL_SPAWN,
+		.slot = options->slot,
+		.numa_node = options->numa_node,
 		.ncores = options->ncores};
 	int fds[2] = {data_fd, page_fd};
 
@@ -301,7 +305,8 @@ uint32_t ranq_exec_spawn(struct ranq_exec *exec, const struct ranq_slot_options 
 		return 0;
 	order.id = exec->last_id + 1 ? exec->last_id + 1 : 1;
 	snprintf(order.cpus, sizeof order.cpus, "%s", options->cpus ? options->cpus : "");
-	if (ranq_wire_send(exec->fd, &order, offsetof(struct ranq_control, cpus) + strlen(order.cpus) + 1, fds, 2, MSG_DONTWAIT) < 0)
+	if (ranq_wire_send(exec->fd, &order, offsetof(struct ranq_control, cpus) + strlen(order.cpus) + 1, fds, 2,
+		    MSG_DONTWAIT) < 0)
 		return 0;
 	return exec->last_id = order.id;
 }
@@ -354,7 +359,7 @@ size_t ranq_exec_max_buffer(const struct ranq_exec *exec)
 	return exec->max_buffer;
 }
 
-/* ---- loop -------------------------------------------------------------------------------------------------------------- */
+/* ---- loop -------------------------------------------------------------------------------------------------------- */
 
 int ranq_exec_fd(const struct ranq_exec *exec)
 {
@@ -403,7 +408,8 @@ static int restart(struct ranq_exec *exec, struct ranq_err *err)
 		clean_up(exec);
 	}
 	if (exec->failures++ >= RESTARTS_MAX)
-		return ranq_err_set(err, RANQ_ERR_SYSTEM, "'%s' ended %d times in a row without a word", exec->program, RESTARTS_MAX);
+		return ranq_err_set(err, RANQ_ERR_SYSTEM, "'%s' ended %d times in a row without a word", exec->program,
+			RESTARTS_MAX);
 	return start_server(exec, err);
 }
 

@@ -53,13 +53,14 @@ void ranq_executor_end(struct ranq_executor *x)
 	_exit(0);
 }
 
-/* The rank is built with us: what it sends is right, or memory was overwritten. Ending is all that is left; the rank sees a death. */
+/* The rank is built with us: what it sends is right, or memory was overwritten. Ending is all that is left; the rank
+ * sees a death. */
 _Noreturn static void broken(void)
 {
 	_exit(71);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 static int take_fd(struct ranq_executor *x)
 {
@@ -136,9 +137,15 @@ static void on_frame(struct ranq_executor *x, uint32_t type, const void *data, s
 
 	ranq_reader_init(&in, data, len);
 	switch (type) {
-	case RANQ_FRAME_JOB: on_job(x, &in); return;
-	case RANQ_FRAME_RUN: on_run(x, &in); return;
-	case RANQ_FRAME_DROP: drop_job(x, find_job(x, ranq_reader_varint(&in))); return;
+	case RANQ_FRAME_JOB:
+		on_job(x, &in);
+		return;
+	case RANQ_FRAME_RUN:
+		on_run(x, &in);
+		return;
+	case RANQ_FRAME_DROP:
+		drop_job(x, find_job(x, ranq_reader_varint(&in)));
+		return;
 	case RANQ_FRAME_CANCEL:
 		job = ranq_reader_varint(&in);
 		if (x->nruns && x->runs[0].job == job)
@@ -148,7 +155,8 @@ static void on_frame(struct ranq_executor *x, uint32_t type, const void *data, s
 		sig = (int)ranq_reader_varint(&in);
 		on_interrupt(x, sig, ranq_wire_signed(&in));
 		return;
-	default: broken();
+	default:
+		broken();
 	}
 }
 
@@ -169,7 +177,8 @@ static void parse(struct ranq_executor *x)
 	ranq_buf_drop(&x->in, at);
 }
 
-/* Descriptors stop the kernel from joining what was sent before with them: at most one message's arrive with one call. */
+/* Descriptors stop the kernel from joining what was sent before with them: at most one message's arrive with one call.
+ */
 static void keep_fds(struct ranq_executor *x, const int *fds, unsigned nfds)
 {
 	if (x->nin_fds + nfds > RANQ_WIRE_FDS)
@@ -205,7 +214,7 @@ void ranq_executor_pump(struct ranq_executor *x, bool wait)
 	}
 }
 
-/* ---- jobs -------------------------------------------------------------------------------------------------------------- */
+/* ---- jobs -------------------------------------------------------------------------------------------------------- */
 
 static int put_core_count(const struct ranq_executor *x, struct ranq_environment *env, struct ranq_err *err)
 {
@@ -253,7 +262,7 @@ int ranq_executor_enter(struct ranq_executor *x, const struct ranq_executor_job 
 	return 0;
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static void place(struct ranq_executor *x, const struct ranq_executor_options *options)
 {

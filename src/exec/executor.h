@@ -1,7 +1,8 @@
 /* executor.h - inside of an executor process: one struct, its jobs, its outbox, and the kinds of bodies.
  *
- * An executor is forked by ranq-exec, speaks with its rank over one socket and works off runs in order. It is single-threaded; what must be noticed while a function runs
- * (truncate, cancel) is in the progress page. It serves either commands (any number of jobs) or one module in one environment: the rank sees to that. */
+ * An executor is forked by ranq-exec, speaks with its rank over one socket and works off runs in order. It is
+ * single-threaded; what must be noticed while a function runs (truncate, cancel) is in the progress page. It serves
+ * either commands (any number of jobs) or one module in one environment: the rank sees to that. */
 #ifndef RANQ_EXEC_EXECUTOR_H
 #define RANQ_EXEC_EXECUTOR_H
 
@@ -55,7 +56,8 @@ struct ranq_attempt {
 struct ranq_body_kind_ops {
 	/* Once for each job, before its first task. -1: every task of the job fails with this message. */
 	int (*open)(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);
-	void (*run)(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_outcome *out);
+	void (*run)(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt,
+		struct ranq_outcome *out);
 	void (*close)(struct ranq_executor *x, struct ranq_executor_job *job);
 };
 extern const struct ranq_body_kind_ops ranq_command_ops, ranq_function_ops;
@@ -103,8 +105,8 @@ struct ranq_executor {
 	unsigned nin_fds;
 	struct ranq_outbox out;
 	struct ranq_interrupt interrupt;
-	char *cwd, *home; /* where we are, where we started */
-	uint64_t seq;     /* copy of page->seq */
+	char *cwd, *home;          /* where we are, where we started */
+	uint64_t seq;              /* copy of page->seq */
 	struct ranq_task_log *log; /* what functions print */
 	struct ranq_spawner *spawner;
 };
@@ -114,12 +116,14 @@ struct ranq_executor_options {
 	unsigned slot;
 	const char *cpus; /* NULL: not bound */
 	int numa_node;
-	unsigned ncores;  /* for OMP_NUM_THREADS; 0: leave it */
+	unsigned ncores; /* for OMP_NUM_THREADS; 0: leave it */
 };
-/* Serves until the data socket ends; never returns. The caller has set up process attributes that survive (PDEATHSIG). */
+/* Serves until the data socket ends; never returns. The caller has set up process attributes that survive (PDEATHSIG).
+ */
 _Noreturn void ranq_executor_main(const struct ranq_executor_options *options);
 
-/* Takes in what the socket holds without blocking (wait: blocks for the first byte). The executor ends when the rank is gone. */
+/* Takes in what the socket holds without blocking (wait: blocks for the first byte). The executor ends when the rank is
+ * gone. */
 void ranq_executor_pump(struct ranq_executor *x, bool wait);
 bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run);
 /* Constant environment of a job; common to both kinds. */
@@ -127,18 +131,21 @@ int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job 
 /* Goes to the job's directory. */
 int ranq_executor_enter(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_err *err);
 /* The argument of a task (ranq_arg_clear it). Tasks of a run are asked for in rising order, each as often as needed. */
-int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg, struct ranq_err *err);
+int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg,
+	struct ranq_err *err);
 /* Works off one run and reports it. */
 void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run);
 _Noreturn void ranq_executor_end(struct ranq_executor *x);
 /* "the body failed": status ERROR with this reason. */
-void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
-/* ---- outbox ------------------------------------------------------------------------------------------------------------ */
+/* ---- outbox ------------------------------------------------------------------------------------------------------ */
 void ranq_outbox_init(struct ranq_outbox *out);
 void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run);
 /* Adds the next task of the run; 0, or -1: does not fit into memory. */
-int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status, const void *data, size_t len);
+int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
+	const void *data, size_t len);
 int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *failure);
 /* Is it time to send? now_ms: CLOCK_MONOTONIC_COARSE will do. */
 bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms);

@@ -1,8 +1,9 @@
 /* executor_command.c - the body is a command: one process group a task, stdout is the result.
  *
- * While a command runs we sleep in one ppoll over its two pipes and the rank's socket; SIGCHLD is blocked except inside it, so the end of the command wakes
- * us without a descriptor more (and on kernels without pidfds). The command's process is reaped only after its group was killed: until then the number of the
- * group cannot belong to anybody else. */
+ * While a command runs we sleep in one ppoll over its two pipes and the rank's socket; SIGCHLD is blocked except inside
+ * it, so the end of the command wakes us without a descriptor more (and on kernels without pidfds). The command's
+ * process is reaped only after its group was killed: until then the number of the group cannot belong to anybody else.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -72,7 +73,7 @@ static void watch_children(void)
 	sigaction(SIGCHLD, &action, NULL);
 }
 
-/* ---- job --------------------------------------------------------------------------------------------------------------- */
+/* ---- job --------------------------------------------------------------------------------------------------------- */
 
 static void body_destroy(struct body *body)
 {
@@ -128,7 +129,7 @@ static void command_close(struct ranq_executor *x, struct ranq_executor_job *job
 	body_destroy(job->body);
 }
 
-/* ---- what a task is started with --------------------------------------------------------------------------------------- */
+/* ---- what a task is started with --------------------------------------------------------------------------------- */
 
 static int set_arg_var(struct body *body, const char *whole)
 {
@@ -167,8 +168,8 @@ static int set_variables(struct body *body, const struct ranq_attempt *attempt, 
 }
 
 /* argv of the task; shell words become sh -c WORD. */
-static int make_argv(const struct ranq_executor_job *job, const struct ranq_arg *arg, const struct ranq_attempt *attempt, uint64_t seed,
-	struct ranq_strings *argv, struct ranq_err *err)
+static int make_argv(const struct ranq_executor_job *job, const struct ranq_arg *arg,
+	const struct ranq_attempt *attempt, uint64_t seed, struct ranq_strings *argv, struct ranq_err *err)
 {
 	struct ranq_strings word;
 
@@ -202,7 +203,7 @@ static void forget_program(struct body *body)
 	body->path = NULL;
 }
 
-/* ---- start ------------------------------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------------------------------------- */
 
 struct pipes {
 	int out[2], err[2], in;
@@ -238,7 +239,8 @@ static int open_input(const char *path)
 static int pipes_open(struct pipes *p, const char *stdin_path)
 {
 	*p = (struct pipes){{-1, -1}, {-1, -1}, -1};
-	if (pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 || (stdin_path && (p->in = open_input(stdin_path)) < 0)) {
+	if (pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ||
+		(stdin_path && (p->in = open_input(stdin_path)) < 0)) {
 		int saved = errno;
 
 		pipes_close(p);
@@ -262,7 +264,8 @@ static void pause_for_rank(struct ranq_executor *x)
 }
 
 /* A script without #! is sh's, as for execvp. */
-static pid_t start_script(struct ranq_executor *x, struct ranq_spawn *spawn, const struct ranq_strings *argv, int *started)
+static pid_t start_script(
+	struct ranq_executor *x, struct ranq_spawn *spawn, const struct ranq_strings *argv, int *started)
 {
 	char **words = calloc(argv->n + 2, sizeof *words);
 	char shell[] = "/bin/sh";
@@ -302,7 +305,8 @@ static int try_start(struct command *c, const struct ranq_strings *argv, struct 
 	if (pipes_open(p, stdin_path) < 0) {
 		if (may_pass(errno))
 			return 1;
-		ranq_outcome_error(out, 126, "cannot open '%.80s' as standard input: %s", stdin_path ? stdin_path : "", strerror(errno));
+		ranq_outcome_error(out, 126, "cannot open '%.80s' as standard input: %s", stdin_path ? stdin_path : "",
+			strerror(errno));
 		return -1;
 	}
 	spawn.in = p->in;
@@ -335,8 +339,8 @@ static int start(struct command *c, const struct ranq_strings *argv, struct pipe
 	while ((rc = try_start(c, argv, p, out)) > 0) {
 		error = errno;
 		if (ranq_clock_ms() >= end) {
-			ranq_outcome_error(out, 126, "cannot start a process on %.32s for %d s: %s", c->x->host, SPAWN_PATIENCE_MS / 1000,
-				strerror(error));
+			ranq_outcome_error(out, 126, "cannot start a process on %.32s for %d s: %s", c->x->host,
+				SPAWN_PATIENCE_MS / 1000, strerror(error));
 			return -1;
 		}
 		pause_for_rank(c->x);
@@ -349,7 +353,7 @@ static int start(struct command *c, const struct ranq_strings *argv, struct pipe
 	return rc;
 }
 
-/* ---- run --------------------------------------------------------------------------------------------------------------- */
+/* ---- run --------------------------------------------------------------------------------------------------------- */
 
 static void signal_group(const struct command *c, int sig)
 {
@@ -416,7 +420,8 @@ static void read_errors(struct command *c, size_t most)
 		close_fd(&c->err);
 }
 
-/* After the end of the command: what is in the pipes now was written by it (or by what it left behind, which is not waited for). */
+/* After the end of the command: what is in the pipes now was written by it (or by what it left behind, which is not
+ * waited for). */
 static void drain(struct command *c)
 {
 	int left;
@@ -515,7 +520,7 @@ static int watch(struct command *c)
 	return status;
 }
 
-/* ---- outcome ----------------------------------------------------------------------------------------------------------- */
+/* ---- outcome ----------------------------------------------------------------------------------------------------- */
 
 static struct ranq_bytes tail_of(const struct body *body)
 {
@@ -535,10 +540,12 @@ static void judge(struct command *c, int status, struct ranq_outcome *out)
 	out->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	out->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (c->verdict == TOO_LONG) {
-		ranq_outcome_error(out, out->exit_code, "output exceeds %s (--max-output)", ranq_size_format(c->job->spec.max_output, text));
+		ranq_outcome_error(out, out->exit_code, "output exceeds %s (--max-output)",
+			ranq_size_format(c->job->spec.max_output, text));
 	} else if (c->verdict == TIMED_OUT) {
 		out->status = RANQ_TASK_TIMEOUT;
-		snprintf(out->reason, sizeof out->reason, "timed out after %s", ranq_duration_format((int64_t)c->job->spec.timeout_ms, text));
+		snprintf(out->reason, sizeof out->reason, "timed out after %s",
+			ranq_duration_format((int64_t)c->job->spec.timeout_ms, text));
 	} else if (good) {
 		out->status = RANQ_TASK_OK;
 	} else if (c->verdict == INTERRUPTED) {
@@ -567,7 +574,8 @@ static void run_argv(struct command *c, const struct ranq_strings *argv, struct 
 		forget_program(c->body);
 }
 
-static void command_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_outcome *out)
+static void command_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt,
+	struct ranq_outcome *out)
 {
 	struct command c = {.timeout_ms = RANQ_NEVER, .kill_ms = RANQ_NEVER, .pid = -1, .out = -1, .err = -1};
 	uint64_t seed = ranq_rng_seed_number((uint32_t)job->spec.seed, attempt->index);

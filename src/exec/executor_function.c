@@ -1,4 +1,5 @@
-/* executor_function.c - the body is a function of a module. Between two tasks there is no system call: an empty task costs some tens of ns. */
+/* executor_function.c - the body is a function of a module. Between two tasks there is no system call: an empty task
+ * costs some tens of ns. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -51,12 +52,12 @@ struct ranq_task {
 	void (*fini)(struct ranq_task *);
 };
 
-/* The module of this executor. It stays: dlopen of a reused /proc/self/fd/N would silently give the one before. The rank sends jobs of other
- * modules, or in another environment, to another executor. */
+/* The module of this executor. It stays: dlopen of a reused /proc/self/fd/N would silently give the one before. The
+ * rank sends jobs of other modules, or in another environment, to another executor. */
 static void *module;
 static bool module_fits;
 
-/* ---- accessors (struct ranq_task_ops) ---------------------------------------------------------------------------------- */
+/* ---- accessors (struct ranq_task_ops) ---------------------------------------------------------------------------- */
 
 static uint64_t op_index(const struct ranq_task *task)
 {
@@ -89,7 +90,8 @@ static unsigned op_attempt(const struct ranq_task *task)
 	return task->attempt ? task->attempt->attempt : 1;
 }
 
-/* Tasks come in rising order: a jump of one stream from the last that was used is much cheaper than the power of a matrix. */
+/* Tasks come in rising order: a jump of one stream from the last that was used is much cheaper than the power of a
+ * matrix. */
 static void find_stream(struct ranq_task *task)
 {
 	if (task->has_stream && task->stream_index + 1 == task->index)
@@ -235,7 +237,7 @@ static const struct ranq_task_ops task_ops = {
 	.set_state = op_set_state,
 };
 
-/* ---- one call ---------------------------------------------------------------------------------------------------------- */
+/* ---- one call ---------------------------------------------------------------------------------------------------- */
 
 static void clean(struct ranq_task *task)
 {
@@ -275,7 +277,8 @@ static void explain(struct ranq_task *task, int rc, struct ranq_outcome *out)
 	}
 }
 
-static void function_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_outcome *out)
+static void function_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt,
+	struct ranq_outcome *out)
 {
 	struct ranq_task *task = job->body;
 	int rc;
@@ -296,7 +299,7 @@ static void function_run(struct ranq_executor *x, struct ranq_executor_job *job,
 	task->attempt = NULL;
 }
 
-/* ---- job --------------------------------------------------------------------------------------------------------------- */
+/* ---- job --------------------------------------------------------------------------------------------------------- */
 
 static int load(const struct ranq_executor_job *job, struct ranq_err *err)
 {
@@ -319,7 +322,8 @@ static int load(const struct ranq_executor_job *job, struct ranq_err *err)
 	if (!abi)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "the module does not say RANQ_MODULE: not built for ranq");
 	if (*abi != RANQ_MODULE_ABI)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "the module has ABI %u, this ranq has %u: build it again", (unsigned)*abi, RANQ_MODULE_ABI);
+		return ranq_err_set(err, RANQ_ERR_INPUT, "the module has ABI %u, this ranq has %u: build it again",
+			(unsigned)*abi, RANQ_MODULE_ABI);
 	module_fits = true;
 	return 0;
 }

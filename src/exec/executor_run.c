@@ -48,13 +48,15 @@ static int find_line(struct ranq_run *run, uint64_t index, struct ranq_err *err)
 		if (rc < 0)
 			return -1;
 		if (!rc)
-			return ranq_err_set(err, RANQ_ERR_INPUT, "the input has no line for task %llu", (unsigned long long)index);
+			return ranq_err_set(
+				err, RANQ_ERR_INPUT, "the input has no line for task %llu", (unsigned long long)index);
 		run->next_index++;
 	}
 	return 0;
 }
 
-int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg, struct ranq_err *err)
+int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg,
+	struct ranq_err *err)
 {
 	bool input = job->spec.args == RANQ_ARGS_INPUT;
 
@@ -63,7 +65,7 @@ int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_att
 	return ranq_arg_make(&job->spec, attempt->index, input ? &attempt->run->line : NULL, arg, err);
 }
 
-/* ---- progress ---------------------------------------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------------------------------------- */
 
 /* The rank reads `task` only while it sees an odd seq. */
 static void begin(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
@@ -78,7 +80,7 @@ static void end(struct ranq_executor *x)
 	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
 }
 
-/* ---- tasks ------------------------------------------------------------------------------------------------------------- */
+/* ---- tasks ------------------------------------------------------------------------------------------------------- */
 
 /* Opening a module runs code of its author: a crash there must be told from a crash of task `start`. */
 static void open_job(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_run *run)
@@ -98,7 +100,8 @@ static void open_job(struct ranq_executor *x, struct ranq_executor_job *job, con
 	snprintf(job->broken_reason, sizeof job->broken_reason, "%.*s", (int)sizeof job->broken_reason - 1, err.text);
 }
 
-static void add_failure(struct ranq_executor *x, const struct ranq_attempt *attempt, const struct ranq_outcome *out, int64_t since_ms)
+static void add_failure(
+	struct ranq_executor *x, const struct ranq_attempt *attempt, const struct ranq_outcome *out, int64_t since_ms)
 {
 	int64_t elapsed_us = ranq_clock_ns() / 1000 - since_ms * 1000;
 	struct ranq_failure failure = {
@@ -138,7 +141,8 @@ static void add_result(struct ranq_executor *x, const struct ranq_executor_job *
 		_exit(72);
 }
 
-static bool attempt_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, struct ranq_outcome *out)
+static bool attempt_task(
+	struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, struct ranq_outcome *out)
 {
 	begin(x, attempt->run, attempt->index);
 	attempt->seq = x->seq;
@@ -150,10 +154,10 @@ static bool attempt_task(struct ranq_executor *x, struct ranq_executor_job *job,
 	return out->status == RANQ_TASK_OK;
 }
 
-/* False: the task was stopped and counts as not started. A task that fails after it was told to stop, and would be tried again, is left to others: its
- * failure may come from being told. */
-static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index, struct ranq_outcome *out,
-	int64_t now_ms)
+/* False: the task was stopped and counts as not started. A task that fails after it was told to stop, and would be
+ * tried again, is left to others: its failure may come from being told. */
+static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index,
+	struct ranq_outcome *out, int64_t now_ms)
 {
 	unsigned tries = index == run->start ? run->tries : 0, deaths = index == run->start ? run->deaths : 0;
 	struct ranq_attempt attempt = {.run = run, .index = index};
@@ -176,8 +180,8 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 	return true;
 }
 
-static void fail_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index, const char *reason,
-	int64_t now_ms)
+static void fail_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index,
+	const char *reason, int64_t now_ms)
 {
 	struct ranq_attempt attempt = {.run = run, .index = index, .attempt = 1};
 	struct ranq_outcome out = {.status = RANQ_TASK_ERROR, .exit_code = 126};

@@ -1,5 +1,5 @@
-/* fork_server.h - between exec.c (the process ranq-exec) and slot.c (one executor at a time). An executor is named by an id that is never
- * used again, so a late report of an old one cannot be taken for the present one's. */
+/* fork_server.h - between exec.c (the process ranq-exec) and slot.c (one executor at a time). An executor is named by
+ * an id that is never used again, so a late report of an old one cannot be taken for the present one's. */
 #ifndef RANQ_EXEC_FORK_SERVER_H
 #define RANQ_EXEC_FORK_SERVER_H
 
@@ -20,8 +20,8 @@ struct ranq_slot_end {
 void ranq_exec_enlist(struct ranq_exec *exec, struct ranq_slot_end *end);
 void ranq_exec_discharge(struct ranq_slot_end *end);
 
-/* Asks for an executor: data_fd is its end of the socket, page_fd its page (both stay the caller's). Returns its id; 0: ranq-exec is not there
- * just now, ask again soon. */
+/* Asks for an executor: data_fd is its end of the socket, page_fd its page (both stay the caller's). Returns its id; 0:
+ * ranq-exec is not there just now, ask again soon. */
 uint32_t ranq_exec_spawn(struct ranq_exec *exec, const struct ranq_slot_options *options, int data_fd, int page_fd);
 /* Kills executor and task group. When nothing comes of it, ranq-exec itself is killed and started again. */
 void ranq_exec_kill(struct ranq_exec *exec, uint32_t id);

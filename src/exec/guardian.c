@@ -1,8 +1,8 @@
 /* guardian.c - one thread, one poll over the control socket and a signalfd.
  *
- * Everything below us carries our RANQ_MARK, and we are the subreaper of it all: whatever a task leaves behind becomes our child. So at our
- * end: kill what is recorded, what is marked, and what is our child, until nothing is left. Signals do not end us: the rank may be dying of the same one, and then
- * we have work to do. */
+ * Everything below us carries our RANQ_MARK, and we are the subreaper of it all: whatever a task leaves behind becomes
+ * our child. So at our end: kill what is recorded, what is marked, and what is our child, until nothing is left.
+ * Signals do not end us: the rank may be dying of the same one, and then we have work to do. */
 #include "exec/guardian.h"
 
 #include <dirent.h>
@@ -51,7 +51,7 @@ struct guardian {
 	int64_t kill_ms; /* while closing */
 };
 
-/* ---- executors --------------------------------------------------------------------------------------------------------- */
+/* ---- executors --------------------------------------------------------------------------------------------------- */
 
 static void write_file(const char *path, const char *text)
 {
@@ -88,8 +88,10 @@ static void keep_two(int *a, int *b)
 /* PDEATHSIG may come too late to be sent: hence the look at getppid behind it. */
 _Noreturn static void become_executor(struct guardian *g, const struct ranq_control *order, int *fds)
 {
-	struct ranq_executor_options options = {.slot = order->slot, .cpus = order->cpus[0] ? order->cpus : NULL,
-		.numa_node = order->numa_node, .ncores = order->ncores};
+	struct ranq_executor_options options = {.slot = order->slot,
+		.cpus = order->cpus[0] ? order->cpus : NULL,
+		.numa_node = order->numa_node,
+		.ncores = order->ncores};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != g->pid)
@@ -165,8 +167,8 @@ static void kill_child(const struct child *child)
 	kill_task(child, SIGKILL);
 }
 
-/* Before the report: when the rank starts the next executor of this slot, nothing of the last one's task runs any more. An executor that
- * ended by itself has cleaned up. */
+/* Before the report: when the rank starts the next executor of this slot, nothing of the last one's task runs any more.
+ * An executor that ended by itself has cleaned up. */
 static void on_child_end(struct guardian *g, struct child *child, int status)
 {
 	char mark[256];
@@ -197,7 +199,7 @@ static void reap(struct guardian *g)
 	}
 }
 
-/* ---- end --------------------------------------------------------------------------------------------------------------- */
+/* ---- end --------------------------------------------------------------------------------------------------------- */
 
 static unsigned kill_own_children(void)
 {
@@ -216,8 +218,8 @@ static unsigned kill_own_children(void)
 		if (!file)
 			continue;
 		/* pid (name) state ppid: the name may hold anything */
-		if (fgets(text, sizeof text, file) && (end = strrchr(text, ')')) && sscanf(end + 1, " %*c %d", &parent) == 1 &&
-			parent == getpid()) {
+		if (fgets(text, sizeof text, file) && (end = strrchr(text, ')')) &&
+			sscanf(end + 1, " %*c %d", &parent) == 1 && parent == getpid()) {
 			kill((pid_t)atoi(entry->d_name), SIGKILL);
 			found++;
 		}
@@ -284,14 +286,19 @@ static void on_control(struct guardian *g)
 	}
 	order.cpus[sizeof order.cpus - 1] = '\0';
 	switch (order.type) {
-	case RANQ_CONTROL_SPAWN: on_spawn(g, &order, fds, nfds); break;
+	case RANQ_CONTROL_SPAWN:
+		on_spawn(g, &order, fds, nfds);
+		break;
 	case RANQ_CONTROL_KILL:
 		child = find_child(g, order.id);
 		if (child)
 			kill_child(child);
 		break;
-	case RANQ_CONTROL_CLOSE: on_close(g, order.value); break;
-	default: break;
+	case RANQ_CONTROL_CLOSE:
+		on_close(g, order.value);
+		break;
+	default:
+		break;
 	}
 	for (i = 0; i < nfds; i++)
 		close(fds[i]);

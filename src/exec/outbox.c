@@ -1,5 +1,5 @@
-/* outbox.c - results from executor to rank. A crash of the executor costs what lies here, so nothing lies here for longer than FLUSH_MS of
- * work; a single send for each task would cost more than a short task itself. */
+/* outbox.c - results from executor to rank. A crash of the executor costs what lies here, so nothing lies here for
+ * longer than FLUSH_MS of work; a single send for each task would cost more than a short task itself. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -40,7 +40,8 @@ void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run)
 	restart(out);
 }
 
-int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status, const void *data, size_t len)
+int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
+	const void *data, size_t len)
 {
 	if (spec->results == RANQ_RESULTS_KEEP && ranq_segment_writer_add(&out->writer, status, data, len) < 0)
 		return -1;

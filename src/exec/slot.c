@@ -14,7 +14,7 @@
 #define RETIRE_MS 2000
 #define STOP_SLACK_MS 500
 
-/* ---- jobs -------------------------------------------------------------------------------------------------------------- */
+/* ---- jobs -------------------------------------------------------------------------------------------------------- */
 
 struct ranq_slot_job *ranq_slot_find_job(struct ranq_slot *slot, uint64_t id)
 {
@@ -39,8 +39,8 @@ static void job_destroy(struct ranq_slot_job *job)
 	free(job);
 }
 
-/* Commands can share an executor. A module stays loaded, so its executor serves only jobs with the same module, environment and directory; what is at a path may
- * have changed since the last job. */
+/* Commands can share an executor. A module stays loaded, so its executor serves only jobs with the same module,
+ * environment and directory; what is at a path may have changed since the last job. */
 static char *make_key(const struct ranq_slot_job *job)
 {
 	const struct ranq_spec *spec = &job->spec;
@@ -86,8 +86,8 @@ int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *given,
 	ranq_buf_add(&job->packed, given->spec.data, given->spec.len);
 	job->module_fd = dup_fd(given->module_fd);
 	job->data_fd = dup_fd(given->data_fd);
-	if (!job->id_text || !job->key || ranq_buf_failed(&job->packed) || (given->module_fd >= 0 && job->module_fd < 0) ||
-		(given->data_fd >= 0 && job->data_fd < 0)) {
+	if (!job->id_text || !job->key || ranq_buf_failed(&job->packed) ||
+		(given->module_fd >= 0 && job->module_fd < 0) || (given->data_fd >= 0 && job->data_fd < 0)) {
 		job_destroy(job);
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory or descriptors for a job");
 	}
@@ -116,7 +116,8 @@ void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t id)
 		return;
 	ranq_slot_cancel(slot, id, 0);
 	/* an executor that still runs its tasks is being killed */
-	if (job->sent && slot->state == RANQ_SLOT_LIVE && slot->own_kill == RANQ_KILL_NONE && !job_runs(slot, id) && (message = ranq_slot_message(slot))) {
+	if (job->sent && slot->state == RANQ_SLOT_LIVE && slot->own_kill == RANQ_KILL_NONE && !job_runs(slot, id) &&
+		(message = ranq_slot_message(slot))) {
 		at = ranq_wire_begin(&message->bytes, RANQ_FRAME_DROP);
 		ranq_buf_add_varint(&message->bytes, id);
 		ranq_wire_end(&message->bytes, at);
@@ -126,7 +127,7 @@ void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t id)
 	job_destroy(job);
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------------------------------ */
+/* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
 struct ranq_slot_chunk *ranq_slot_find_chunk(struct ranq_slot *slot, uint64_t id)
 {
@@ -178,7 +179,8 @@ int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *given, struct
 		return ranq_err_set(err, RANQ_ERR_STATE, "the slot does not know the job of this chunk");
 	if (given->start >= given->end || ranq_slot_find_chunk(slot, given->id))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "a chunk is empty, or was given twice");
-	*chunk = (struct ranq_slot_chunk){.given = *given, .upto = given->start, .sent = given->start, .end = given->end};
+	*chunk = (struct ranq_slot_chunk){
+		.given = *given, .upto = given->start, .sent = given->start, .end = given->end};
 	ranq_buf_init(&chunk->input, 0);
 	ranq_buf_add(&chunk->input, given->input.data, given->input.len);
 	if (ranq_buf_failed(&chunk->input)) {
@@ -286,7 +288,7 @@ void ranq_slot_warn(struct ranq_slot *slot, int sig, int64_t grace_ms)
 	kill_later(slot, grace_ms);
 }
 
-/* ---- scheduling -------------------------------------------------------------------------------------------------------- */
+/* ---- scheduling -------------------------------------------------------------------------------------------------- */
 
 /* Where the run that starts at chunk->sent ends. */
 static uint64_t run_end(const struct ranq_slot_chunk *chunk)
@@ -333,7 +335,8 @@ static void schedule(struct ranq_slot *slot, int64_t now)
 				return; /* another executor, but not before this one is idle */
 			ranq_slot_leave_executor(slot, RETIRE_MS);
 		}
-		if (slot->state == RANQ_SLOT_EMPTY && (now < slot->start_ms || ranq_slot_start_executor(slot, job->key) < 0))
+		if (slot->state == RANQ_SLOT_EMPTY &&
+			(now < slot->start_ms || ranq_slot_start_executor(slot, job->key) < 0))
 			return;
 		if (!job->sent)
 			ranq_slot_send_job(slot, job);
@@ -341,7 +344,7 @@ static void schedule(struct ranq_slot *slot, int64_t now)
 	}
 }
 
-/* ---- pump -------------------------------------------------------------------------------------------------------------- */
+/* ---- pump -------------------------------------------------------------------------------------------------------- */
 
 static int report_end(struct ranq_slot *slot, struct ranq_slot_event *event)
 {
@@ -378,7 +381,8 @@ static int report_own(struct ranq_slot *slot, struct ranq_slot_event *event)
 	return slot->nchunks && slot->end.exec ? ranq_slot_report_given_up(slot, &slot->chunks[0], event) : 0;
 }
 
-/* The executor will say nothing more. Its consequences are drawn when ranq-exec has said how it ended, and has swept behind it. */
+/* The executor will say nothing more. Its consequences are drawn when ranq-exec has said how it ended, and has swept
+ * behind it. */
 static void on_silence(struct ranq_slot *slot)
 {
 	if (slot->state == RANQ_SLOT_LIVE) {
@@ -428,10 +432,11 @@ int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct
 	slot->watched_ms = now;
 	schedule(slot, now);
 	ranq_slot_flush(slot);
-	if (slot->state == RANQ_SLOT_EMPTY && slot->starting_ms != RANQ_NEVER && now - slot->starting_ms >= START_PATIENCE_MS) {
+	if (slot->state == RANQ_SLOT_EMPTY && slot->starting_ms != RANQ_NEVER &&
+		now - slot->starting_ms >= START_PATIENCE_MS) {
 		slot->starting_ms = now;
-		return ranq_err_set(err, RANQ_ERR_SYSTEM, "cannot start an executor for %d s: %s", START_PATIENCE_MS / 1000,
-			strerror(slot->start_errno));
+		return ranq_err_set(err, RANQ_ERR_SYSTEM, "cannot start an executor for %d s: %s",
+			START_PATIENCE_MS / 1000, strerror(slot->start_errno));
 	}
 	return 0;
 }
@@ -461,9 +466,10 @@ int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot)
 	return deadline;
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
-struct ranq_slot *ranq_slot_create(struct ranq_exec *exec, const struct ranq_slot_options *options, struct ranq_err *err)
+struct ranq_slot *ranq_slot_create(
+	struct ranq_exec *exec, const struct ranq_slot_options *options, struct ranq_err *err)
 {
 	struct ranq_slot *slot = calloc(1, sizeof *slot);
 

@@ -1,10 +1,13 @@
-/* slot.h - inside of a slot: chunks given by the caller, runs in flight to the executor, and what is known of tasks that went wrong.
+/* slot.h - inside of a slot: chunks given by the caller, runs in flight to the executor, and what is known of tasks
+ * that went wrong.
  *
- * Words: a *chunk* is cut into *runs*. Normally the whole chunk is one run. A task that killed its executor or ran out of time becomes a *trouble*: from then on it is a run
- * of its own, so that the tasks before it are reported before it is tried again, and its next death costs nobody else anything.
+ * Words: a *chunk* is cut into *runs*. Normally the whole chunk is one run. A task that killed its executor or ran out
+ * of time becomes a *trouble*: from then on it is a run of its own, so that the tasks before it are reported before it
+ * is tried again, and its next death costs nobody else anything.
  *
- * Invariants: chunk->upto is what was reported as RESULTS events; upto <= sent <= end. runs[] are the runs in flight, in order of their
- * numbers, at most RANQ_WIRE_RUNS; runs of chunks[0] come before those of chunks[1]. An executor that ends takes its runs with it: sent goes back to upto. */
+ * Invariants: chunk->upto is what was reported as RESULTS events; upto <= sent <= end. runs[] are the runs in flight,
+ * in order of their numbers, at most RANQ_WIRE_RUNS; runs of chunks[0] come before those of chunks[1]. An executor that
+ * ends takes its runs with it: sent goes back to upto. */
 #ifndef RANQ_EXEC_SLOT_H
 #define RANQ_EXEC_SLOT_H
 
@@ -60,7 +63,11 @@ struct ranq_slot_message {
 	unsigned nfds;
 };
 
-enum ranq_slot_state { RANQ_SLOT_EMPTY, RANQ_SLOT_LIVE, RANQ_SLOT_ENDING /* its socket ended: only the report is missing */ };
+enum ranq_slot_state {
+	RANQ_SLOT_EMPTY,
+	RANQ_SLOT_LIVE,
+	RANQ_SLOT_ENDING /* its socket ended: only the report is missing */
+};
 enum ranq_own_kill { RANQ_KILL_NONE, RANQ_KILL_TIMEOUT, RANQ_KILL_STOP };
 
 struct ranq_slot {
@@ -86,9 +93,9 @@ struct ranq_slot {
 	int64_t timeout_kill_ms, stop_kill_ms; /* RANQ_NEVER */
 	enum ranq_own_kill own_kill;
 	/* starting executors */
-	unsigned barren;      /* deaths since the last result */
-	int64_t start_ms;     /* not before */
-	int64_t starting_ms;  /* since when starts fail, RANQ_NEVER */
+	unsigned barren;     /* deaths since the last result */
+	int64_t start_ms;    /* not before */
+	int64_t starting_ms; /* since when starts fail, RANQ_NEVER */
 	int start_errno;
 	/* the event being built */
 	struct ranq_buf own; /* results made here, in their packed form */
@@ -108,7 +115,7 @@ bool ranq_slot_chunk_over(const struct ranq_slot *slot, const struct ranq_slot_c
 void ranq_slot_chunk_clear(struct ranq_slot_chunk *chunk);
 void ranq_slot_finish_chunk(struct ranq_slot *slot, struct ranq_slot_chunk *chunk);
 
-/* ---- slot_io.c: the executor and its socket ---------------------------------------------------------------------------- */
+/* ---- slot_io.c: the executor and its socket ---------------------------------------------------------------------- */
 /* 0 or -1: not now (slot->start_ms says when). */
 int ranq_slot_start_executor(struct ranq_slot *slot, const char *key);
 /* Lets go of the executor (it ends by the end of its socket). */
@@ -121,13 +128,14 @@ void ranq_slot_flush(struct ranq_slot *slot);
 /* 1: a whole frame lies at the front of slot->in; 0: not yet; -1: nothing more will come. */
 int ranq_slot_receive(struct ranq_slot *slot, struct ranq_wire_head *head);
 
-/* ---- slot_results.c ---------------------------------------------------------------------------------------------------- */
-/* Turns the RESULTS frame at the front of slot->in into an event. 1: an event; 0: nothing to tell; -1: it is not what an executor sends. */
+/* ---- slot_results.c ---------------------------------------------------------------------------------------------- */
+/* Turns the RESULTS frame at the front of slot->in into an event. 1: an event; 0: nothing to tell; -1: it is not what
+ * an executor sends. */
 int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *head, struct ranq_slot_event *event);
 /* Tasks that are given up, when it is their turn. 1: an event. */
 int ranq_slot_report_given_up(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, struct ranq_slot_event *event);
 
-/* ---- slot_death.c ------------------------------------------------------------------------------------------------------ */
+/* ---- slot_death.c ------------------------------------------------------------------------------------------------ */
 struct ranq_trouble *ranq_slot_trouble_at(struct ranq_slot_chunk *chunk, uint64_t index);
 /* The executor has ended and all it said was read: who is to blame, what runs again. */
 void ranq_slot_on_death(struct ranq_slot *slot);

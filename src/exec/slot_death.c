@@ -1,4 +1,5 @@
-/* slot_death.c - an executor ended: which task is to blame, and does it get another try? And the clock that ends executors. */
+/* slot_death.c - an executor ended: which task is to blame, and does it get another try? And the clock that ends
+ * executors. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +10,12 @@
 #include "exec/slot.h"
 #include "util/clock.h"
 
-#define BARREN_MAX 5           /* deaths without a result and without a running task, then the next task is blamed */
-#define COMMAND_SLACK_MS 2000  /* an executor ends its commands by itself; we only when it does not */
+#define BARREN_MAX 5          /* deaths without a result and without a running task, then the next task is blamed */
+#define COMMAND_SLACK_MS 2000 /* an executor ends its commands by itself; we only when it does not */
 #define WATCH_MIN_MS 5
 #define WATCH_MAX_MS 250
 
-/* ---- troubles ---------------------------------------------------------------------------------------------------------- */
+/* ---- troubles ---------------------------------------------------------------------------------------------------- */
 
 struct ranq_trouble *ranq_slot_trouble_at(struct ranq_slot_chunk *chunk, uint64_t index)
 {
@@ -64,7 +65,8 @@ static void explain_status(const struct ranq_slot *slot, const char *when, char 
 	}
 }
 
-static void count_death(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, const struct ranq_slot_job *job, uint64_t index)
+static void count_death(
+	struct ranq_slot *slot, struct ranq_slot_chunk *chunk, const struct ranq_slot_job *job, uint64_t index)
 {
 	struct ranq_trouble *trouble = make_trouble(chunk, index);
 
@@ -89,7 +91,8 @@ static void count_timeout(struct ranq_slot_chunk *chunk, const struct ranq_slot_
 	trouble->tries++;
 	trouble->elapsed_us = (int64_t)job->spec.timeout_ms * 1000;
 	trouble->signal = SIGKILL;
-	snprintf(trouble->reason, sizeof trouble->reason, "timed out after %s", ranq_duration_format((int64_t)job->spec.timeout_ms, text));
+	snprintf(trouble->reason, sizeof trouble->reason, "timed out after %s",
+		ranq_duration_format((int64_t)job->spec.timeout_ms, text));
 	if (trouble->tries > job->spec.retries) {
 		trouble->given_up = true;
 		trouble->status = RANQ_TASK_TIMEOUT;
@@ -107,7 +110,7 @@ static void count_load_death(struct ranq_slot *slot, struct ranq_slot_job *job)
 	job->given_up = true;
 }
 
-/* ---- blame ------------------------------------------------------------------------------------------------------------- */
+/* ---- blame ------------------------------------------------------------------------------------------------------- */
 
 static const struct ranq_slot_run *run_with_number(const struct ranq_slot *slot, uint64_t number)
 {
@@ -186,7 +189,7 @@ void ranq_slot_on_death(struct ranq_slot *slot)
 	ranq_slot_leave_executor(slot, 0);
 }
 
-/* ---- clock ------------------------------------------------------------------------------------------------------------- */
+/* ---- clock ------------------------------------------------------------------------------------------------------- */
 
 static const struct ranq_slot_job *watched_job(const struct ranq_slot *slot)
 {

@@ -13,7 +13,7 @@
 #define START_PAUSE_MS 50
 #define FRAME_SLACK ((size_t)2 << 20) /* beside the result: failures, heads */
 
-/* ---- executor ---------------------------------------------------------------------------------------------------------- */
+/* ---- executor ---------------------------------------------------------------------------------------------------- */
 
 static int open_page(struct ranq_page **page)
 {
@@ -22,9 +22,8 @@ static int open_page(struct ranq_page **page)
 
 	if (fd < 0)
 		return -1;
-	*page = ftruncate(fd, sizeof **page) < 0
-			? MAP_FAILED
-			: mmap(NULL, sizeof **page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	*page = ftruncate(fd, sizeof **page) < 0 ? MAP_FAILED
+						 : mmap(NULL, sizeof **page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (*page == MAP_FAILED) {
 		close(fd);
 		return -1;
@@ -122,7 +121,7 @@ void ranq_slot_leave_executor(struct ranq_slot *slot, int grace_ms)
 	slot->state = RANQ_SLOT_EMPTY;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
 
 struct ranq_slot_message *ranq_slot_message(struct ranq_slot *slot)
 {
@@ -148,8 +147,8 @@ void ranq_slot_send_job(struct ranq_slot *slot, struct ranq_slot_job *job)
 		message->fds[message->nfds++] = job->data_fd;
 	at = ranq_wire_begin(&message->bytes, RANQ_FRAME_JOB);
 	ranq_buf_add_varint(&message->bytes, job->id);
-	ranq_buf_add_byte(&message->bytes,
-		(unsigned char)((job->module_fd >= 0 ? RANQ_JOB_HAS_MODULE : 0) | (job->data_fd >= 0 ? RANQ_JOB_HAS_DATA : 0)));
+	ranq_buf_add_byte(&message->bytes, (unsigned char)((job->module_fd >= 0 ? RANQ_JOB_HAS_MODULE : 0) |
+							   (job->data_fd >= 0 ? RANQ_JOB_HAS_DATA : 0)));
 	ranq_buf_add_sized(&message->bytes, job->id_text, strlen(job->id_text));
 	ranq_buf_add_sized(&message->bytes, job->packed.data, job->packed.len);
 	ranq_wire_end(&message->bytes, at);
@@ -167,7 +166,8 @@ void ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, u
 
 	if (!message)
 		return;
-	*run = (struct ranq_slot_run){.number = slot->next_run++, .chunk = chunk->given.id, .from = chunk->sent, .to = to};
+	*run = (struct ranq_slot_run){
+		.number = slot->next_run++, .chunk = chunk->given.id, .from = chunk->sent, .to = to};
 	slot->nruns++;
 	atomic_store(&slot->end.page->runs[run->number % RANQ_WIRE_RUNS].limit, to);
 	atomic_store(&slot->end.page->runs[run->number % RANQ_WIRE_RUNS].stop, 0);
@@ -179,7 +179,9 @@ void ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, u
 	ranq_buf_add_varint(out, run->to);
 	ranq_wire_add_signed(out, chunk->given.end_ms);
 	ranq_buf_add_varint(out, trouble ? trouble->tries : 0);
-	ranq_buf_add_varint(out, trouble ? trouble->deaths : chunk->given.end - chunk->given.start == 1 ? chunk->given.deaths : 0);
+	ranq_buf_add_varint(out, trouble                                      ? trouble->deaths
+				 : chunk->given.end - chunk->given.start == 1 ? chunk->given.deaths
+									      : 0);
 	ranq_buf_add_varint(out, chunk->given.start);
 	ranq_buf_add_sized(out, chunk->input.data, chunk->input.len);
 	ranq_wire_end(out, at);
@@ -196,8 +198,8 @@ void ranq_slot_flush(struct ranq_slot *slot)
 			ranq_exec_kill(slot->end.exec, slot->end.id); /* out of memory: begin again */
 			return;
 		}
-		n = ranq_wire_send(slot->fd, message->bytes.data + message->sent, message->bytes.len - message->sent, message->fds,
-			message->sent ? 0 : message->nfds, MSG_DONTWAIT);
+		n = ranq_wire_send(slot->fd, message->bytes.data + message->sent, message->bytes.len - message->sent,
+			message->fds, message->sent ? 0 : message->nfds, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -211,7 +213,7 @@ void ranq_slot_flush(struct ranq_slot *slot)
 	}
 }
 
-/* ---- receiving --------------------------------------------------------------------------------------------------------- */
+/* ---- receiving --------------------------------------------------------------------------------------------------- */
 
 static size_t frame_max(const struct ranq_slot *slot)
 {

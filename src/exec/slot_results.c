@@ -27,7 +27,8 @@ static int reserve_failures(struct ranq_slot *slot, size_t n)
 	return 0;
 }
 
-/* User code lives in the executor's process and may have written anywhere: every number is checked against what was asked for. */
+/* User code lives in the executor's process and may have written anywhere: every number is checked against what was
+ * asked for. */
 static int read_head(struct ranq_slot *slot, struct ranq_reader *in, struct ranq_slot_event *event, bool *done)
 {
 	const struct ranq_slot_run *run = &slot->runs[0];
@@ -110,7 +111,8 @@ static void end_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, uint6
 
 	slot->runs[0] = slot->runs[1];
 	slot->nruns--;
-	/* cut short by a lowered limit: the chunk ends here; later runs of it are cut at their first task for the same reason */
+	/* cut short by a lowered limit: the chunk ends here; later runs of it are cut at their first task for the same
+	 * reason */
 	if (upto < run.to && chunk->end > chunk->upto)
 		chunk->end = chunk->upto;
 }
@@ -123,7 +125,8 @@ int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *
 
 	slot->frame = sizeof *head + head->len;
 	ranq_reader_init(&in, slot->in.data + sizeof *head, head->len);
-	if (read_head(slot, &in, event, &done) < 0 || read_failures(slot, &in, event) < 0 || read_segment(slot, &in, event) < 0)
+	if (read_head(slot, &in, event, &done) < 0 || read_failures(slot, &in, event) < 0 ||
+		read_segment(slot, &in, event) < 0)
 		return -1;
 	chunk = ranq_slot_find_chunk(slot, event->chunk);
 	if (event->upto > event->from) {
@@ -145,13 +148,16 @@ int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *
 	return 1;
 }
 
-/* ---- results made here ------------------------------------------------------------------------------------------------- */
+/* ---- results made here ------------------------------------------------------------------------------------------- */
 
-static int add_given_up(struct ranq_slot *slot, struct ranq_segment_writer *writer, uint64_t index, const struct ranq_trouble *trouble,
-	size_t *offset)
+static int add_given_up(struct ranq_slot *slot, struct ranq_segment_writer *writer, uint64_t index,
+	const struct ranq_trouble *trouble, size_t *offset)
 {
-	struct ranq_failure failure = {.index = index, .status = trouble->status, .exit_code = trouble->exit_code,
-		.signal = trouble->signal, .attempts = trouble->deaths + trouble->tries,
+	struct ranq_failure failure = {.index = index,
+		.status = trouble->status,
+		.exit_code = trouble->exit_code,
+		.signal = trouble->signal,
+		.attempts = trouble->deaths + trouble->tries,
 		.elapsed_us = trouble->elapsed_us > 0 ? (uint64_t)trouble->elapsed_us : 0};
 
 	*offset = slot->own_failures.len;
@@ -167,7 +173,8 @@ static int add_given_up(struct ranq_slot *slot, struct ranq_segment_writer *writ
 /* What a given-up job makes of each of its tasks. */
 static struct ranq_trouble of_job(const struct ranq_slot_job *job)
 {
-	struct ranq_trouble trouble = {.given_up = true, .status = RANQ_TASK_DIED, .deaths = job->load_deaths, .exit_code = -1};
+	struct ranq_trouble trouble = {
+		.given_up = true, .status = RANQ_TASK_DIED, .deaths = job->load_deaths, .exit_code = -1};
 
 	memcpy(trouble.reason, job->reason, sizeof trouble.reason);
 	return trouble;
@@ -211,7 +218,8 @@ int ranq_slot_report_given_up(struct ranq_slot *slot, struct ranq_slot_chunk *ch
 	offsets[n] = slot->own_failures.len;
 	for (i = 0; i < n; i++) {
 		slot->failure_index[i] = chunk->upto + i;
-		slot->failures[i] = (struct ranq_bytes){slot->own_failures.data + offsets[i], offsets[i + 1] - offsets[i]};
+		slot->failures[i] =
+			(struct ranq_bytes){slot->own_failures.data + offsets[i], offsets[i + 1] - offsets[i]};
 	}
 	event->kind = RANQ_SLOT_RESULTS;
 	event->job = chunk->given.job;

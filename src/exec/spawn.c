@@ -37,7 +37,8 @@ struct ranq_spawner *ranq_spawner_create(struct ranq_err *err)
 		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 		return NULL;
 	}
-	spawner->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	spawner->stack =
+		mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (spawner->stack == MAP_FAILED) {
 		ranq_err_sys(err, "cannot map the stack of a child");
 		free(spawner);
@@ -54,10 +55,12 @@ void ranq_spawner_destroy(struct ranq_spawner *spawner)
 	free(spawner);
 }
 
-/* Runs in our memory on a stack of its own while we stand still: system calls only, nothing that allocates or takes a lock.
+/* Runs in our memory on a stack of its own while we stand still: system calls only, nothing that allocates or takes a
+ * lock.
  *
- * PDEATHSIG can be set too late: when the executor was killed before, the child belongs to ranq-exec already and no signal would ever come; hence
- * the look at getppid. The group is in the page before the exec, so that whoever sweeps finds it whatever the command does. */
+ * PDEATHSIG can be set too late: when the executor was killed before, the child belongs to ranq-exec already and no
+ * signal would ever come; hence the look at getppid. The group is in the page before the exec, so that whoever sweeps
+ * finds it whatever the command does. */
 NO_SANITIZE static int child(void *arg)
 {
 	struct ranq_spawner *spawner = arg;

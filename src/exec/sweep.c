@@ -61,7 +61,8 @@ static bool carries(pid_t pid, const char *mark, struct ranq_buf *env)
 	return false;
 }
 
-/* The number may have gone to another process between look and kill: where the kernel has pidfds, look again with the process held. */
+/* The number may have gone to another process between look and kill: where the kernel has pidfds, look again with the
+ * process held. */
 static void kill_marked(pid_t pid, const char *mark, int sig, struct ranq_buf *env)
 {
 #ifdef SYS_pidfd_open

@@ -1,5 +1,5 @@
-/* topology.c - the door to hwloc. A *place* is an object of the kind that ranks are bound to, as far as it may be used; the plan deals places out
- * to ranks, in the order of the machine (compact) or across its packages (scatter). */
+/* topology.c - the door to hwloc. A *place* is an object of the kind that ranks are bound to, as far as it may be used;
+ * the plan deals places out to ranks, in the order of the machine (compact) or across its packages (scatter). */
 #include "exec/topology.h"
 
 #include <hwloc.h>
@@ -19,7 +19,7 @@ struct place {
 	unsigned thread, in_package, package;
 };
 
-/* ---- options ----------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 
 static const char *const bind_names[] = {
 #define X(name, text) text,
@@ -43,7 +43,7 @@ int ranq_bind_parse(const char *text, enum ranq_bind *bind, bool *scatter, struc
 	return 0;
 }
 
-/* ---- topology ---------------------------------------------------------------------------------------------------------- */
+/* ---- topology ---------------------------------------------------------------------------------------------------- */
 
 struct ranq_topology *ranq_topology_open(const char *synthetic, struct ranq_err *err)
 {
@@ -158,7 +158,7 @@ char *ranq_cpus_union(const char *a, const char *b, struct ranq_err *err)
 	return list;
 }
 
-/* ---- places ------------------------------------------------------------------------------------------------------------ */
+/* ---- places ------------------------------------------------------------------------------------------------------ */
 
 /* What machines lack (virtual ones often have no L3) is replaced by the next larger kind. */
 static hwloc_obj_type_t type_of(const struct ranq_topology *topology, enum ranq_bind bind)
@@ -176,8 +176,9 @@ static hwloc_obj_type_t type_of(const struct ranq_topology *topology, enum ranq_
 		return type;
 	if (bind == RANQ_BIND_CORE)
 		return HWLOC_OBJ_PU;
-	return bind == RANQ_BIND_L3 && hwloc_get_nbobjs_by_type(topology->hwloc, HWLOC_OBJ_PACKAGE) > 0 ? HWLOC_OBJ_PACKAGE
-												       : HWLOC_OBJ_MACHINE;
+	return bind == RANQ_BIND_L3 && hwloc_get_nbobjs_by_type(topology->hwloc, HWLOC_OBJ_PACKAGE) > 0
+		       ? HWLOC_OBJ_PACKAGE
+		       : HWLOC_OBJ_MACHINE;
 }
 
 static unsigned ancestor_index(const struct ranq_topology *topology, hwloc_obj_t obj, hwloc_obj_type_t type)
@@ -198,7 +199,8 @@ static unsigned count_before(const struct place *places, size_t n, unsigned pack
 }
 
 /* Position of a thread in its core: scatter uses all cores once before it uses one twice. */
-static unsigned thread_in_core(const struct ranq_topology *topology, const struct place *places, size_t n, hwloc_obj_t pu)
+static unsigned thread_in_core(
+	const struct ranq_topology *topology, const struct place *places, size_t n, hwloc_obj_t pu)
 {
 	unsigned core = ancestor_index(topology, pu, HWLOC_OBJ_CORE), count = 0;
 
@@ -217,8 +219,8 @@ static void places_free(struct place *places, size_t n)
 }
 
 /* Number of places, at least 1; -1 with err. */
-static long find_places(const struct ranq_topology *topology, enum ranq_bind bind, hwloc_const_bitmap_t allowed, struct place **found,
-	struct ranq_err *err)
+static long find_places(const struct ranq_topology *topology, enum ranq_bind bind, hwloc_const_bitmap_t allowed,
+	struct place **found, struct ranq_err *err)
 {
 	hwloc_obj_type_t type = type_of(topology, bind);
 	int total = hwloc_get_nbobjs_by_type(topology->hwloc, type);
@@ -262,7 +264,7 @@ static int compare_scatter(const void *a, const void *b)
 	return x->package < y->package ? -1 : x->package > y->package;
 }
 
-/* ---- plan -------------------------------------------------------------------------------------------------------------- */
+/* ---- plan -------------------------------------------------------------------------------------------------------- */
 
 static int numa_node_of(const struct ranq_topology *topology, hwloc_const_bitmap_t cpus)
 {
@@ -285,17 +287,29 @@ static void describe(const struct ranq_topology *topology, const struct place *p
 
 	switch (obj->type) {
 	case HWLOC_OBJ_PU:
-		snprintf(text, 96, "package %u core %u pu %u", place->package, ancestor_index(topology, obj, HWLOC_OBJ_CORE), obj->os_index);
+		snprintf(text, 96, "package %u core %u pu %u", place->package,
+			ancestor_index(topology, obj, HWLOC_OBJ_CORE), obj->os_index);
 		break;
-	case HWLOC_OBJ_CORE: snprintf(text, 96, "package %u core %u", place->package, obj->logical_index); break;
-	case HWLOC_OBJ_L3CACHE: snprintf(text, 96, "package %u L3 %u", place->package, obj->logical_index); break;
-	case HWLOC_OBJ_NUMANODE: snprintf(text, 96, "numa node %u", obj->os_index); break;
-	case HWLOC_OBJ_PACKAGE: snprintf(text, 96, "package %u", obj->logical_index); break;
-	default: snprintf(text, 96, "machine"); break;
+	case HWLOC_OBJ_CORE:
+		snprintf(text, 96, "package %u core %u", place->package, obj->logical_index);
+		break;
+	case HWLOC_OBJ_L3CACHE:
+		snprintf(text, 96, "package %u L3 %u", place->package, obj->logical_index);
+		break;
+	case HWLOC_OBJ_NUMANODE:
+		snprintf(text, 96, "numa node %u", obj->os_index);
+		break;
+	case HWLOC_OBJ_PACKAGE:
+		snprintf(text, 96, "package %u", obj->logical_index);
+		break;
+	default:
+		snprintf(text, 96, "machine");
+		break;
 	}
 }
 
-static int fill(const struct ranq_topology *topology, const struct place *place, struct ranq_placement *placement, struct ranq_err *err)
+static int fill(const struct ranq_topology *topology, const struct place *place, struct ranq_placement *placement,
+	struct ranq_err *err)
 {
 	placement->cpus = list_of(place->cpus, err);
 	if (!placement->cpus)
@@ -317,8 +331,8 @@ static void plan_none(unsigned ranks, struct ranq_placement *placements)
 	}
 }
 
-int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, bool scatter, unsigned ranks,
-	struct ranq_placement *placements, struct ranq_err *err)
+int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, bool scatter,
+	unsigned ranks, struct ranq_placement *placements, struct ranq_err *err)
 {
 	hwloc_bitmap_t set;
 	struct place *places;

@@ -66,7 +66,8 @@ long ranq_wire_receive(int fd, void *data, size_t len, int *fds, unsigned *nfds,
 {
 	struct iovec iov = {.iov_base = data, .iov_len = len};
 	union fd_space control;
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	struct cmsghdr *cmsg;
 	long n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
 	size_t bytes;

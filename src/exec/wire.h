@@ -1,20 +1,18 @@
-/* wire.h - what a rank, its fork server and its executors say to each other. All three are built together and run on one host:
- * integers are in host order, the version in HELLO catches a mixed installation.
+/* wire.h - what a rank, its fork server and its executors say to each other. All three are built together and run on
+ * one host: integers are in host order, the version in HELLO catches a mixed installation.
  *
- * Control socket (rank - ranq-exec): SOCK_SEQPACKET, one struct a packet. SPAWN carries two descriptors: the executor's end of the
- * data socket and its progress page. When it ends, ranq-exec sweeps and exits.
+ * Control socket (rank - ranq-exec): SOCK_SEQPACKET, one struct a packet. SPAWN carries two descriptors: the executor's
+ * end of the data socket and its progress page. When it ends, ranq-exec sweeps and exits.
  *
  * Data socket (rank - executor): SOCK_STREAM of frames: struct ranq_wire_head, then `len` bytes.
- *   JOB     u64 job, u8 files (bit 0 module, bit 1 data; that many descriptors travel with the frame, in this order), id sized, spec sized
- *   DROP    u64 job
- *   RUN     u64 number, job, start, end, i64 end_ms, u32 tries, u32 deaths (both of the first task), u64 input base, input sized
- *   CANCEL  u64 job, i64 grace_ms
- *   WARN    u32 signal, i64 grace_ms
- *   RESULTS u64 number, from, count, u8 done, u64 elapsed_us, counts u64 x statuses, u64 failures x (index, record sized), segment (rest)
- * u64 and u32 are varints; i64 is a varint of its zigzag form.
+ *   JOB     u64 job, u8 files (bit 0 module, bit 1 data; that many descriptors travel with the frame, in this order),
+ * id sized, spec sized DROP    u64 job RUN     u64 number, job, start, end, i64 end_ms, u32 tries, u32 deaths (both of
+ * the first task), u64 input base, input sized CANCEL  u64 job, i64 grace_ms WARN    u32 signal, i64 grace_ms RESULTS
+ * u64 number, from, count, u8 done, u64 elapsed_us, counts u64 x statuses, u64 failures x (index, record sized),
+ * segment (rest) u64 and u32 are varints; i64 is a varint of its zigzag form.
  *
- * A run is a contiguous part of a chunk, handed to one executor; at most two are in flight, and they are worked off in order. Runs are numbered from
- * 0 for each executor, so number & 1 is the run's place in the progress page. */
+ * A run is a contiguous part of a chunk, handed to one executor; at most two are in flight, and they are worked off in
+ * order. Runs are numbered from 0 for each executor, so number & 1 is the run's place in the progress page. */
 #ifndef RANQ_EXEC_WIRE_H
 #define RANQ_EXEC_WIRE_H
 
@@ -27,11 +25,11 @@
 #include "util/err.h"
 
 #define RANQ_WIRE_VERSION 1u
-#define RANQ_WIRE_RUNS 2u          /* in flight to one executor */
-#define RANQ_WIRE_FDS 2u           /* descriptors with one message at most */
-#define RANQ_WIRE_CPUS 1024u       /* a cpu list, with its NUL */
+#define RANQ_WIRE_RUNS 2u    /* in flight to one executor */
+#define RANQ_WIRE_FDS 2u     /* descriptors with one message at most */
+#define RANQ_WIRE_CPUS 1024u /* a cpu list, with its NUL */
 
-/* ---- control socket ---------------------------------------------------------------------------------------------------- */
+/* ---- control socket ---------------------------------------------------------------------------------------------- */
 enum ranq_control_type {
 	RANQ_CONTROL_HELLO = 1, /* server: I am there, value = version */
 	RANQ_CONTROL_SPAWN,     /* rank: fork an executor */
@@ -47,26 +45,27 @@ struct ranq_control {
 	char cpus[RANQ_WIRE_CPUS]; /* SPAWN only; the packet ends behind the NUL */
 };
 
-/* ---- progress page ----------------------------------------------------------------------------------------------------- */
+/* ---- progress page ----------------------------------------------------------------------------------------------- */
 enum ranq_phase { RANQ_PHASE_TASK, RANQ_PHASE_LOADING };
 
-/* Shared memory of one executor and its rank. The first line is written by the executor only: two stores a task. User code lives in the same process
- * and may write anything here, so readers check what they read. */
+/* Shared memory of one executor and its rank. The first line is written by the executor only: two stores a task. User
+ * code lives in the same process and may write anything here, so readers check what they read. */
 struct ranq_page {
 	_Alignas(64) _Atomic uint64_t seq; /* odd while a task (or the loading of a module) runs */
 	_Atomic uint64_t task;             /* its index; valid while seq is odd */
 	_Atomic uint64_t run;              /* number of the run it belongs to */
 	_Atomic uint32_t phase;
-	_Atomic int32_t group;             /* process group of the running command, set before its exec; 0: none */
+	_Atomic int32_t group; /* process group of the running command, set before its exec; 0: none */
 	/* written by the rank */
 	struct {
-		_Alignas(64) _Atomic uint64_t limit; /* no task from here on is started; lowered by truncate, 0 by cancel and warn */
-		_Atomic uint32_t stop;               /* the body should return soon */
+		_Alignas(64) _Atomic uint64_t
+			limit;         /* no task from here on is started; lowered by truncate, 0 by cancel and warn */
+		_Atomic uint32_t stop; /* the body should return soon */
 	} runs[RANQ_WIRE_RUNS];
-	_Alignas(64) _Atomic uint64_t timed_out;     /* the seq whose time is over */
+	_Alignas(64) _Atomic uint64_t timed_out; /* the seq whose time is over */
 };
 
-/* ---- data socket ------------------------------------------------------------------------------------------------------- */
+/* ---- data socket ------------------------------------------------------------------------------------------------- */
 enum ranq_frame_type {
 	RANQ_FRAME_JOB = 1,
 	RANQ_FRAME_DROP,
@@ -89,7 +88,8 @@ int64_t ranq_wire_signed(struct ranq_reader *in);
 
 /* sendmsg with nfds descriptors, no SIGPIPE. As sendmsg. */
 long ranq_wire_send(int fd, const void *data, size_t len, const int *fds, unsigned nfds, int flags);
-/* recvmsg; at most RANQ_WIRE_FDS descriptors arrive in fds (CLOEXEC; the caller closes them), *nfds of them. As recvmsg. */
+/* recvmsg; at most RANQ_WIRE_FDS descriptors arrive in fds (CLOEXEC; the caller closes them), *nfds of them. As
+ * recvmsg. */
 long ranq_wire_receive(int fd, void *data, size_t len, int *fds, unsigned *nfds, int flags);
 
 #endif

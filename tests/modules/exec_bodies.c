@@ -210,8 +210,8 @@ int environment(struct ranq_task *task)
 {
 	char text[256];
 
-	snprintf(text, sizeof text, "%s %s %s %s", getenv("RANQ_JOB"), getenv("RANQ_QUEUE"), getenv("MINE") ? getenv("MINE") : "-",
-		getenv("OMP_NUM_THREADS") ? getenv("OMP_NUM_THREADS") : "-");
+	snprintf(text, sizeof text, "%s %s %s %s", getenv("RANQ_JOB"), getenv("RANQ_QUEUE"),
+		getenv("MINE") ? getenv("MINE") : "-", getenv("OMP_NUM_THREADS") ? getenv("OMP_NUM_THREADS") : "-");
 	return ranq_task_return_string(task, text);
 }
 

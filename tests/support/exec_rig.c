@@ -20,7 +20,8 @@ static void must(int rc, const struct ranq_err *err)
 void rig_open(struct rig *rig, unsigned nslots, const char *cpus)
 {
 	static unsigned count;
-	struct ranq_exec_options options = {.program = RANQ_TEST_BINDIR "/ranq-exec", .queue = "q", .worker = "bridge/1", .rank = 1};
+	struct ranq_exec_options options = {
+		.program = RANQ_TEST_BINDIR "/ranq-exec", .queue = "q", .worker = "bridge/1", .rank = 1};
 	struct ranq_slot_options slot = {.cpus = cpus, .numa_node = -1, .ncores = cpus ? 1 : 0};
 	struct ranq_err err = {0};
 
@@ -117,7 +118,8 @@ static int module_file(const char *name)
 	return fd;
 }
 
-void rig_add_job(struct rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module, const void *data, size_t len)
+void rig_add_job(
+	struct rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module, const void *data, size_t len)
 {
 	struct ranq_exec_job given = {.job = job, .id_text = "q/7", .module_fd = -1, .data_fd = -1};
 	struct ranq_err err = {0};
@@ -189,7 +191,8 @@ static void take_failures(struct rig *rig, const struct ranq_slot_event *event)
 			continue;
 		task = &rig->tasks[event->failure_index[i]];
 		must(ranq_failure_unpack(event->failures[i].data, event->failures[i].len, &task->failure, &err), &err);
-		snprintf(task->tail, sizeof task->tail, "%.*s", (int)task->failure.err_tail.len, (const char *)task->failure.err_tail.data);
+		snprintf(task->tail, sizeof task->tail, "%.*s", (int)task->failure.err_tail.len,
+			(const char *)task->failure.err_tail.data);
 		task->has_failure = true;
 	}
 }

@@ -30,10 +30,10 @@ struct rig {
 	char mark[64];
 	struct rig_task *tasks; /* by index, ntasks of them */
 	uint64_t ntasks;
-	uint64_t reported;                        /* tasks */
+	uint64_t reported; /* tasks */
 	uint64_t counts[RANQ_TASK_STATUS_COUNT];
 	unsigned done, died_events, results_events; /* chunks done; events */
-	uint64_t last_upto;                       /* of the last chunk_done */
+	uint64_t last_upto;                         /* of the last chunk_done */
 };
 
 /* cpus may be NULL. */
@@ -46,7 +46,8 @@ void rig_expect_tasks(struct rig *rig, uint64_t n);
 void rig_command(struct ranq_spec *spec, const char *const *argv);
 void rig_function(struct ranq_spec *spec, const char *function);
 /* Makes the job known to all slots. module: file name in the build's tests/modules or NULL; data may be NULL. */
-void rig_add_job(struct rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module, const void *data, size_t len);
+void rig_add_job(
+	struct rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module, const void *data, size_t len);
 void rig_run(struct rig *rig, unsigned slot, uint64_t job, uint64_t chunk, uint64_t start, uint64_t end);
 /* One turn of the loop, at most `ms` long. */
 void rig_turn(struct rig *rig, int ms);

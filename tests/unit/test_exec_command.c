@@ -136,7 +136,9 @@ START_TEST(clean_surroundings)
 	unsigned long long blocked, ignored;
 
 	signal(SIGPIPE, SIG_IGN);
-	rig_command(&spec, ARGV("sh", "-c", "ls /proc/self/fd | tr '\\n' ' '; grep -E '^(SigBlk|SigIgn)' /proc/self/status | tr -d '\\n'"));
+	rig_command(&spec,
+		ARGV("sh", "-c",
+			"ls /proc/self/fd | tr '\\n' ' '; grep -E '^(SigBlk|SigIgn)' /proc/self/status | tr -d '\\n'"));
 	run_all(1, NULL);
 	ck_assert_int_eq(sscanf(rig_text(&rig, 0), "0 1 2 3 SigBlk:\t%llxSigIgn:\t%llx", &blocked, &ignored), 2);
 	ck_assert_uint_eq(blocked, 0);
@@ -298,7 +300,8 @@ END_TEST
 
 START_TEST(retries)
 {
-	rig_command(&spec, ARGV("sh", "-c", "echo $RANQ_ATTEMPT; test $RANQ_ATTEMPT -ge 3 -o {} -eq 1 -a $RANQ_ATTEMPT -eq 9"));
+	rig_command(&spec,
+		ARGV("sh", "-c", "echo $RANQ_ATTEMPT; test $RANQ_ATTEMPT -ge 3 -o {} -eq 1 -a $RANQ_ATTEMPT -eq 9"));
 	spec.retries = 2;
 	run_all(2, NULL);
 	check_reported_once(2);
@@ -319,7 +322,8 @@ START_TEST(retries_used_up)
 }
 END_TEST
 
-/* A background process of the task's group dies with the task; one that left the group holds the pipe, but nobody waits for it. */
+/* A background process of the task's group dies with the task; one that left the group holds the pipe, but nobody waits
+ * for it. */
 START_TEST(daemons_hold_the_pipe)
 {
 	int64_t start = ranq_clock_ms();

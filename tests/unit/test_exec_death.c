@@ -1,6 +1,6 @@
 /* Everything that can be killed is killed: no task is lost, none is reported twice, no process is left. */
 #include <check.h>
-#include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,7 +219,8 @@ END_TEST
 START_TEST(command_kills_ranq_exec)
 {
 	rig_command(&spec, ARGV("sh", "-c",
-		"if [ {} -eq 3 ]; then kill -9 $(sed 's/.*) . //' /proc/$PPID/stat | cut -d' ' -f1); sleep 100; fi; echo {}"));
+				   "if [ {} -eq 3 ]; then kill -9 $(sed 's/.*) . //' /proc/$PPID/stat | cut -d' ' "
+				   "-f1); sleep 100; fi; echo {}"));
 	spec.max_deaths = 3;
 	run_all(10, NULL);
 	check_reported_once(10);
@@ -300,7 +301,9 @@ START_TEST(rank_killed)
 	ck_assert_int_eq(pipe(pipe_fds), 0);
 	rank = fork();
 	if (!rank) {
-		rig_command(&spec, ARGV("sh", "-c", "sleep 1000 & setsid sleep 1000 & env -i setsid sleep 1000 & echo on; sleep 1000"));
+		rig_command(&spec,
+			ARGV("sh", "-c",
+				"sleep 1000 & setsid sleep 1000 & env -i setsid sleep 1000 & echo on; sleep 1000"));
 		start(1, NULL);
 		rig_turn(&rig, 300);
 		rig_turn(&rig, 300);
@@ -311,7 +314,7 @@ START_TEST(rank_killed)
 	}
 	ck_assert_int_eq(read(pipe_fds[0], mark, sizeof mark), sizeof mark);
 	for (end = ranq_clock_ms() + 5000; ranq_sweep_pass(mark, 0) < 5 && ranq_clock_ms() < end;)
-		usleep(2000);
+		poll(NULL, 0, 2);
 	ck_assert_uint_ge(ranq_sweep_pass(mark, 0), 5); /* ranq-exec, executor, sh and two sleeps */
 	kill(rank, SIGKILL);
 	waitpid(rank, NULL, 0);
@@ -320,12 +323,14 @@ START_TEST(rank_killed)
 }
 END_TEST
 
-/* ---- told to stop ------------------------------------------------------------------------------------------------------ */
+/* ---- told to stop ------------------------------------------------------------------------------------------------ */
 
 START_TEST(cancel_command)
 {
 	make_flag();
-	rig_command(&spec, ARGV("sh", "-c", "if [ {} -eq 2 ]; then trap '' TERM; touch $FLAG; while :; do sleep 1; done; fi; echo {}"));
+	rig_command(&spec,
+		ARGV("sh", "-c",
+			"if [ {} -eq 2 ]; then trap '' TERM; touch $FLAG; while :; do sleep 1; done; fi; echo {}"));
 	flag_in_environment();
 	start(10, NULL);
 	rig_until(&rig, rig_file_exists, flag);
@@ -391,7 +396,8 @@ END_TEST
 START_TEST(warn_lets_end)
 {
 	make_flag();
-	rig_command(&spec, ARGV("sh", "-c", "trap 'echo saved; exit 0' USR1; touch $FLAG; while :; do sleep 0.01; done"));
+	rig_command(
+		&spec, ARGV("sh", "-c", "trap 'echo saved; exit 0' USR1; touch $FLAG; while :; do sleep 0.01; done"));
 	flag_in_environment();
 	start(5, NULL);
 	rig_until(&rig, rig_file_exists, flag);

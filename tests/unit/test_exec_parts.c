@@ -17,7 +17,7 @@
 #include "exec/sweep.h"
 #include "exec/wire.h"
 
-/* ---- environment ------------------------------------------------------------------------------------------------------- */
+/* ---- environment ------------------------------------------------------------------------------------------------- */
 
 static const struct scrub_row {
 	const char *entry;
@@ -81,7 +81,7 @@ START_TEST(environment_replaces)
 }
 END_TEST
 
-/* ---- cpus -------------------------------------------------------------------------------------------------------------- */
+/* ---- cpus -------------------------------------------------------------------------------------------------------- */
 
 static const struct cpus_row {
 	const char *list;
@@ -127,7 +127,7 @@ START_TEST(cpu_bind)
 }
 END_TEST
 
-/* ---- programs ---------------------------------------------------------------------------------------------------------- */
+/* ---- programs ---------------------------------------------------------------------------------------------------- */
 
 START_TEST(search)
 {
@@ -160,7 +160,7 @@ START_TEST(search)
 }
 END_TEST
 
-/* ---- wire -------------------------------------------------------------------------------------------------------------- */
+/* ---- wire -------------------------------------------------------------------------------------------------------- */
 
 static const int64_t signed_values[] = {0, 1, -1, 63, -64, 1000000007, -1000000007, INT64_MAX, INT64_MIN};
 
@@ -188,7 +188,8 @@ START_TEST(descriptors_travel)
 	ck_assert_int_eq(pipe(given), 0);
 	ck_assert_int_eq(ranq_wire_send(pair[0], "ab", 2, given, 2, 0), 2);
 	ck_assert_int_eq(ranq_wire_send(pair[0], "cd", 2, NULL, 0, 0), 2);
-	ck_assert_int_eq(ranq_wire_receive(pair[1], data, sizeof data, fds, &nfds, 0), 2); /* not joined with what follows */
+	ck_assert_int_eq(
+		ranq_wire_receive(pair[1], data, sizeof data, fds, &nfds, 0), 2); /* not joined with what follows */
 	ck_assert_uint_eq(nfds, 2);
 	ck_assert_int_eq(write(fds[1], "x", 1), 1);
 	ck_assert_int_eq(read(given[0], data, 1), 1);
@@ -197,7 +198,7 @@ START_TEST(descriptors_travel)
 }
 END_TEST
 
-/* ---- sweep ------------------------------------------------------------------------------------------------------------- */
+/* ---- sweep ------------------------------------------------------------------------------------------------------- */
 
 static pid_t marked_sleep(const char *mark)
 {

@@ -50,7 +50,8 @@ START_TEST(plans)
 
 	ck_assert_msg(topology != NULL, "%s", err.text);
 	ck_assert_int_eq(ranq_bind_parse(row->bind, &bind, &scatter, &err), 0);
-	ck_assert_msg(ranq_topology_plan(topology, row->allowed, bind, scatter, row->ranks, placements, &err) == 0, "%s", err.text);
+	ck_assert_msg(ranq_topology_plan(topology, row->allowed, bind, scatter, row->ranks, placements, &err) == 0,
+		"%s", err.text);
 	for (i = 0; i < row->ranks; i++) {
 		if (row->cpus[i])
 			ck_assert_str_eq(placements[i].cpus, row->cpus[i]);
@@ -107,7 +108,8 @@ START_TEST(this_machine)
 	list = ranq_topology_allowed(topology, &err);
 	ck_assert_ptr_nonnull(list);
 	ck_assert_int_ge(ranq_topology_count_cores(topology, list), 1);
-	ck_assert_msg(ranq_topology_plan(topology, list, RANQ_BIND_CORE, false, 2, placements, &err) == 0, "%s", err.text);
+	ck_assert_msg(
+		ranq_topology_plan(topology, list, RANQ_BIND_CORE, false, 2, placements, &err) == 0, "%s", err.text);
 	ck_assert_ptr_nonnull(placements[1].cpus);
 	ranq_placement_clear(&placements[0]);
 	ranq_placement_clear(&placements[1]);
