@@ -27,6 +27,10 @@ int stray(struct ranq_task *task);
 int wait_stop(struct ranq_task *task);
 int environment(struct ranq_task *task);
 int touch_and_spin(struct ranq_task *task);
+int vandal_socket(struct ranq_task *task);
+int vandal_page(struct ranq_task *task);
+int close_all(struct ranq_task *task);
+int write_standard(struct ranq_task *task);
 
 int index8(struct ranq_task *task)
 {
@@ -213,6 +217,58 @@ int environment(struct ranq_task *task)
 	snprintf(text, sizeof text, "%s %s %s %s", getenv("RANQ_JOB"), getenv("RANQ_QUEUE"),
 		getenv("MINE") ? getenv("MINE") : "-", getenv("OMP_NUM_THREADS") ? getenv("OMP_NUM_THREADS") : "-");
 	return ranq_task_return_string(task, text);
+}
+
+/* Writes rubbish to whatever is open: the executor's protocol too. */
+int vandal_socket(struct ranq_task *task)
+{
+	unsigned char rubbish[512];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof rubbish; i++)
+		rubbish[i] = (unsigned char)(i * 37 + ranq_task_index(task));
+	rubbish[0] = 6; /* looks like results */
+	rubbish[1] = rubbish[2] = rubbish[3] = 0;
+	rubbish[4] = (unsigned char)(ranq_task_index(task) * 20);
+	rubbish[5] = rubbish[6] = rubbish[7] = 0;
+	for (fd = 3; ranq_task_index(task) == 3 && fd < 20; fd++)
+		if (write(fd, rubbish, sizeof rubbish) < 0)
+			continue;
+	return index8(task);
+}
+
+/* Fills the shared page, then dies. */
+int vandal_page(struct ranq_task *task)
+{
+	char line[512];
+	unsigned long from, to;
+	FILE *maps;
+
+	if (ranq_task_index(task) != 3)
+		return index8(task);
+	maps = fopen("/proc/self/maps", "r");
+	while (maps && fgets(line, sizeof line, maps))
+		if (strstr(line, "ranq-progress") && sscanf(line, "%lx-%lx", &from, &to) == 2)
+			memset((void *)from, (int)ranq_task_attempt(task) * 0x33, to - from);
+	raise(SIGKILL);
+	return 0;
+}
+
+int close_all(struct ranq_task *task)
+{
+	int fd;
+
+	for (fd = 0; ranq_task_index(task) == 3 && fd < 100; fd++)
+		close(fd);
+	return index8(task);
+}
+
+int write_standard(struct ranq_task *task)
+{
+	if (write(1, "1", 1) != 1 || write(2, "2", 1) != 1 || read(0, &(char){0}, 1) != 0)
+		return 1;
+	return index8(task);
 }
 
 RANQ_MODULE;

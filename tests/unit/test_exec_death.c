@@ -1,10 +1,12 @@
 /* Everything that can be killed is killed: no task is lost, none is reported twice, no process is left. */
 #include <check.h>
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -323,6 +325,107 @@ START_TEST(rank_killed)
 }
 END_TEST
 
+/* ---- bodies that write where they should not ------------------------------------------------------------------------ */
+
+START_TEST(vandal_socket)
+{
+	rig_function(&spec, "vandal_socket");
+	spec.max_deaths = 2;
+	run_all(10, "exec_bodies.so");
+	check_reported_once(10);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 9);
+	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
+	rig_close(&rig);
+}
+END_TEST
+
+/* Nobody can tell any more which task ran: some task is blamed, but all end, and nothing outside is touched. */
+START_TEST(vandal_page)
+{
+	rig_function(&spec, "vandal_page");
+	spec.max_deaths = 2;
+	run_all(5, "exec_bodies.so");
+	check_reported_once(5);
+	ck_assert_uint_ge(rig.counts[RANQ_TASK_DIED], 1);
+	rig_close(&rig);
+}
+END_TEST
+
+START_TEST(closes_all)
+{
+	rig_function(&spec, "close_all");
+	spec.max_deaths = 2;
+	run_all(6, "exec_bodies.so");
+	check_reported_once(6);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 5);
+	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
+	rig_close(&rig);
+}
+END_TEST
+
+static unsigned open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Hundreds of executors later the rank has no descriptor more. */
+START_TEST(descriptors_are_given_back)
+{
+	unsigned before;
+
+	rig_function(&spec, "abort_first");
+	start(10, "exec_bodies.so");
+	rig_until_done(&rig, 1);
+	before = open_descriptors();
+	rig_run(&rig, 0, 7, 2, 10, 500);
+	rig_until_done(&rig, 2);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 500);
+	ck_assert_uint_le(open_descriptors(), before);
+	ranq_spec_clear(&spec);
+	rig_close(&rig);
+}
+END_TEST
+
+START_TEST(few_descriptors)
+{
+	struct rlimit limit = {.rlim_cur = 24, .rlim_max = 24};
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	rig_command(&spec, ARGV("echo", "{}"));
+	run_all(50, NULL);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 50);
+	rig_close(&rig);
+}
+END_TEST
+
+/* No process can be started: the task waits and then says so; the rank lives. */
+START_TEST(no_more_processes)
+{
+	struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+	int64_t begun = ranq_clock_ms();
+
+	if (getuid() == 0)
+		return; /* root has no such limit */
+	rig_command(&spec, ARGV("echo", "{}"));
+	start(1, NULL);
+	rig_until_done(&rig, 1);
+	ck_assert_int_eq(prlimit(find_process(guardian()), RLIMIT_NPROC, &limit, NULL), 0);
+	rig_run(&rig, 0, 7, 2, 0, 1);
+	rig_until_done(&rig, 2);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 1);
+	ck_assert_ptr_nonnull(strstr(rig.tasks[0].failure.reason, "cannot start a process"));
+	ck_assert_int_ge(ranq_clock_ms() - begun, 9000);
+	ranq_spec_clear(&spec);
+	rig_close(&rig);
+}
+END_TEST
+
 /* ---- told to stop ------------------------------------------------------------------------------------------------ */
 
 START_TEST(cancel_command)
@@ -523,6 +626,12 @@ static Suite *suite(void)
 	tcase_add_test(t, ranq_exec_killed_at_work);
 	tcase_add_test(t, executor_stopped);
 	tcase_add_test(t, rank_killed);
+	tcase_add_test(t, vandal_socket);
+	tcase_add_test(t, vandal_page);
+	tcase_add_test(t, closes_all);
+	tcase_add_test(t, descriptors_are_given_back);
+	tcase_add_test(t, few_descriptors);
+	tcase_add_test(t, no_more_processes);
 	tcase_add_test(t, cancel_command);
 	tcase_add_test(t, cancel_function);
 	tcase_add_test(t, cancel_one_of_two_jobs);

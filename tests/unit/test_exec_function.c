@@ -173,6 +173,15 @@ START_TEST(children_of_functions)
 }
 END_TEST
 
+START_TEST(standard_descriptors)
+{
+	rig_function(&spec, "write_standard");
+	run_all(20, NULL);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 20);
+	rig_close(&rig);
+}
+END_TEST
+
 START_TEST(surroundings)
 {
 	rig_function(&spec, "environment");
@@ -315,6 +324,7 @@ static Suite *suite(void)
 	tcase_add_test(t, log_flood);
 	tcase_add_test(t, large_results);
 	tcase_add_test(t, children_of_functions);
+	tcase_add_test(t, standard_descriptors);
 	tcase_add_test(t, surroundings);
 	tcase_add_test(t, function_missing);
 	tcase_add_test(t, module_path);
