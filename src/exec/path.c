@@ -13,8 +13,10 @@ static int is_program(const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0)
+	if (stat(path, &st) < 0) {
+		errno = ENOENT; /* a directory of the search that may not be read is one without the program */
 		return 0;
+	}
 	if (!S_ISREG(st.st_mode)) {
 		errno = EACCES;
 		return 0;
