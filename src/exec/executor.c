@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "exec/cpus.h"
+#include "exec/oom.h"
 #include "util/clock.h"
 
 #define SOCKET_BYTES (1 << 20)
@@ -321,6 +322,7 @@ void ranq_executor_main(const struct ranq_executor_options *options)
 	name_host(x);
 	x->mark = strdup(mark ? mark : "");
 	x->home = getcwd(NULL, 0);
+	x->oom_kills = ranq_oom_kills();
 	ranq_buf_init(&x->in, 0);
 	ranq_outbox_init(&x->out);
 	if (!x->mark)

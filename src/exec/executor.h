@@ -107,6 +107,7 @@ struct ranq_executor {
 	struct ranq_interrupt interrupt;
 	char *cwd, *home;          /* where we are, where we started */
 	uint64_t seq;              /* copy of page->seq */
+	int64_t oom_kills;         /* seen so far */
 	struct ranq_task_log *log; /* what functions print */
 	struct ranq_spawner *spawner;
 };

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "exec/command.h"
+#include "exec/oom.h"
 #include "util/clock.h"
 
 #define READ_BYTES (64u << 10)
@@ -241,6 +242,15 @@ static struct ranq_bytes tail_of(const struct ranq_command_body *body)
 	return (struct ranq_bytes){body->tail + body->tail_len - RANQ_ERR_TAIL_BYTES, RANQ_ERR_TAIL_BYTES};
 }
 
+static const char *short_of_memory(struct ranq_executor *x, int sig)
+{
+	int64_t before = x->oom_kills;
+
+	if (sig == SIGKILL)
+		x->oom_kills = ranq_oom_kills();
+	return x->oom_kills > before ? RANQ_OOM_TEXT : "";
+}
+
 static void judge(struct ranq_command *c, int status, struct ranq_outcome *out)
 {
 	char text[32];
@@ -264,7 +274,8 @@ static void judge(struct ranq_command *c, int status, struct ranq_outcome *out)
 		out->status = RANQ_TASK_CANCELLED;
 		out->interrupted = true;
 	} else if (WIFSIGNALED(status)) {
-		ranq_outcome_error(out, -1, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		ranq_outcome_error(out, -1, "killed by signal %d (%s)%s", WTERMSIG(status),
+			strsignal(WTERMSIG(status)), short_of_memory(c->x, WTERMSIG(status)));
 	} else {
 		ranq_outcome_error(out, WEXITSTATUS(status), "exit status %d", WEXITSTATUS(status));
 	}

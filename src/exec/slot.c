@@ -1,4 +1,5 @@
 /* slot.c - one executor at a time for a rank: chunks in, events out. */
+#include "exec/oom.h"
 #include "exec/slot.h"
 
 #include <errno.h>
@@ -481,6 +482,7 @@ struct ranq_slot *ranq_slot_create(
 	slot->options = *options;
 	slot->options.cpus = slot->cpus;
 	slot->fd = -1;
+	slot->oom_kills = ranq_oom_kills();
 	slot->starting_ms = slot->timeout_kill_ms = slot->stop_kill_ms = RANQ_NEVER;
 	LIST_INIT(&slot->jobs);
 	STAILQ_INIT(&slot->out);

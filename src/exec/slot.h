@@ -93,6 +93,7 @@ struct ranq_slot {
 	int64_t timeout_kill_ms, stop_kill_ms; /* RANQ_NEVER */
 	enum ranq_own_kill own_kill;
 	/* starting executors */
+	int64_t oom_kills;   /* seen so far */
 	unsigned barren;     /* deaths since the last result */
 	int64_t start_ms;    /* not before */
 	int64_t starting_ms; /* since when starts fail, RANQ_NEVER */

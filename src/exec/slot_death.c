@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "exec/executor.h"
+#include "exec/oom.h"
 #include "exec/slot.h"
 #include "util/clock.h"
 
@@ -48,7 +49,16 @@ static struct ranq_trouble *make_trouble(struct ranq_slot_chunk *chunk, uint64_t
 	return &grown[at];
 }
 
-static void explain_status(const struct ranq_slot *slot, const char *when, char reason[160], int *sig, int *exit_code)
+static const char *short_of_memory(struct ranq_slot *slot, int sig)
+{
+	int64_t before = slot->oom_kills;
+
+	if (sig == SIGKILL)
+		slot->oom_kills = ranq_oom_kills();
+	return slot->oom_kills > before ? RANQ_OOM_TEXT : "";
+}
+
+static void explain_status(struct ranq_slot *slot, const char *when, char reason[160], int *sig, int *exit_code)
 {
 	int status = slot->end.status;
 
@@ -58,7 +68,8 @@ static void explain_status(const struct ranq_slot *slot, const char *when, char 
 		snprintf(reason, 160, "its executor was killed together with ranq-exec%s", when);
 	} else if (WIFSIGNALED(status)) {
 		*sig = WTERMSIG(status);
-		snprintf(reason, 160, "killed by signal %d (%s)%s", *sig, strsignal(*sig), when);
+		snprintf(reason, 160, "killed by signal %d (%s)%s%s", *sig, strsignal(*sig), when,
+			short_of_memory(slot, *sig));
 	} else {
 		*exit_code = WEXITSTATUS(status);
 		snprintf(reason, 160, "exited with status %d inside the body%s", *exit_code, when);

@@ -13,6 +13,7 @@
 
 #include "exec/cpus.h"
 #include "exec/environment.h"
+#include "exec/oom.h"
 #include "exec/path.h"
 #include "exec/sweep.h"
 #include "exec/wire.h"
@@ -160,6 +161,50 @@ START_TEST(search)
 }
 END_TEST
 
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static void put(const char *directory, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static const struct oom_row {
+	const char *cgroup, *file, *text;
+	int64_t count;
+} oom_rows[] = {
+	{"0::/job/step\n", "job/step/memory.events", "low 0\noom 3\noom_kill 2\n", 2},
+	{"0::/not/visible\n", "memory.events", "oom_kill 5\n", 5},
+	{"5:cpu:/\n4:memory:/job/step\n0::/\n", "memory/job/step/memory.oom_control", "under_oom 0\noom_kill 1\n", 1},
+	{"4:memory:/hidden\n", "memory/memory.oom_control", "oom_kill 7\n", 7},
+	{"4:memory:/\n", "memory/memory.oom_control", "under_oom 0\n", -1}, /* before Linux 4.13 */
+	{"nonsense\n", "memory.events", "oom_kill 5\n", -1},
+};
+
+START_TEST(oom_kills)
+{
+	const struct oom_row *row = &oom_rows[_i];
+	char directory[] = "/tmp/ranq-test-XXXXXX", command[256], cgroup[64];
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(command, sizeof command, "mkdir -p %s/job/step %s/memory/job/step", directory, directory);
+	ck_assert_int_eq(system(command), 0);
+	put(directory, "cgroup", row->cgroup);
+	put(directory, row->file, row->text);
+	snprintf(cgroup, sizeof cgroup, "%s/cgroup", directory);
+	ck_assert_int_eq(ranq_oom_kills_of(cgroup, directory), row->count);
+	ck_assert_int_eq(ranq_oom_kills_of("/no/such/file", directory), -1);
+	snprintf(command, sizeof command, "rm -r %s", directory);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 /* ---- wire -------------------------------------------------------------------------------------------------------- */
 
 static const int64_t signed_values[] = {0, 1, -1, 63, -64, 1000000007, -1000000007, INT64_MAX, INT64_MIN};
@@ -278,6 +323,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, cpu_lists, 0, COUNT(cpus_rows));
 	tcase_add_test(t, cpu_bind);
 	tcase_add_test(t, search);
+	tcase_add_loop_test(t, oom_kills, 0, COUNT(oom_rows));
 	tcase_add_loop_test(t, signed_numbers, 0, COUNT(signed_values));
 	tcase_add_test(t, descriptors_travel);
 	tcase_add_test(t, sweep_by_mark);
