@@ -37,6 +37,10 @@ static bool inside(const struct elf *elf, const Elf64_Shdr *section)
 
 static bool find_symbols(struct elf *elf)
 {
+	Elf64_Shdr last;
+	/* the table stands at the end of the file: a file that was cut short has lost some of it */
+	if (!elf->head.e_shnum || !get_section(elf, elf->head.e_shnum - 1u, &last))
+		return false;
 	for (uint64_t i = 0; i < elf->head.e_shnum; i++) {
 		if (!get_section(elf, i, &elf->symbols) || elf->symbols.sh_type != SHT_DYNSYM)
 			continue;

@@ -95,7 +95,7 @@ rm "$XDG_CONFIG_HOME/ranq/config"
 
 # password and schema: a server with a password, a queue of another schema
 rcli config set requirepass "open sesame" >/dev/null
-rcli() { REDISCLI_AUTH="open sesame" redis-cli -s "$T/redis/s" "$@"; }
+export REDISCLI_AUTH="open sesame"
 bad 3 "password|NOAUTH|authentication" "no password" ranq submit -- echo
 echo wrong >"$T/pw"
 chmod 644 "$T/pw"

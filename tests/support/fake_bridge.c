@@ -2,8 +2,9 @@
  *
  *   fake_bridge [-m MODE] [-r RANGE] [-s MS] [-n TASKS] QUEUE        server: $RANQ_SERVER
  *
- * MODE: echo (argument and newline; a command's task whose argument starts with "fail" fails with status 1), index8 (the index as 8 bytes), big (1 MB each),
- * RANGE: most tasks of one commit item; MS: pause after each commit (checked against the bell, so it costs no more than asked for); TASKS: leave after so many.
+ * MODE: echo (argument and newline; a task whose argument starts with "fail" fails with status 1), good (the same, and nothing fails),
+ * index8 (the index as 8 bytes), big (1 MB each).
+ * RANGE: most tasks of one commit item; MS: pause after each commit; TASKS: leave after so many.
  * Leaves on SIGTERM, giving back what it holds. */
 #include <getopt.h>
 #include <signal.h>
@@ -90,7 +91,7 @@ static int execute(struct fake *fake, uint64_t index, struct ranq_segment_writer
 	}
 	const char *arg = ranq_arguments_get(&fake->arguments, index);
 	int n = snprintf(text, sizeof text, "%s\n", arg ? arg : "");
-	bool fails = arg && strncmp(arg, "fail", 4) == 0;
+	bool fails = strcmp(fake->mode, "echo") == 0 && arg && strncmp(arg, "fail", 4) == 0;
 	if (ranq_segment_writer_add(writer, fails ? RANQ_TASK_ERROR : RANQ_TASK_OK, text, (size_t)n))
 		exit(1);
 	return fails;

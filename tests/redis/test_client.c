@@ -1,0 +1,570 @@
+/* test_client.c - libranq against a real server and a bridge that answers by itself: submit, read, consume; deaths of the client
+ * at every step (F42-F44), of the server (F13), and a server that comes back older than it was (F14). */
+#include "client/ranq.h" /* before check.h, which defines a macro `fail` */
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/session.h"
+#include "tests/support/redis_server.h"
+
+static struct test_redis server;
+static char url[128];
+static pid_t bridge;
+
+static void start_server(void)
+{
+	test_redis_start(&server, 1, NULL);
+	snprintf(url, sizeof url, "unix://%s", server.socket);
+	setenv("RANQ_SERVER", url, 1);
+	bridge = 0;
+}
+
+static void end_bridge(int signo)
+{
+	int status;
+	if (!bridge)
+		return;
+	kill(bridge, signo);
+	ck_assert_int_eq(waitpid(bridge, &status, 0), bridge);
+	bridge = 0;
+}
+
+static void stop_server(void)
+{
+	end_bridge(SIGKILL);
+	test_redis_stop(&server);
+}
+
+/* mode and more options of fake_bridge, blank-separated */
+static void start_bridge(const char *mode, const char *range, const char *pause_ms)
+{
+	bridge = fork();
+	ck_assert_int_ge(bridge, 0);
+	if (bridge)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	execl(RANQ_TEST_BUILDDIR "/tests/support/fake_bridge", "fake_bridge", "-m", mode, "-r", range, "-s", pause_ms, "default", (char *)NULL);
+	_exit(127);
+}
+
+static struct ranq *open_queue(void)
+{
+	struct ranq *ranq = ranq_open(url, NULL);
+	ck_assert_msg(ranq != NULL, "%s", ranq_last_error());
+	return ranq;
+}
+
+static const char *const echo[] = { "echo", "{}", NULL };
+
+static struct ranq_job *submit(struct ranq *ranq, uint64_t tasks)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	options.command = echo;
+	options.tasks = tasks;
+	struct ranq_job *job = ranq_submit(ranq, &options);
+	ck_assert_msg(job != NULL, "%s", ranq_last_error());
+	return job;
+}
+
+static uint64_t value_of(const struct ranq_value *value)
+{
+	uint64_t index;
+	ck_assert_uint_eq(value->len, sizeof index);
+	memcpy(&index, value->data, sizeof index);
+	return index;
+}
+
+/* Marks what comes; fails when an index comes twice. Returns how many came; stops behind `most`. */
+static uint64_t read_some(struct ranq_job *job, unsigned char *seen, uint64_t n, int unordered, uint64_t most)
+{
+	struct ranq_value value;
+	uint64_t count = 0;
+	int rc = 1;
+	while (count < most && (rc = ranq_next(job, &value, unordered, 30)) == 1) {
+		ck_assert_uint_lt(value.index, n);
+		ck_assert_uint_eq(value_of(&value), value.index);
+		ck_assert_msg(!seen[value.index], "task %llu was delivered twice", (unsigned long long)value.index);
+		seen[value.index] = 1;
+		count++;
+	}
+	ck_assert_msg(rc >= 0, "%s", ranq_last_error());
+	return count;
+}
+
+static void all_seen(const unsigned char *seen, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		ck_assert_msg(seen[i] == 1, "task %llu was not delivered", (unsigned long long)i);
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+#define N 5000
+
+START_TEST(everything_once)
+{
+	unsigned char seen[N] = { 0 };
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit(ranq, N);
+	start_bridge("index8", "37", "0");
+	ck_assert_uint_eq(read_some(job, seen, N, _i, UINT64_MAX), N);
+	all_seen(seen, N);
+	ck_assert_int_eq(ranq_wait(job, 10), 1);
+	struct ranq_progress progress;
+	ck_assert_int_eq(ranq_progress_get(job, &progress), 0);
+	ck_assert_uint_eq(progress.done, N);
+	ck_assert_str_eq(progress.state, "COMPLETE");
+	ck_assert_int_eq(ranq_remove(job), 0);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+START_TEST(order)
+{
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit(ranq, N);
+	struct ranq_value value;
+	start_bridge("index8", "37", "0");
+	for (uint64_t i = 0; i < N; i++) {
+		ck_assert_int_eq(ranq_next(job, &value, 0, 30), 1);
+		ck_assert_uint_eq(value.index, i);
+	}
+	ck_assert_int_eq(ranq_next(job, &value, 0, 30), 0);
+	ck_assert_int_eq(ranq_next(job, &value, 0, 30), 0);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+START_TEST(time_out)
+{
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit(ranq, 3);
+	struct ranq_value value;
+	ck_assert_int_eq(ranq_next(job, &value, 0, 0.05), -1);
+	ck_assert_int_eq(ranq_last_status(), 5);
+	ck_assert_int_eq(ranq_wait(job, 0.05), -1);
+	ck_assert_int_eq(ranq_last_status(), 5);
+	start_bridge("index8", "1", "0");
+	ck_assert_int_eq(ranq_next(job, &value, 0, 30), 1);
+	ck_assert_int_eq(ranq_cancel(job), 0);
+	ck_assert_int_ge(ranq_wait(job, 30), 0);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+/* The backlog is far smaller than the results: the job ends only if reading frees them. */
+START_TEST(backlog)
+{
+	struct ranq *ranq = open_queue();
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	struct ranq_value value;
+	options.command = echo;
+	options.tasks = 60;
+	options.backlog_bytes = 8000000;
+	struct ranq_job *job = ranq_submit(ranq, &options);
+	ck_assert_ptr_nonnull(job);
+	start_bridge("big", "1", "0");
+	for (uint64_t i = 0; i < 60; i++) {
+		ck_assert_msg(ranq_next(job, &value, 0, 60) == 1, "%s", ranq_last_error());
+		ck_assert_uint_eq(value.index, i);
+		ck_assert_uint_eq(value.len, 1000000);
+		ck_assert_int_eq(((const char *)value.data)[999999], 'a' + (int)(i % 26));
+	}
+	ck_assert_int_eq(ranq_next(job, &value, 0, 60), 0);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+/* ---- streamed input --------------------------------------------------------------------------------------------------- */
+struct counter {
+	uint64_t at, n, fail_at;
+	char text[64];
+};
+
+static int count_up(void *user, const char **arg, size_t *len)
+{
+	struct counter *counter = user;
+	if (counter->at == counter->fail_at)
+		return -1;
+	if (counter->at == counter->n)
+		return 0;
+	*len = (size_t)snprintf(counter->text, sizeof counter->text, "line number %llu", (unsigned long long)counter->at++);
+	*arg = counter->text;
+	return 1;
+}
+
+static struct ranq_job *submit_generator(struct ranq *ranq, struct counter *counter)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	options.command = echo;
+	options.generator = count_up;
+	options.generator_user = counter;
+	struct ranq_job *job = ranq_submit(ranq, &options);
+	ck_assert_msg(job != NULL, "%s", ranq_last_error());
+	return job;
+}
+
+START_TEST(generator)
+{
+	struct counter counter = { .n = 200000, .fail_at = UINT64_MAX };
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit_generator(ranq, &counter);
+	struct ranq_value value;
+	char want[80];
+	start_bridge("echo", "5000", "0");
+	for (uint64_t i = 0; i < counter.n; i++) {
+		ck_assert_msg(ranq_next(job, &value, 0, 60) == 1, "%s", ranq_last_error());
+		int n = snprintf(want, sizeof want, "line number %llu\n", (unsigned long long)i);
+		ck_assert_uint_eq(value.len, (size_t)n);
+		ck_assert_mem_eq(value.data, want, value.len);
+	}
+	ck_assert_int_eq(ranq_next(job, &value, 0, 60), 0);
+	ck_assert_int_eq(ranq_wait(job, 30), 1);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+/* An input that breaks off: its tasks run, the job says that it is incomplete. */
+START_TEST(generator_fails)
+{
+	struct counter counter = { .n = 200000, .fail_at = 150000 };
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit_generator(ranq, &counter);
+	start_bridge("echo", "5000", "0");
+	ck_assert_int_eq(ranq_wait(job, 60), -1);
+	ck_assert_ptr_nonnull(strstr(ranq_last_error(), "the generator failed"));
+	ck_assert_int_eq(ranq_wait(job, 60), 0);
+	struct ranq_progress progress;
+	ck_assert_int_eq(ranq_progress_get(job, &progress), 0);
+	ck_assert_str_eq(progress.state, "ERROR");
+	ck_assert_uint_gt(progress.done, 0);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+START_TEST(arguments)
+{
+	static const char *const args[] = { "one", "", "three words here" };
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	struct ranq *ranq = open_queue();
+	struct ranq_value value;
+	options.command = echo;
+	options.args = args;
+	options.tasks = 3;
+	struct ranq_job *job = ranq_submit(ranq, &options);
+	ck_assert_msg(job != NULL, "%s", ranq_last_error());
+	start_bridge("echo", "64", "0");
+	for (uint64_t i = 0; i < 3; i++) {
+		ck_assert_int_eq(ranq_next(job, &value, 0, 30), 1);
+		ck_assert_uint_eq(value.len, strlen(args[i]) + 1);
+		ck_assert_mem_eq(value.data, args[i], strlen(args[i]));
+	}
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+/* ---- deaths of clients ------------------------------------------------------------------------------------------------ */
+/* A child consumes and says through a pipe what it got; it dies after `most`, at a moment of the test's choice. */
+static void consume_and_die(const char *id, int unordered, uint64_t most, int to)
+{
+	struct ranq *ranq = ranq_open(url, NULL);
+	struct ranq_job *job = ranq ? ranq_attach(ranq, id) : NULL;
+	struct ranq_value value;
+	for (uint64_t i = 0; job && i < most && ranq_next(job, &value, unordered, 30) == 1; i++)
+		if (write(to, &value.index, sizeof value.index) != sizeof value.index)
+			_exit(1);
+	kill(getpid(), SIGKILL);
+}
+
+/* F43: what the dead one acknowledged does not come again, what it did not does: together everything, and twice only what came last. */
+START_TEST(consumer_dies)
+{
+	unsigned char seen[N] = { 0 }, again[N] = { 0 };
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit(ranq, N);
+	start_bridge("index8", "37", "1");
+	for (uint64_t most = 1; most < N; most = most * 3 + 7) {
+		int fds[2];
+		uint64_t index;
+		ck_assert_int_eq(pipe(fds), 0);
+		pid_t child = fork();
+		if (child == 0)
+			consume_and_die(ranq_job_id(job), _i, most, fds[1]);
+		close(fds[1]);
+		while (read(fds[0], &index, sizeof index) == sizeof index)
+			seen[index] = 1;
+		close(fds[0]);
+		ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	}
+	struct ranq_job *heir = ranq_attach(ranq, ranq_job_id(job));
+	ck_assert_ptr_nonnull(heir);
+	read_some(heir, again, N, _i, UINT64_MAX);
+	for (uint64_t i = 0; i < N; i++)
+		ck_assert_msg(seen[i] || again[i], "task %llu was not delivered to anybody", (unsigned long long)i);
+	ranq_job_close(heir);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+/* F44: the second one takes over where the first one acknowledged; the first one learns of it and stops. */
+START_TEST(takeover)
+{
+	unsigned char first_seen[N] = { 0 }, second_seen[N] = { 0 };
+	struct ranq *one = open_queue(), *two = open_queue();
+	struct ranq_job *first = submit(one, N);
+	start_bridge("index8", "10", "0");
+	read_some(first, first_seen, N, 0, 15);
+	ck_assert_int_eq(ranq_wait(first, 30), 1);
+	struct ranq_job *second = ranq_attach(two, ranq_job_id(first));
+	ck_assert_uint_ge(read_some(second, second_seen, N, 0, UINT64_MAX), N - 15);
+	struct ranq_value value;
+	int rc;
+	while ((rc = ranq_next(first, &value, 0, 30)) == 1)
+		;
+	ck_assert_int_eq(rc, -1);
+	ck_assert_msg(strstr(ranq_last_error(), "another client took over"), "%s", ranq_last_error());
+	for (uint64_t i = 0; i < N; i++)
+		ck_assert(first_seen[i] || second_seen[i]);
+	ranq_job_close(first);
+	ranq_job_close(second);
+	ranq_close(one);
+	ranq_close(two);
+}
+END_TEST
+
+/* F42: a client that dies at any moment of a submit leaves a whole job or none; what it staged expires. */
+START_TEST(submitter_dies)
+{
+	enum { LINES = 20000, TRIALS = 60 };
+	static char text[LINES][8];
+	static const char *args[LINES];
+	struct ranq *ranq = open_queue();
+	int whole = 0, none = 0;
+	for (int i = 0; i < LINES; i++) {
+		snprintf(text[i], sizeof text[i], "%d", i);
+		args[i] = text[i];
+	}
+	ranq_job_close(submit(ranq, 1)); /* the queue is there and the functions are loaded */
+	for (int trial = 0; trial < TRIALS; trial++) {
+		char id[32];
+		int ready[2];
+		ck_assert_int_eq(pipe(ready), 0);
+		pid_t child = fork();
+		if (child == 0) {
+			struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+			struct ranq *own = ranq_open(url, NULL);
+			options.command = echo;
+			options.args = args;
+			options.tasks = LINES;
+			if (write(ready[1], "!", 1) == 1 && own)
+				ranq_submit(own, &options);
+			_exit(0);
+		}
+		char byte;
+		ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+		int64_t until = ranq_clock_ns() + (int64_t)trial * 150000; /* 0 to 9 ms in: every step gets its turn */
+		while (ranq_clock_ns() < until)
+			;
+		kill(child, SIGKILL);
+		ck_assert_int_eq(waitpid(child, NULL, 0), child);
+		close(ready[0]);
+		close(ready[1]);
+		snprintf(id, sizeof id, "%d", 2 + whole);
+		struct ranq_job *job = ranq_attach(ranq, id);
+		if (!job) {
+			ck_assert_int_eq(ranq_last_status(), 4);
+			none++;
+			continue;
+		}
+		struct ranq_progress progress;
+		ck_assert_int_eq(ranq_progress_get(job, &progress), 0);
+		ck_assert_uint_eq(progress.tasks, LINES);
+		ranq_job_close(job);
+		whole++;
+	}
+	ck_assert_int_gt(none, 0);
+	ck_assert_int_gt(whole, 0);
+	/* every key of a submission that came to nothing has a time to live */
+	struct ranq_conn *conn = test_redis_connect(&server);
+	struct ranq_cmd cmd;
+	struct ranq_reply *keys;
+	ranq_cmd_init(&cmd);
+	ranq_cmd_str(&cmd, "KEYS");
+	ranq_cmd_str(&cmd, "*:s:*");
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &keys, NULL), 0);
+	for (size_t i = 0; i < ranq_reply_count(keys); i++) {
+		struct ranq_bytes key = ranq_reply_bytes(ranq_reply_at(keys, i));
+		struct ranq_reply *ttl;
+		ranq_cmd_reset(&cmd);
+		ranq_cmd_str(&cmd, "TTL");
+		ranq_cmd_bytes(&cmd, key.data, key.len);
+		ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &ttl, NULL), 0);
+		ck_assert_int_gt(ranq_reply_int(ttl), 0);
+		ranq_reply_destroy(ttl);
+	}
+	ranq_reply_destroy(keys);
+	ranq_cmd_clear(&cmd);
+	ranq_conn_close(conn);
+	ranq_close(ranq);
+}
+END_TEST
+
+/* ---- deaths of the server --------------------------------------------------------------------------------------------- */
+/* F13: kill -9 in the middle of reading; nothing is lost or repeated for the client. */
+START_TEST(server_dies)
+{
+	unsigned char seen[N] = { 0 };
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit(ranq, N);
+	start_bridge("index8", "37", "1");
+	uint64_t count = 0;
+	for (int round = 0; round < 3; round++) {
+		count += read_some(job, seen, N, _i, 300);
+		test_redis_kill(&server);
+		test_redis_restart(&server);
+	}
+	count += read_some(job, seen, N, _i, UINT64_MAX);
+	ck_assert_uint_eq(count, N);
+	all_seen(seen, N);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+static void shell(const char *format)
+{
+	char command[512];
+	snprintf(command, sizeof command, format, server.dir, server.dir, server.dir, server.dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* F14: the server comes back as it was before results were read and acknowledged: the client's ledger keeps them from coming twice,
+ * and what the server got back is freed again. */
+START_TEST(server_rolls_back)
+{
+	unsigned char seen[N] = { 0 };
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit(ranq, N);
+	start_bridge("index8", "37", "0");
+	ck_assert_int_eq(ranq_wait(job, 60), 1);
+	end_bridge(SIGTERM);
+	uint64_t count = read_some(job, seen, N, _i, 500);
+	/* a clean copy: stop, copy, start */
+	test_redis_kill(&server);
+	shell("rm -rf %s/old && mkdir %s/old && cp -r %s/appendonlydir %s/old/");
+	test_redis_restart(&server);
+	count += read_some(job, seen, N, _i, 3000);
+	test_redis_kill(&server);
+	shell("rm -rf %s/appendonlydir && cp -r %s/old/appendonlydir %s/");
+	test_redis_restart(&server);
+	count += read_some(job, seen, N, _i, UINT64_MAX);
+	ck_assert_uint_eq(count, N);
+	all_seen(seen, N);
+	/* all of it was acknowledged: another reader finds nothing unread */
+	struct ranq_job *heir = ranq_attach(ranq, ranq_job_id(job));
+	struct ranq_value value;
+	ck_assert_int_eq(ranq_next(heir, &value, 0, 30), 0);
+	ranq_job_close(heir);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+/* F34: the functions are forgotten while a client reads. */
+START_TEST(functions_forgotten)
+{
+	unsigned char seen[N] = { 0 };
+	struct ranq *ranq = open_queue();
+	struct ranq_job *job = submit(ranq, N);
+	start_bridge("index8", "37", "0");
+	uint64_t count = read_some(job, seen, N, _i, 100);
+	struct ranq_conn *conn = test_redis_connect(&server);
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply;
+	ranq_cmd_init(&cmd);
+	ranq_cmd_str(&cmd, "FUNCTION");
+	ranq_cmd_str(&cmd, "FLUSH");
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	ranq_conn_close(conn);
+	count += read_some(job, seen, N, _i, UINT64_MAX);
+	ck_assert_uint_eq(count, N);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
+START_TEST(errors)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	ck_assert_ptr_null(ranq_open("unix:///nonexistent/socket", NULL));
+	ck_assert_int_eq(ranq_last_status(), 3);
+	ck_assert_ptr_null(ranq_open(url, "a{b}"));
+	ck_assert_int_eq(ranq_last_status(), 2);
+	struct ranq *ranq = open_queue();
+	ck_assert_ptr_null(ranq_attach(ranq, "7"));
+	ck_assert_int_eq(ranq_last_status(), 4);
+	ck_assert_ptr_null(ranq_attach(ranq, "other/7"));
+	ck_assert_int_eq(ranq_last_status(), 2);
+	ck_assert_ptr_null(ranq_submit(ranq, &options)); /* no body */
+	options.command = echo;
+	ck_assert_ptr_null(ranq_submit(ranq, &options)); /* no tasks */
+	options.tasks = UINT64_MAX;
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	options.tasks = 1;
+	options.timeout_s = -1;
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	options.timeout_s = 0;
+	options.size = 8;
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	ck_assert_int_eq(ranq_last_status(), 2);
+	ranq_close(ranq);
+	ranq_close(NULL);
+	ranq_job_close(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("client");
+	TCase *tests = tcase_create("client");
+	tcase_set_timeout(tests, 100);
+	tcase_add_checked_fixture(tests, start_server, stop_server);
+	tcase_add_loop_test(tests, everything_once, 0, 2);
+	tcase_add_test(tests, order);
+	tcase_add_test(tests, time_out);
+	tcase_add_test(tests, backlog);
+	tcase_add_test(tests, generator);
+	tcase_add_test(tests, generator_fails);
+	tcase_add_test(tests, arguments);
+	tcase_add_loop_test(tests, consumer_dies, 0, 2);
+	tcase_add_test(tests, takeover);
+	tcase_add_test(tests, submitter_dies);
+	tcase_add_loop_test(tests, server_dies, 0, 2);
+	tcase_add_loop_test(tests, server_rolls_back, 0, 2);
+	tcase_add_loop_test(tests, functions_forgotten, 0, 2);
+	tcase_add_test(tests, errors);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
