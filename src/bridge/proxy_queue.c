@@ -7,7 +7,7 @@
 #include "bridge/fault.h"
 #include "util/clock.h"
 
-#define IDLE_RETRY_MS 5000 /* bells tell of work; this is for the bell that got lost */
+#define IDLE_RETRY_MS 30000 /* bells tell of work; this is for the bell that got lost */
 #define FULL_RETRY_MS 1000
 #define RANGES_MAX 64
 
@@ -198,7 +198,7 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 	pq->paused = lease->paused;
 	pq->idle = true;
 	pq->last_want = 0;
-	pq->retry_ms = ranq_clock_ms() + proxy_min(IDLE_RETRY_MS, pq->q.lease_ms / 2) + spread;
+	pq->retry_ms = ranq_clock_ms() + proxy_min(IDLE_RETRY_MS, 2 * pq->q.lease_ms) + spread;
 }
 
 static void leased(struct proxy_request *request, const struct ranq_reply *reply)
