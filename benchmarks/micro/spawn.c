@@ -172,6 +172,25 @@ static void bench_functions(struct ranq_exec *exec, struct ranq_slot *slot, cons
 	}
 }
 
+static int compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* One task there and back: rank to executor to rank. */
+static void bench_round_trip(struct ranq_exec *exec, struct ranq_slot *slot, uint64_t job, const char *what)
+{
+	double us[501];
+	unsigned i;
+
+	for (i = 0; i < 501; i++)
+		us[i] = 1e6 / slot_loop(exec, slot, job, 1, 1);
+	qsort(us, 501, sizeof *us, compare);
+	printf("{\"bench\": \"round trip\", \"body\": \"%s\", \"median_us\": %.0f, \"p99_us\": %.0f}\n", what, us[250], us[496]);
+}
+
 int main(int argc, char **argv)
 {
 	struct ranq_exec_options options = {
@@ -189,8 +208,11 @@ int main(int argc, char **argv)
 	if (!slot)
 		die(err.text);
 	bench_commands(exec, slot, tasks ? (unsigned)atoi(tasks) : 2000);
-	if (argc == 4)
+	bench_round_trip(exec, slot, 1, "command");
+	if (argc == 4) {
 		bench_functions(exec, slot, argv[2], argv[3]);
+		bench_round_trip(exec, slot, 2, "function");
+	}
 	ranq_slot_destroy(slot);
 	ranq_exec_close(exec, 0);
 	return 0;

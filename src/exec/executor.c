@@ -176,6 +176,7 @@ static void parse(struct ranq_executor *x)
 		at += sizeof head + head.len;
 	}
 	ranq_buf_drop(&x->in, at);
+	ranq_wire_trim(&x->in);
 }
 
 /* Descriptors stop the kernel from joining what was sent before with them: at most one message's arrive with one call.

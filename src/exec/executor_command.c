@@ -295,6 +295,7 @@ static void command_run(struct ranq_executor *x, struct ranq_executor_job *job, 
 		.err = -1};
 
 	ranq_buf_reset(&c.body->output);
+	ranq_wire_trim(&c.body->output);
 	c.body->tail_len = 0;
 	out->data = NULL;
 	out->err_tail = (struct ranq_bytes){0};

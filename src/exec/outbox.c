@@ -28,6 +28,7 @@ static void restart(struct ranq_outbox *out)
 	memset(out->counts, 0, sizeof out->counts);
 	ranq_segment_writer_reset(&out->writer);
 	ranq_buf_reset(&out->failures);
+	ranq_wire_trim(&out->writer.body);
 	out->since_ns = ranq_clock_ns();
 	out->flushed_ms = out->since_ns / 1000000;
 }
@@ -92,6 +93,7 @@ int ranq_outbox_flush(struct ranq_outbox *out, int fd, bool done)
 {
 	struct ranq_buf *frame = &out->frame;
 	size_t at, i;
+	int rc;
 
 	if (!out->count && !done)
 		return 0;
@@ -113,5 +115,8 @@ int ranq_outbox_flush(struct ranq_outbox *out, int fd, bool done)
 		return -1;
 	}
 	restart(out);
-	return send_all(fd, frame->data, frame->len);
+	rc = send_all(fd, frame->data, frame->len);
+	ranq_buf_reset(frame);
+	ranq_wire_trim(frame);
+	return rc;
 }

@@ -424,6 +424,7 @@ int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct
 	if (slot->frame) {
 		ranq_buf_drop(&slot->in, slot->frame);
 		slot->frame = 0;
+		ranq_wire_trim(&slot->in);
 	}
 	if (!slot->end.exec)
 		return ranq_err_set(err, RANQ_ERR_STATE, "the fork server of this slot was closed");

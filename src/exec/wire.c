@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define KEEP_BYTES ((size_t)4 << 20)
+
 union fd_space {
 	struct cmsghdr head;
 	char space[CMSG_SPACE(RANQ_WIRE_FDS * sizeof(int))];
@@ -42,6 +44,12 @@ int64_t ranq_wire_signed(struct ranq_reader *in)
 	uint64_t value = ranq_reader_varint(in);
 
 	return (int64_t)((value >> 1) ^ (value & 1 ? UINT64_MAX : 0));
+}
+
+void ranq_wire_trim(struct ranq_buf *buf)
+{
+	if (!buf->len && buf->cap > KEEP_BYTES)
+		ranq_buf_clear(buf);
 }
 
 long ranq_wire_send(int fd, const void *data, size_t len, const int *fds, unsigned nfds, int flags)

@@ -86,6 +86,9 @@ void ranq_wire_end(struct ranq_buf *out, size_t at);
 void ranq_wire_add_signed(struct ranq_buf *out, int64_t value);
 int64_t ranq_wire_signed(struct ranq_reader *in);
 
+/* Gives the memory of an empty buffer back when one large message has blown it up. */
+void ranq_wire_trim(struct ranq_buf *buf);
+
 /* sendmsg with nfds descriptors, no SIGPIPE. As sendmsg. */
 long ranq_wire_send(int fd, const void *data, size_t len, const int *fds, unsigned nfds, int flags);
 /* recvmsg; at most RANQ_WIRE_FDS descriptors arrive in fds (CLOEXEC; the caller closes them), *nfds of them. As
