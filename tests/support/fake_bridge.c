@@ -172,7 +172,7 @@ static void work(struct fake *fake, const struct ranq_range *range)
 		fake->left -= end - at;
 		at = end;
 		if (fake->pause_ms)
-			bell(fake, (int64_t)fake->pause_ms);
+			ranq_session_wait_fd(fake->session, -1, ranq_session_after((int64_t)fake->pause_ms), NULL);
 	}
 }
 
@@ -193,9 +193,16 @@ static void leave(struct fake *fake)
 static void serve(struct fake *fake)
 {
 	static struct ranq_lease_reply lease;
+	uint64_t restarts = 0;
 	while (!leaving && fake->left) {
 		struct ranq_err err = { 0 };
 		struct ranq_cmd cmd;
+		if (restarts != fake->session->restarts) {
+			/* instead of a resync: whatever the server believes that we hold goes back */
+			restarts = fake->session->restarts;
+			leave(fake);
+			join(fake);
+		}
 		ranq_cmd_init(&cmd);
 		check(ranq_queue_lease_cmd(&fake->session->queue, &cmd, fake->id, ++fake->seq, 4 * fake->range, 4, 0, -1, NULL), &err, "lease");
 		struct ranq_reply *reply = call(fake, &cmd);
