@@ -388,6 +388,8 @@ static void on_silence(struct ranq_slot *slot)
 {
 	if (slot->state == RANQ_SLOT_LIVE) {
 		slot->state = RANQ_SLOT_ENDING;
+		close(slot->fd); /* its end would wake the loop again and again until the report comes */
+		slot->fd = -1;
 		if (!slot->end.gone)
 			ranq_exec_kill(slot->end.exec, slot->end.id); /* no harm when it is ending by itself */
 	}

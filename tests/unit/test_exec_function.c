@@ -257,6 +257,59 @@ START_TEST(module_not_ours)
 END_TEST
 
 /* Two modules and a command on one slot: each in an executor of its own, nothing is mixed up. */
+static void run_module(const char *module, const char *function, uint64_t tasks)
+{
+	rig_function(&spec, function);
+	rig_open(&rig, 1, NULL);
+	rig_expect_tasks(&rig, tasks);
+	rig_add_job(&rig, 7, &spec, module, NULL, 0);
+	rig_run(&rig, 0, 7, 1, 0, tasks);
+	rig_until_done(&rig, 1);
+	ranq_spec_clear(&spec);
+}
+
+START_TEST(init_once)
+{
+	run_module("see.so", "see_calls", 30);
+	check_reported_once(30);
+	ck_assert_str_eq(rig_text(&rig, 0), "1 1");
+	ck_assert_str_eq(rig_text(&rig, 29), "1 30");
+	rig_close(&rig);
+}
+END_TEST
+
+START_TEST(init_fails)
+{
+	run_module("no_init.so", "noop", 5);
+	check_reported_once(5);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 5);
+	ck_assert_str_eq(rig.tasks[4].failure.reason, "this module never starts");
+	rig_close(&rig);
+}
+END_TEST
+
+/* Found out once for the job, not once for each of its tasks. */
+START_TEST(load_dies)
+{
+	int64_t begun = ranq_clock_ms();
+
+	run_module("exec_bad_load.so", "index8", 1000);
+	check_reported_once(1000);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_DIED], 1000);
+	ck_assert_ptr_nonnull(strstr(rig.tasks[999].failure.reason, "while the module was loaded"));
+	ck_assert_int_lt(ranq_clock_ms() - begun, 10000);
+	rig_close(&rig);
+}
+END_TEST
+
+START_TEST(scratch_is_zero)
+{
+	run_module("see.so", "see_scratch", 50);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 50);
+	rig_close(&rig);
+}
+END_TEST
+
 START_TEST(jobs_in_turn)
 {
 	static const char *const argv[] = {"echo", "{}", NULL};
@@ -330,6 +383,10 @@ static Suite *suite(void)
 	tcase_add_test(t, module_path);
 	tcase_add_test(t, module_path_missing);
 	tcase_add_test(t, module_not_ours);
+	tcase_add_test(t, init_once);
+	tcase_add_test(t, init_fails);
+	tcase_add_test(t, load_dies);
+	tcase_add_test(t, scratch_is_zero);
 	tcase_add_test(t, jobs_in_turn);
 	tcase_add_test(t, drop_runs_fini);
 	suite_add_tcase(s, t);
