@@ -144,6 +144,7 @@ struct proxy_queue {
 	uint64_t seq, epoch; /* epoch: counts registrations; replies of an earlier one are ignored */
 	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
 	bool lease_asked, idle, paused, full, resync_again, leave_asked;
+	bool rung;           /* the bell rang since the last lease was asked for */
 	uint64_t last_want;
 	int64_t retry_ms;    /* when idle or paused: ask again at */
 	int64_t beat_ms;     /* next heartbeat */

@@ -20,6 +20,7 @@ void proxy_queue_look(struct proxy_queue *pq)
 {
 	pq->idle = false;
 	pq->paused = false;
+	pq->rung = true;
 	pq->retry_ms = 0;
 }
 
@@ -195,9 +196,11 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 {
 	int64_t spread = (int64_t)(rand_r(&pq->proxy->random) % 1000);
 
+	pq->last_want = 0;
+	if (pq->rung) /* the bell, which comes by another connection, overtook this reply: there is work by now */
+		return;
 	pq->paused = lease->paused;
 	pq->idle = true;
-	pq->last_want = 0;
 	pq->retry_ms = ranq_clock_ms() + proxy_min(IDLE_RETRY_MS, 2 * pq->q.lease_ms) + spread;
 }
 
@@ -243,6 +246,7 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want)
 	struct proxy_request *request;
 	struct ranq_cmd cmd;
 
+	pq->rung = false;
 	pq->full = false; /* the next one tries new work again */
 	ranq_cmd_init(&cmd);
 	pq->seq++;

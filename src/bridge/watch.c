@@ -16,6 +16,8 @@ struct event_base *ranq_watch_base(struct ranq_err *err)
 		event_config_avoid_method(config, "poll");
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 		event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
+		/* else libevent reads a clock that ticks every 4 ms and spins until it does */
+		event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
 	}
 	base = event_base_new_with_config(config);
 	if (config)
