@@ -70,9 +70,15 @@ static inline int ranq_task_cancelled(const struct ranq_task *task) { return RAN
 /* Seconds until the allocation ends; infinity when unknown. */
 static inline double ranq_task_time_left(const struct ranq_task *task) { return RANQ_TASK_OPS(task)->time_left(task); }
 /* The result: bytes are copied; the last call counts. Returns 0, or -1 when too large (--max-output). */
-static inline int ranq_task_return(struct ranq_task *task, const void *data, size_t len) { return RANQ_TASK_OPS(task)->give(task, data, len); }
+static inline int ranq_task_return(struct ranq_task *task, const void *data, size_t len)
+{
+	return RANQ_TASK_OPS(task)->give(task, data, len);
+}
 static inline int ranq_task_return_double(struct ranq_task *task, double x) { return RANQ_TASK_OPS(task)->give(task, &x, sizeof x); }
-static inline int ranq_task_return_doubles(struct ranq_task *task, const double *x, size_t n) { return RANQ_TASK_OPS(task)->give(task, x, n * sizeof *x); }
+static inline int ranq_task_return_doubles(struct ranq_task *task, const double *x, size_t n)
+{
+	return RANQ_TASK_OPS(task)->give(task, x, n * sizeof *x);
+}
 static inline int ranq_task_return_int64(struct ranq_task *task, int64_t x) { return RANQ_TASK_OPS(task)->give(task, &x, sizeof x); }
 static inline int ranq_task_return_string(struct ranq_task *task, const char *text)
 {
@@ -105,7 +111,8 @@ void ranq_close(struct ranq *ranq); /* takes NULL */
 const char *ranq_last_error(void);  /* of this thread; one line */
 int ranq_last_status(void);         /* exit status that fits: 2 input, 3 server, 4 not found, 5 not finished */
 
-/* Generator of arguments: writes the next argument through *arg, *len (borrowed until the next call); 1: one more, 0: end, -1: failed. */
+/* Generator of arguments: writes the next argument through *arg, *len (borrowed until the next call); 1: one more, 0: end, -1: failed.
+ * Called from ranq_submit and, for what follows the first megabyte, from ranq_next and ranq_wait. */
 typedef int ranq_generator(void *user, const char **arg, size_t *len);
 
 /* Fill with RANQ_SUBMIT_INIT, then set what you need. Exactly one of command and function. */
@@ -147,7 +154,10 @@ struct ranq_value {
 	const void *data; /* borrowed until the next call */
 	size_t len;
 };
-/* Next result, in task order or as they come; memory is bounded. 1: *value; 0: no more; -1: failed. timeout_s < 0: wait for ever; over: -1 with status 5. */
+/* Next result, in task order or as they come (the first call decides); memory is bounded. 1: *value; 0: no more; -1: failed.
+ * timeout_s < 0: wait for ever; over: -1 with status 5. The caller becomes the one consumer of the job: results that earlier calls
+ * delivered may be acknowledged by this one, which frees them in the server; acknowledged results never come again, others come to
+ * the next consumer. Tasks that never ran, or whose results were freed, are left out. */
 int ranq_next(struct ranq_job *job, struct ranq_value *value, int unordered, double timeout_s);
 /* 1: finished, all tasks succeeded; 0: finished otherwise; -1. */
 int ranq_wait(struct ranq_job *job, double timeout_s);

@@ -67,8 +67,10 @@ START_TEST(job_ids)
 	static const struct {
 		const char *text, *queue;
 		uint64_t job;
-	} good[] = { { "7", "", 7 }, { "last", "", 0 }, { "q/12", "q", 12 }, { "a.b-c_d/last", "a.b-c_d", 0 }, { "900719925474099", "", 900719925474099 } };
-	static const char *const bad[] = { "", "0", "x", "7x", "-7", "q/", "/7", "a/b/7", "q{}/7", " 7", "99999999999999999999", "q/last ", "1e3" };
+	} good[] = { { "7", "", 7 }, { "last", "", 0 }, { "q/12", "q", 12 }, { "a.b-c_d/last", "a.b-c_d", 0 },
+		{ "900719925474099", "", 900719925474099 } };
+	static const char *const bad[] = { "", "0", "x", "7x", "-7", "q/", "/7", "a/b/7", "q{}/7", " 7",
+		"99999999999999999999", "q/last ", "1e3" };
 	char queue[RANQ_QUEUE_NAME_MAX + 1], text[300];
 	uint64_t job;
 	struct ranq_err err;
