@@ -240,7 +240,7 @@ int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job 
 			return -1;
 	if (put_core_count(x, env, err) < 0 || ranq_environment_printf(env, err, "RANQ_JOB=%s", job->id_text) < 0 ||
 		ranq_environment_printf(env, err, "RANQ_CPUS=%s", x->cpus) < 0 ||
-		ranq_environment_printf(env, err, "RANQ_MARK=%s.%u", x->mark, x->slot) < 0)
+		ranq_environment_printf(env, err, "RANQ_MARK=%s.%u.%u", x->mark, x->slot, x->id) < 0)
 		return -1;
 	if (!slash)
 		return 0;
@@ -313,6 +313,7 @@ void ranq_executor_main(const struct ranq_executor_options *options)
 	LIST_INIT(&x->jobs);
 	x->fd = options->fd;
 	x->slot = options->slot;
+	x->id = options->id;
 	setsockopt(x->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 	x->page = mmap(NULL, sizeof *x->page, PROT_READ | PROT_WRITE, MAP_SHARED, options->page_fd, 0);
 	if (x->page == MAP_FAILED)

@@ -95,7 +95,7 @@ struct ranq_executor {
 	int fd; /* data socket, blocking */
 	struct ranq_page *page;
 	char *cpus, *mark;
-	unsigned slot, ncores;
+	unsigned slot, id, ncores;
 	char host[64], worker[80];
 	LIST_HEAD(, ranq_executor_job) jobs;
 	struct ranq_run runs[RANQ_WIRE_RUNS];
@@ -114,7 +114,7 @@ struct ranq_executor {
 
 struct ranq_executor_options {
 	int fd, page_fd;
-	unsigned slot;
+	unsigned slot, id;
 	const char *cpus; /* NULL: not bound */
 	int numa_node;
 	unsigned ncores; /* for OMP_NUM_THREADS; 0: leave it */

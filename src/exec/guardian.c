@@ -89,6 +89,7 @@ static void keep_two(int *a, int *b)
 _Noreturn static void become_executor(struct guardian *g, const struct ranq_control *order, int *fds)
 {
 	struct ranq_executor_options options = {.slot = order->slot,
+		.id = order->id,
 		.cpus = order->cpus[0] ? order->cpus : NULL,
 		.numa_node = order->numa_node,
 		.ncores = order->ncores};
@@ -168,7 +169,8 @@ static void kill_child(const struct child *child)
 }
 
 /* Before the report: when the rank starts the next executor of this slot, nothing of the last one's task runs any more.
- * An executor that ended by itself has cleaned up. */
+ * The mark names the executor, not the slot alone: a retired one may end while its successor works. An executor that
+ * ended by itself has cleaned up. */
 static void on_child_end(struct guardian *g, struct child *child, int status)
 {
 	char mark[256];
@@ -177,7 +179,7 @@ static void on_child_end(struct guardian *g, struct child *child, int status)
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 		kill(-child->pid, SIGKILL);
 		kill_task(child, SIGKILL);
-		snprintf(mark, sizeof mark, "%s.%u", g->mark, child->slot);
+		snprintf(mark, sizeof mark, "%s.%u.%u", g->mark, child->slot, child->id);
 		ranq_sweep(mark, SWEEP_MS);
 	}
 	report(g, RANQ_CONTROL_EXITED, child->id, status, 0);

@@ -77,6 +77,18 @@ static void check_value(const struct chunk *chunk, uint64_t index, const struct 
 		ck_assert_int_ge(value, index % 5 == 2 ? 2 : 1);
 }
 
+/* Kills from outside are no failures of tasks. */
+static void check_failures(const struct ranq_slot_event *event)
+{
+	struct ranq_failure failure;
+
+	if (!event->nfailures)
+		return;
+	ck_assert_int_eq(ranq_failure_unpack(event->failures[0].data, event->failures[0].len, &failure, NULL), 0);
+	ck_abort_msg("task %llu failed: %s (job %u, attempt %u)", (unsigned long long)failure.index, failure.reason,
+		(unsigned)event->job, failure.attempts);
+}
+
 static void on_event(const struct ranq_slot_event *event, unsigned slot)
 {
 	struct ranq_segment_reader reader;
@@ -91,6 +103,7 @@ static void on_event(const struct ranq_slot_event *event, unsigned slot)
 	ck_assert(!chunk->done);
 	ck_assert_uint_eq(event->from, chunk->upto);
 	ck_assert_uint_le(event->upto, chunk->end);
+	check_failures(event);
 	ranq_segment_reader_init(&reader, event->segment.data, event->segment.len);
 	for (index = event->from; index < event->upto; index++) {
 		ck_assert_int_eq(ranq_segment_reader_next(&reader, &result, NULL), 1);
