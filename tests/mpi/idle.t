@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../support/tap.sh"
 start_redis
 ranq join -n 2 >"$T/join" 2>&1 &
-ok wait_for 30 bash -c 'ranq workers | grep -q .'
+ok wait_for 30 bash -c 'ranq workers --json | grep -q "\"ranks\": *2"'
 j=$(ranq submit --range 1-10 -- echo {})
 TEST="it works" status 0 ranq wait --timeout 30s "$j"
 ticks() { # of all processes of the bridge
