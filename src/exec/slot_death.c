@@ -13,6 +13,7 @@
 
 #define BARREN_MAX 5          /* deaths without a result and without a running task, then the next task is blamed */
 #define COMMAND_SLACK_MS 2000 /* an executor ends its commands by itself; we only when it does not */
+#define LOAD_MS 60000         /* for a module and its init, in jobs with a time limit */
 #define WATCH_MIN_MS 5
 #define WATCH_MAX_MS 250
 
@@ -92,7 +93,13 @@ static void count_death(
 	}
 }
 
-static void count_timeout(struct ranq_slot_chunk *chunk, const struct ranq_slot_job *job, uint64_t index)
+/* Loading may read much more than a task does, and happens once: the time of a task does not bind it. */
+static int64_t load_limit(const struct ranq_slot_job *job)
+{
+	return job->spec.timeout_ms > LOAD_MS ? (int64_t)job->spec.timeout_ms : LOAD_MS;
+}
+
+static void count_timeout(struct ranq_slot_chunk *chunk, const struct ranq_slot_job *job, uint64_t index, bool loading)
 {
 	struct ranq_trouble *trouble = make_trouble(chunk, index);
 	char text[32];
@@ -102,8 +109,9 @@ static void count_timeout(struct ranq_slot_chunk *chunk, const struct ranq_slot_
 	trouble->tries++;
 	trouble->elapsed_us = (int64_t)job->spec.timeout_ms * 1000;
 	trouble->signal = SIGKILL;
-	snprintf(trouble->reason, sizeof trouble->reason, "timed out after %s",
-		ranq_duration_format((int64_t)job->spec.timeout_ms, text));
+	snprintf(trouble->reason, sizeof trouble->reason, "%s %s",
+		loading ? "its module was not loaded within" : "timed out after",
+		ranq_duration_format(loading ? load_limit(job) : (int64_t)job->spec.timeout_ms, text));
 	if (trouble->tries > job->spec.retries) {
 		trouble->given_up = true;
 		trouble->status = RANQ_TASK_TIMEOUT;
@@ -160,16 +168,17 @@ static void blame(struct ranq_slot *slot)
 	uint64_t seq = atomic_load(&slot->end.page->seq), index;
 	struct ranq_slot_chunk *chunk = seq % 2 ? running_task(slot, &index) : NULL;
 	struct ranq_slot_job *job = chunk ? ranq_slot_find_job(slot, chunk->given.job) : NULL;
+	bool loading = atomic_load(&slot->end.page->phase) == RANQ_PHASE_LOADING;
 
 	if (slot->own_kill == RANQ_KILL_STOP)
 		return;
 	if (slot->own_kill == RANQ_KILL_TIMEOUT) {
 		/* the kill may have hit the task after the one that was meant: then nobody is to blame */
 		if (job && seq == slot->timed_out_seq)
-			count_timeout(chunk, job, index);
+			count_timeout(chunk, job, index, loading);
 		return;
 	}
-	if (job && atomic_load(&slot->end.page->phase) == RANQ_PHASE_LOADING)
+	if (job && loading)
 		count_load_death(slot, job);
 	else if (job)
 		count_death(slot, chunk, job, index);
@@ -228,11 +237,13 @@ static void watch_timeout(struct ranq_slot *slot, uint64_t seq, int64_t now)
 	int64_t limit, grace;
 	bool command;
 
-	if (!job || !job->spec.timeout_ms || atomic_load(&slot->end.page->phase) == RANQ_PHASE_LOADING)
+	if (!job || !job->spec.timeout_ms)
 		return;
 	command = job->spec.body == RANQ_BODY_COMMAND;
 	grace = job->spec.grace_ms ? (int64_t)job->spec.grace_ms : RANQ_GRACE_DEFAULT_MS;
 	limit = (int64_t)job->spec.timeout_ms + (command ? grace + COMMAND_SLACK_MS : 0);
+	if (atomic_load(&slot->end.page->phase) == RANQ_PHASE_LOADING)
+		limit = load_limit(job);
 	if (now - slot->seen_ms < limit)
 		return;
 	if (slot->timed_out_seq != seq) {

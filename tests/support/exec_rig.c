@@ -17,7 +17,7 @@ static void must(int rc, const struct ranq_err *err)
 	ck_assert_msg(rc >= 0, "%s", err->text);
 }
 
-void rig_open(struct rig *rig, unsigned nslots, const char *cpus)
+void exec_rig_open(struct exec_rig *rig, unsigned nslots, const char *cpus)
 {
 	static unsigned count;
 	struct ranq_exec_options options = {
@@ -25,7 +25,7 @@ void rig_open(struct rig *rig, unsigned nslots, const char *cpus)
 	struct ranq_slot_options slot = {.cpus = cpus, .numa_node = -1, .ncores = cpus ? 1 : 0};
 	struct ranq_err err = {0};
 
-	*rig = (struct rig){.nslots = nslots};
+	*rig = (struct exec_rig){.nslots = nslots};
 	snprintf(rig->mark, sizeof rig->mark, "rig%d-%u", (int)getpid(), count++);
 	options.mark = rig->mark;
 	rig->exec = ranq_exec_open(&options, &err);
@@ -36,7 +36,7 @@ void rig_open(struct rig *rig, unsigned nslots, const char *cpus)
 	}
 }
 
-void rig_check_no_process(const struct rig *rig)
+void exec_rig_check_no_process(const struct exec_rig *rig)
 {
 	int64_t end = ranq_clock_ms() + 5000;
 	unsigned left;
@@ -46,7 +46,7 @@ void rig_check_no_process(const struct rig *rig)
 	ck_assert_msg(!left, "%u processes are left", left);
 }
 
-void rig_close(struct rig *rig)
+void exec_rig_close(struct exec_rig *rig)
 {
 	uint64_t i;
 	unsigned s;
@@ -54,20 +54,20 @@ void rig_close(struct rig *rig)
 	for (s = 0; s < rig->nslots; s++)
 		ranq_slot_destroy(rig->slots[s]);
 	ranq_exec_close(rig->exec, 0);
-	rig_check_no_process(rig);
+	exec_rig_check_no_process(rig);
 	for (i = 0; i < rig->ntasks; i++)
 		free(rig->tasks[i].data);
 	free(rig->tasks);
 }
 
-void rig_expect_tasks(struct rig *rig, uint64_t n)
+void exec_rig_expect_tasks(struct exec_rig *rig, uint64_t n)
 {
 	rig->tasks = calloc(n, sizeof *rig->tasks);
 	ck_assert_ptr_nonnull(rig->tasks);
 	rig->ntasks = n;
 }
 
-void rig_command(struct ranq_spec *spec, const char *const *argv)
+void exec_rig_command(struct ranq_spec *spec, const char *const *argv)
 {
 	ranq_spec_init(spec);
 	spec->body = RANQ_BODY_COMMAND;
@@ -77,7 +77,7 @@ void rig_command(struct ranq_spec *spec, const char *const *argv)
 		ck_assert_int_eq(ranq_strings_add(&spec->argv, *argv, strlen(*argv)), 0);
 }
 
-void rig_function(struct ranq_spec *spec, const char *function)
+void exec_rig_function(struct ranq_spec *spec, const char *function)
 {
 	ranq_spec_init(spec);
 	spec->body = RANQ_BODY_FUNCTION;
@@ -118,8 +118,8 @@ static int module_file(const char *name)
 	return fd;
 }
 
-void rig_add_job(
-	struct rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module, const void *data, size_t len)
+void exec_rig_add_job(struct exec_rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module,
+	const void *data, size_t len)
 {
 	struct ranq_exec_job given = {.job = job, .id_text = "q/7", .module_fd = -1, .data_fd = -1};
 	struct ranq_err err = {0};
@@ -142,7 +142,7 @@ void rig_add_job(
 	ranq_buf_clear(&packed);
 }
 
-void rig_run(struct rig *rig, unsigned slot, uint64_t job, uint64_t chunk, uint64_t start, uint64_t end)
+void exec_rig_run(struct exec_rig *rig, unsigned slot, uint64_t job, uint64_t chunk, uint64_t start, uint64_t end)
 {
 	struct ranq_chunk given = {.job = job, .id = chunk, .start = start, .end = end, .end_ms = RANQ_NEVER};
 	struct ranq_err err = {0};
@@ -150,7 +150,7 @@ void rig_run(struct rig *rig, unsigned slot, uint64_t job, uint64_t chunk, uint6
 	must(ranq_slot_run(rig->slots[slot], &given, &err), &err);
 }
 
-static void take_segment(struct rig *rig, const struct ranq_slot_event *event)
+static void take_segment(struct exec_rig *rig, const struct ranq_slot_event *event)
 {
 	struct ranq_segment_reader reader;
 	struct ranq_result result;
@@ -162,7 +162,7 @@ static void take_segment(struct rig *rig, const struct ranq_slot_event *event)
 	while ((rc = ranq_segment_reader_next(&reader, &result, &err)) > 0) {
 		ck_assert_uint_lt(index, event->upto);
 		if (index < rig->ntasks) {
-			struct rig_task *task = &rig->tasks[index];
+			struct exec_rig_task *task = &rig->tasks[index];
 
 			task->status = result.status;
 			free(task->data);
@@ -179,13 +179,13 @@ static void take_segment(struct rig *rig, const struct ranq_slot_event *event)
 		ck_assert_uint_eq(index, event->upto);
 }
 
-static void take_failures(struct rig *rig, const struct ranq_slot_event *event)
+static void take_failures(struct exec_rig *rig, const struct ranq_slot_event *event)
 {
 	struct ranq_err err = {0};
 	size_t i;
 
 	for (i = 0; i < event->nfailures; i++) {
-		struct rig_task *task;
+		struct exec_rig_task *task;
 
 		if (event->failure_index[i] >= rig->ntasks)
 			continue;
@@ -197,7 +197,7 @@ static void take_failures(struct rig *rig, const struct ranq_slot_event *event)
 	}
 }
 
-static void take_event(struct rig *rig, const struct ranq_slot_event *event)
+static void take_event(struct exec_rig *rig, const struct ranq_slot_event *event)
 {
 	uint64_t index, sum = 0;
 	unsigned i;
@@ -223,7 +223,7 @@ static void take_event(struct rig *rig, const struct ranq_slot_event *event)
 	}
 }
 
-static int64_t next_deadline(const struct rig *rig, int64_t end)
+static int64_t next_deadline(const struct exec_rig *rig, int64_t end)
 {
 	unsigned s;
 
@@ -235,7 +235,7 @@ static int64_t next_deadline(const struct rig *rig, int64_t end)
 	return end;
 }
 
-void rig_turn(struct rig *rig, int ms)
+void exec_rig_turn(struct exec_rig *rig, int ms)
 {
 	struct pollfd fds[1 + RIG_SLOTS];
 	struct ranq_slot_event event;
@@ -258,33 +258,33 @@ void rig_turn(struct rig *rig, int ms)
 		}
 }
 
-void rig_until_done(struct rig *rig, unsigned chunks)
+void exec_rig_until_done(struct exec_rig *rig, unsigned chunks)
 {
 	int64_t end = ranq_clock_ms() + RIG_LIMIT_MS;
 
 	while (rig->done < chunks) {
 		ck_assert_msg(ranq_clock_ms() < end, "%u of %u chunks done, %llu tasks reported", rig->done, chunks,
 			(unsigned long long)rig->reported);
-		rig_turn(rig, 1000);
+		exec_rig_turn(rig, 1000);
 	}
 }
 
-void rig_until(struct rig *rig, bool (*condition)(void *), void *user)
+void exec_rig_until(struct exec_rig *rig, bool (*condition)(void *), void *user)
 {
 	int64_t end = ranq_clock_ms() + RIG_LIMIT_MS;
 
 	while (!condition(user)) {
 		ck_assert_msg(ranq_clock_ms() < end, "a condition did not come true");
-		rig_turn(rig, 10);
+		exec_rig_turn(rig, 10);
 	}
 }
 
-bool rig_file_exists(void *path)
+bool exec_rig_file_exists(void *path)
 {
 	return access(path, F_OK) == 0;
 }
 
-const char *rig_text(const struct rig *rig, uint64_t index)
+const char *exec_rig_text(const struct exec_rig *rig, uint64_t index)
 {
 	ck_assert_uint_lt(index, rig->ntasks);
 	return rig->tasks[index].data ? (const char *)rig->tasks[index].data : "";

@@ -13,7 +13,7 @@
 #define RIG_LIMIT_MS 30000
 #define RIG_SLOTS 2
 
-struct rig_task {
+struct exec_rig_task {
 	unsigned seen; /* how often it was reported */
 	enum ranq_task_status status;
 	unsigned char *data;
@@ -23,12 +23,12 @@ struct rig_task {
 	bool has_failure;
 };
 
-struct rig {
+struct exec_rig {
 	struct ranq_exec *exec;
 	struct ranq_slot *slots[RIG_SLOTS];
 	unsigned nslots;
 	char mark[64];
-	struct rig_task *tasks; /* by index, ntasks of them */
+	struct exec_rig_task *tasks; /* by index, ntasks of them */
 	uint64_t ntasks;
 	uint64_t reported; /* tasks */
 	uint64_t counts[RANQ_TASK_STATUS_COUNT];
@@ -37,26 +37,26 @@ struct rig {
 };
 
 /* cpus may be NULL. */
-void rig_open(struct rig *rig, unsigned nslots, const char *cpus);
-void rig_close(struct rig *rig);
+void exec_rig_open(struct exec_rig *rig, unsigned nslots, const char *cpus);
+void exec_rig_close(struct exec_rig *rig);
 /* Fails the test when a process with the rig's mark is left. */
-void rig_check_no_process(const struct rig *rig);
-void rig_expect_tasks(struct rig *rig, uint64_t n);
+void exec_rig_check_no_process(const struct exec_rig *rig);
+void exec_rig_expect_tasks(struct exec_rig *rig, uint64_t n);
 /* A spec with everything at default; the caller fills in and clears it. */
-void rig_command(struct ranq_spec *spec, const char *const *argv);
-void rig_function(struct ranq_spec *spec, const char *function);
+void exec_rig_command(struct ranq_spec *spec, const char *const *argv);
+void exec_rig_function(struct ranq_spec *spec, const char *function);
 /* Makes the job known to all slots. module: file name in the build's tests/modules or NULL; data may be NULL. */
-void rig_add_job(
-	struct rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module, const void *data, size_t len);
-void rig_run(struct rig *rig, unsigned slot, uint64_t job, uint64_t chunk, uint64_t start, uint64_t end);
+void exec_rig_add_job(struct exec_rig *rig, uint64_t job, const struct ranq_spec *spec, const char *module,
+	const void *data, size_t len);
+void exec_rig_run(struct exec_rig *rig, unsigned slot, uint64_t job, uint64_t chunk, uint64_t start, uint64_t end);
 /* One turn of the loop, at most `ms` long. */
-void rig_turn(struct rig *rig, int ms);
-void rig_until_done(struct rig *rig, unsigned chunks);
+void exec_rig_turn(struct exec_rig *rig, int ms);
+void exec_rig_until_done(struct exec_rig *rig, unsigned chunks);
 /* Until the task of this slot has said (in the file) that it runs, or anything else becomes true. */
-void rig_until(struct rig *rig, bool (*condition)(void *), void *user);
+void exec_rig_until(struct exec_rig *rig, bool (*condition)(void *), void *user);
 /* Result as text, NUL-terminated (static). */
-const char *rig_text(const struct rig *rig, uint64_t index);
+const char *exec_rig_text(const struct exec_rig *rig, uint64_t index);
 /* The whole of one job of commands with one slot: submit, run, close. */
-bool rig_file_exists(void *path);
+bool exec_rig_file_exists(void *path);
 
 #endif

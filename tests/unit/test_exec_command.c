@@ -14,16 +14,16 @@
 
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static struct rig rig;
+static struct exec_rig rig;
 static struct ranq_spec spec;
 
 static void run_all(uint64_t tasks, const char *cpus)
 {
-	rig_open(&rig, 1, cpus);
-	rig_expect_tasks(&rig, tasks);
-	rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, tasks);
-	rig_until_done(&rig, 1);
+	exec_rig_open(&rig, 1, cpus);
+	exec_rig_expect_tasks(&rig, tasks);
+	exec_rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, tasks);
+	exec_rig_until_done(&rig, 1);
 	ranq_spec_clear(&spec);
 }
 
@@ -38,54 +38,54 @@ static void check_reported_once(uint64_t tasks)
 
 START_TEST(echo)
 {
-	rig_command(&spec, ARGV("echo", "{}", "{#}", "a b"));
+	exec_rig_command(&spec, ARGV("echo", "{}", "{#}", "a b"));
 	run_all(3, NULL);
 	check_reported_once(3);
-	ck_assert_str_eq(rig_text(&rig, 0), "0 1 a b\n");
-	ck_assert_str_eq(rig_text(&rig, 2), "2 3 a b\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "0 1 a b\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 2), "2 3 a b\n");
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 3);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(exit_codes)
 {
-	rig_command(&spec, ARGV("sh", "-c", "echo out {}; echo err {} >&2; exit {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "echo out {}; echo err {} >&2; exit {}"));
 	run_all(3, NULL);
 	check_reported_once(3);
 	ck_assert_int_eq(rig.tasks[0].status, RANQ_TASK_OK);
 	ck_assert(!rig.tasks[0].has_failure);
 	ck_assert_int_eq(rig.tasks[2].status, RANQ_TASK_ERROR);
-	ck_assert_str_eq(rig_text(&rig, 2), "out 2\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 2), "out 2\n");
 	ck_assert_str_eq(rig.tasks[2].failure.reason, "exit status 2");
 	ck_assert_int_eq(rig.tasks[2].failure.exit_code, 2);
 	ck_assert_int_eq(rig.tasks[2].failure.signal, 0);
 	ck_assert_uint_eq(rig.tasks[2].failure.attempts, 1);
 	ck_assert_str_eq(rig.tasks[2].failure.worker, "bridge/1");
 	ck_assert_str_eq(rig.tasks[2].tail, "err 2\n");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(signals)
 {
-	rig_command(&spec, ARGV("sh", "-c", "kill -9 $$"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "kill -9 $$"));
 	run_all(1, NULL);
 	ck_assert_int_eq(rig.tasks[0].status, RANQ_TASK_ERROR);
 	ck_assert_int_eq(rig.tasks[0].failure.signal, SIGKILL);
 	ck_assert_int_eq(rig.tasks[0].failure.exit_code, -1);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[0].failure.reason, "killed by signal 9"));
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(shell_word)
 {
-	rig_command(&spec, ARGV("echo {} | tr 1 x; echo $RANQ_TASK"));
+	exec_rig_command(&spec, ARGV("echo {} | tr 1 x; echo $RANQ_TASK"));
 	spec.shell = true;
 	run_all(2, NULL);
-	ck_assert_str_eq(rig_text(&rig, 1), "x\n1\n");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 1), "x\n1\n");
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -95,38 +95,38 @@ START_TEST(environment)
 	setenv("PMIX_RANK", "0", 1);
 	setenv("RANQ_PASSWORD_FILE", "/nowhere", 1);
 	setenv("SLURM_JOB_ID", "77", 1);
-	rig_command(&spec, ARGV("env"));
+	exec_rig_command(&spec, ARGV("env"));
 	ranq_strings_add(&spec.env, "MINE=yes", 8);
 	ranq_strings_add(&spec.env, "RANQ_TASK=fake", 14);
 	spec.seed = 1;
 	run_all(2, "0");
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "MINE=yes\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_JOB=q/7\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_QUEUE=q\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_TASK=1\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_SEQ=2\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_ARG=1\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_ATTEMPT=1\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_SEED="));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_WORKER=bridge/1\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_RANK=1\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "RANQ_CPUS=0\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "OMP_NUM_THREADS=1\n"));
-	ck_assert_ptr_nonnull(strstr(rig_text(&rig, 1), "SLURM_JOB_ID=77\n"));
-	ck_assert_ptr_null(strstr(rig_text(&rig, 1), "OMPI_"));
-	ck_assert_ptr_null(strstr(rig_text(&rig, 1), "PMIX_"));
-	ck_assert_ptr_null(strstr(rig_text(&rig, 1), "RANQ_PASSWORD"));
-	ck_assert_ptr_null(strstr(rig_text(&rig, 1), "fake"));
-	rig_close(&rig);
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "MINE=yes\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_JOB=q/7\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_QUEUE=q\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_TASK=1\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_SEQ=2\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_ARG=1\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_ATTEMPT=1\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_SEED="));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_WORKER=bridge/1\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_RANK=1\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "RANQ_CPUS=0\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "OMP_NUM_THREADS=1\n"));
+	ck_assert_ptr_nonnull(strstr(exec_rig_text(&rig, 1), "SLURM_JOB_ID=77\n"));
+	ck_assert_ptr_null(strstr(exec_rig_text(&rig, 1), "OMPI_"));
+	ck_assert_ptr_null(strstr(exec_rig_text(&rig, 1), "PMIX_"));
+	ck_assert_ptr_null(strstr(exec_rig_text(&rig, 1), "RANQ_PASSWORD"));
+	ck_assert_ptr_null(strstr(exec_rig_text(&rig, 1), "fake"));
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(pinning)
 {
-	rig_command(&spec, ARGV("sh", "-c", "grep Cpus_allowed_list /proc/self/status"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "grep Cpus_allowed_list /proc/self/status"));
 	run_all(1, "0");
-	ck_assert_str_eq(rig_text(&rig, 0), "Cpus_allowed_list:\t0\n");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "Cpus_allowed_list:\t0\n");
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -136,14 +136,14 @@ START_TEST(clean_surroundings)
 	unsigned long long blocked, ignored;
 
 	signal(SIGPIPE, SIG_IGN);
-	rig_command(&spec,
+	exec_rig_command(&spec,
 		ARGV("sh", "-c",
 			"ls /proc/self/fd | tr '\\n' ' '; grep -E '^(SigBlk|SigIgn)' /proc/self/status | tr -d '\\n'"));
 	run_all(1, NULL);
-	ck_assert_int_eq(sscanf(rig_text(&rig, 0), "0 1 2 3 SigBlk:\t%llxSigIgn:\t%llx", &blocked, &ignored), 2);
+	ck_assert_int_eq(sscanf(exec_rig_text(&rig, 0), "0 1 2 3 SigBlk:\t%llxSigIgn:\t%llx", &blocked, &ignored), 2);
 	ck_assert_uint_eq(blocked, 0);
 	ck_assert_uint_eq(ignored & 0x7fffffff, 0); /* 32 and 33 belong to the C library */
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -154,32 +154,32 @@ START_TEST(standard_input)
 
 	ck_assert_int_eq(write(fd, "given\n", 6), 6);
 	close(fd);
-	rig_command(&spec, ARGV("cat"));
+	exec_rig_command(&spec, ARGV("cat"));
 	spec.stdin_path = strdup(path);
 	run_all(2, NULL);
-	ck_assert_str_eq(rig_text(&rig, 0), "given\n");
-	ck_assert_str_eq(rig_text(&rig, 1), "given\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "given\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 1), "given\n");
 	unlink(path);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(standard_input_default)
 {
-	rig_command(&spec, ARGV("sh", "-c", "cat; echo end"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "cat; echo end"));
 	run_all(1, NULL);
-	ck_assert_str_eq(rig_text(&rig, 0), "end\n");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "end\n");
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(directory)
 {
-	rig_command(&spec, ARGV("pwd"));
+	exec_rig_command(&spec, ARGV("pwd"));
 	spec.cwd = strdup("/proc");
 	run_all(1, NULL);
-	ck_assert_str_eq(rig_text(&rig, 0), "/proc\n");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "/proc\n");
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -188,35 +188,35 @@ START_TEST(directory_missing)
 	char host[64] = "";
 
 	gethostname(host, sizeof host - 1);
-	rig_command(&spec, ARGV("pwd"));
+	exec_rig_command(&spec, ARGV("pwd"));
 	spec.cwd = strdup("/no/such/directory");
 	run_all(3, NULL);
 	check_reported_once(3);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 3);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[2].failure.reason, "'/no/such/directory'"));
 	ck_assert_ptr_nonnull(strstr(rig.tasks[2].failure.reason, host));
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(program_missing)
 {
-	rig_command(&spec, ARGV("no-such-program"));
+	exec_rig_command(&spec, ARGV("no-such-program"));
 	run_all(2, NULL);
 	ck_assert_int_eq(rig.tasks[1].status, RANQ_TASK_ERROR);
 	ck_assert_int_eq(rig.tasks[1].failure.exit_code, 127);
 	ck_assert_str_eq(rig.tasks[1].failure.reason, "cannot execute 'no-such-program': No such file or directory");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(program_not_executable)
 {
-	rig_command(&spec, ARGV("/etc/passwd"));
+	exec_rig_command(&spec, ARGV("/etc/passwd"));
 	run_all(1, NULL);
 	ck_assert_int_eq(rig.tasks[0].failure.exit_code, 126);
 	ck_assert_str_eq(rig.tasks[0].failure.reason, "cannot execute '/etc/passwd': Permission denied");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -228,45 +228,45 @@ START_TEST(script_without_interpreter)
 	ck_assert_int_eq(write(fd, "echo script $1\n", 15), 15);
 	fchmod(fd, 0700);
 	close(fd);
-	rig_command(&spec, ARGV(path, "{}"));
+	exec_rig_command(&spec, ARGV(path, "{}"));
 	run_all(2, NULL);
-	ck_assert_str_eq(rig_text(&rig, 1), "script 1\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 1), "script 1\n");
 	unlink(path);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(long_output)
 {
-	rig_command(&spec, ARGV("head", "-c", "1000000", "/dev/zero"));
+	exec_rig_command(&spec, ARGV("head", "-c", "1000000", "/dev/zero"));
 	run_all(2, NULL);
 	ck_assert_uint_eq(rig.tasks[1].len, 1000000);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 2);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(output_flood)
 {
-	rig_command(&spec, ARGV("sh", "-c", "yes; echo never"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "yes; echo never"));
 	spec.max_output = 100000;
 	run_all(2, NULL);
 	check_reported_once(2);
 	ck_assert_int_eq(rig.tasks[1].status, RANQ_TASK_ERROR);
 	ck_assert_uint_eq(rig.tasks[1].len, 100000);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[1].failure.reason, "output exceeds"));
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(error_flood)
 {
-	rig_command(&spec, ARGV("sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 1"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 1"));
 	run_all(1, NULL);
 	ck_assert_uint_le(strlen(rig.tasks[0].tail), 6144);
 	ck_assert_uint_gt(strlen(rig.tasks[0].tail), 6000);
 	ck_assert_str_eq(rig.tasks[0].tail + strlen(rig.tasks[0].tail) - 6, "xlast\n");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -274,51 +274,51 @@ START_TEST(time_out_ignored_term)
 {
 	int64_t start = ranq_clock_ms();
 
-	rig_command(&spec, ARGV("sh", "-c", "trap '' TERM; echo begun; while :; do sleep 1; done"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "trap '' TERM; echo begun; while :; do sleep 1; done"));
 	spec.timeout_ms = 300;
 	spec.grace_ms = 200;
 	run_all(1, NULL);
 	ck_assert_int_eq(rig.tasks[0].status, RANQ_TASK_TIMEOUT);
-	ck_assert_str_eq(rig_text(&rig, 0), "begun\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "begun\n");
 	ck_assert_ptr_nonnull(strstr(rig.tasks[0].failure.reason, "timed out after"));
 	ck_assert_int_lt(ranq_clock_ms() - start, 5000);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(time_out_others_go_on)
 {
-	rig_command(&spec, ARGV("sh", "-c", "test {} -ne 1 || sleep 100; echo {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "test {} -ne 1 || sleep 100; echo {}"));
 	spec.timeout_ms = 300;
 	run_all(3, NULL);
 	check_reported_once(3);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 2);
 	ck_assert_int_eq(rig.tasks[1].status, RANQ_TASK_TIMEOUT);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(retries)
 {
-	rig_command(&spec,
+	exec_rig_command(&spec,
 		ARGV("sh", "-c", "echo $RANQ_ATTEMPT; test $RANQ_ATTEMPT -ge 3 -o {} -eq 1 -a $RANQ_ATTEMPT -eq 9"));
 	spec.retries = 2;
 	run_all(2, NULL);
 	check_reported_once(2);
-	ck_assert_str_eq(rig_text(&rig, 0), "3\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "3\n");
 	ck_assert_int_eq(rig.tasks[0].status, RANQ_TASK_OK);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(retries_used_up)
 {
-	rig_command(&spec, ARGV("false"));
+	exec_rig_command(&spec, ARGV("false"));
 	spec.retries = 4;
 	run_all(1, NULL);
 	ck_assert_int_eq(rig.tasks[0].status, RANQ_TASK_ERROR);
 	ck_assert_uint_eq(rig.tasks[0].failure.attempts, 5);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -328,13 +328,13 @@ START_TEST(daemons_hold_the_pipe)
 {
 	int64_t start = ranq_clock_ms();
 
-	rig_command(&spec, ARGV("sh", "-c", "sleep 1000 & setsid sleep 1000 & sleep 0.05; echo done"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "sleep 1000 & setsid sleep 1000 & sleep 0.05; echo done"));
 	run_all(3, NULL);
 	check_reported_once(3);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 3);
-	ck_assert_str_eq(rig_text(&rig, 2), "done\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 2), "done\n");
 	ck_assert_int_lt(ranq_clock_ms() - start, 10000);
-	rig_close(&rig); /* checks that the daemons are gone */
+	exec_rig_close(&rig); /* checks that the daemons are gone */
 }
 END_TEST
 
@@ -343,20 +343,20 @@ START_TEST(many_quick)
 	uint64_t i;
 	char text[32];
 
-	rig_command(&spec, ARGV("/bin/echo", "{}"));
+	exec_rig_command(&spec, ARGV("/bin/echo", "{}"));
 	run_all(10000, NULL);
 	check_reported_once(10000);
 	for (i = 0; i < 10000; i++) {
 		snprintf(text, sizeof text, "%llu\n", (unsigned long long)i);
-		ck_assert_str_eq(rig_text(&rig, i), text);
+		ck_assert_str_eq(exec_rig_text(&rig, i), text);
 	}
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(results_not_kept)
 {
-	rig_command(&spec, ARGV("sh", "-c", "echo {}; exit $(({} % 2))"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "echo {}; exit $(({} % 2))"));
 	spec.results = RANQ_RESULTS_COUNT;
 	run_all(10, NULL);
 	check_reported_once(10);
@@ -364,7 +364,7 @@ START_TEST(results_not_kept)
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 5);
 	ck_assert_uint_eq(rig.tasks[0].len, 0);
 	ck_assert_str_eq(rig.tasks[3].failure.reason, "exit status 1");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -373,36 +373,36 @@ START_TEST(short_before_long)
 {
 	int64_t start = ranq_clock_ms();
 
-	rig_command(&spec, ARGV("sh", "-c", "test {} -eq 0 || sleep 30"));
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, 2);
-	rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, 2);
+	exec_rig_command(&spec, ARGV("sh", "-c", "test {} -eq 0 || sleep 30"));
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 2);
+	exec_rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, 2);
 	while (rig.reported < 1 && ranq_clock_ms() - start < 10000)
-		rig_turn(&rig, 100);
+		exec_rig_turn(&rig, 100);
 	ck_assert_uint_eq(rig.reported, 1);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(two_chunks_two_slots)
 {
-	rig_command(&spec, ARGV("echo", "{}"));
-	rig_open(&rig, 2, NULL);
-	rig_expect_tasks(&rig, 40);
-	rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, 10);
-	rig_run(&rig, 0, 7, 2, 10, 20);
-	rig_run(&rig, 1, 7, 3, 20, 30);
-	rig_run(&rig, 1, 7, 4, 30, 40);
+	exec_rig_command(&spec, ARGV("echo", "{}"));
+	exec_rig_open(&rig, 2, NULL);
+	exec_rig_expect_tasks(&rig, 40);
+	exec_rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, 10);
+	exec_rig_run(&rig, 0, 7, 2, 10, 20);
+	exec_rig_run(&rig, 1, 7, 3, 20, 30);
+	exec_rig_run(&rig, 1, 7, 4, 30, 40);
 	ck_assert_uint_eq(ranq_slot_queued(rig.slots[0]), 2);
-	rig_until_done(&rig, 4);
+	exec_rig_until_done(&rig, 4);
 	check_reported_once(40);
-	ck_assert_str_eq(rig_text(&rig, 39), "39\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 39), "39\n");
 	ck_assert_uint_eq(ranq_slot_queued(rig.slots[0]), 0);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -414,11 +414,11 @@ START_TEST(input_lines)
 	const char *lines[] = {"one", "", "three", "4"};
 	unsigned i;
 
-	rig_command(&spec, ARGV("echo", "<{}>"));
+	exec_rig_command(&spec, ARGV("echo", "<{}>"));
 	spec.args = RANQ_ARGS_INPUT;
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, 104);
-	rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 104);
+	exec_rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
 	ranq_input_writer_init(&writer);
 	ranq_buf_init(&block, 0);
 	for (i = 0; i < 4; i++)
@@ -428,12 +428,12 @@ START_TEST(input_lines)
 	ck_assert_int_eq(ranq_slot_run(rig.slots[0], &chunk, NULL), 0);
 	ranq_buf_clear(&block);
 	ranq_input_writer_clear(&writer);
-	rig_until_done(&rig, 1);
-	ck_assert_str_eq(rig_text(&rig, 100), "<one>\n");
-	ck_assert_str_eq(rig_text(&rig, 101), "<>\n");
-	ck_assert_str_eq(rig_text(&rig, 103), "<4>\n");
+	exec_rig_until_done(&rig, 1);
+	ck_assert_str_eq(exec_rig_text(&rig, 100), "<one>\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 101), "<>\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 103), "<4>\n");
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 

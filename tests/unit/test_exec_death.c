@@ -16,22 +16,22 @@
 
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static struct rig rig;
+static struct exec_rig rig;
 static struct ranq_spec spec;
 static char flag[64];
 
 static void start(uint64_t tasks, const char *module)
 {
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, tasks);
-	rig_add_job(&rig, 7, &spec, module, NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, tasks);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, tasks);
+	exec_rig_add_job(&rig, 7, &spec, module, NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, tasks);
 }
 
 static void run_all(uint64_t tasks, const char *module)
 {
 	start(tasks, module);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ranq_spec_clear(&spec);
 }
 
@@ -83,7 +83,7 @@ static pid_t find_process(pid_t parent)
 		if (file)
 			fclose(file);
 		if (!found)
-			rig_turn(&rig, 5);
+			exec_rig_turn(&rig, 5);
 	}
 	ck_assert_int_gt(found, 0);
 	return found;
@@ -96,7 +96,7 @@ static pid_t guardian(void)
 
 START_TEST(crash)
 {
-	rig_function(&spec, "crash3");
+	exec_rig_function(&spec, "crash3");
 	run_all(100, "exec_bodies.so");
 	check_reported_once(100);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 99);
@@ -105,32 +105,32 @@ START_TEST(crash)
 	ck_assert_int_eq(rig.tasks[3].failure.signal, SIGSEGV);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[3].failure.reason, "killed by signal 11"));
 	ck_assert_uint_eq(rig.died_events, 1);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(exit_in_body)
 {
-	rig_function(&spec, "exit3");
+	exec_rig_function(&spec, "exit3");
 	spec.max_deaths = 2;
 	run_all(10, "exec_bodies.so");
 	check_reported_once(10);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
 	ck_assert_str_eq(rig.tasks[3].failure.reason, "exited with status 0 inside the body");
 	ck_assert_uint_eq(rig.tasks[3].failure.attempts, 2);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(stack_overflow)
 {
-	rig_function(&spec, "overflow3");
+	exec_rig_function(&spec, "overflow3");
 	spec.max_deaths = 1;
 	run_all(10, "exec_bodies.so");
 	check_reported_once(10);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 9);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -139,24 +139,24 @@ START_TEST(many_die_once)
 {
 	uint64_t i;
 
-	rig_function(&spec, "abort_first");
+	exec_rig_function(&spec, "abort_first");
 	run_all(50, "exec_bodies.so");
 	check_reported_once(50);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 50);
 	for (i = 0; i < 50; i++)
 		ck_assert_int_eq(rig.tasks[i].data[0], i % 5 == 2 ? 2 : 1);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(stray_of_a_dead_body)
 {
-	rig_function(&spec, "stray");
+	exec_rig_function(&spec, "stray");
 	spec.max_deaths = 2;
 	run_all(6, "exec_bodies.so");
 	check_reported_once(6);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -164,7 +164,7 @@ START_TEST(endless_body)
 {
 	int64_t begun = ranq_clock_ms();
 
-	rig_function(&spec, "spin3");
+	exec_rig_function(&spec, "spin3");
 	spec.timeout_ms = 300;
 	spec.grace_ms = 100;
 	run_all(10, "exec_bodies.so");
@@ -173,13 +173,13 @@ START_TEST(endless_body)
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[3].failure.reason, "timed out after"));
 	ck_assert_int_lt(ranq_clock_ms() - begun, 5000);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(endless_body_retried)
 {
-	rig_function(&spec, "spin3");
+	exec_rig_function(&spec, "spin3");
 	spec.timeout_ms = 100;
 	spec.grace_ms = 50;
 	spec.retries = 2;
@@ -187,108 +187,108 @@ START_TEST(endless_body_retried)
 	check_reported_once(10);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_TIMEOUT);
 	ck_assert_uint_eq(rig.tasks[3].failure.attempts, 3);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 /* Looks at ranq_task_cancelled: ends by itself, the executor lives. */
 START_TEST(polite_body)
 {
-	rig_function(&spec, "spin3_polite");
+	exec_rig_function(&spec, "spin3_polite");
 	spec.timeout_ms = 200;
 	spec.grace_ms = 20000;
 	run_all(10, "exec_bodies.so");
 	check_reported_once(10);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_TIMEOUT);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 9);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(command_kills_its_executor)
 {
-	rig_command(&spec, ARGV("sh", "-c", "if [ {} -eq 3 ]; then kill -9 $PPID; sleep 100; fi; echo {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "if [ {} -eq 3 ]; then kill -9 $PPID; sleep 100; fi; echo {}"));
 	run_all(10, NULL);
 	check_reported_once(10);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 9);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
-	ck_assert_str_eq(rig_text(&rig, 9), "9\n");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 9), "9\n");
+	exec_rig_close(&rig);
 }
 END_TEST
 
 /* "And worse": the fork server too. */
 START_TEST(command_kills_ranq_exec)
 {
-	rig_command(&spec, ARGV("sh", "-c",
-				   "if [ {} -eq 3 ]; then kill -9 $(sed 's/.*) . //' /proc/$PPID/stat | cut -d' ' "
-				   "-f1); sleep 100; fi; echo {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c",
+					"if [ {} -eq 3 ]; then kill -9 $(sed 's/.*) . //' /proc/$PPID/stat | cut -d' ' "
+					"-f1); sleep 100; fi; echo {}"));
 	spec.max_deaths = 3;
 	run_all(10, NULL);
 	check_reported_once(10);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 9);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[3].failure.reason, "ranq-exec"));
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(executor_killed_at_work)
 {
-	rig_command(&spec, ARGV("sh", "-c", "echo {}; sleep 0.02; setsid sleep 1000 & :"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "echo {}; sleep 0.02; setsid sleep 1000 & :"));
 	start(40, NULL);
 	while (rig.reported < 10)
-		rig_turn(&rig, 100);
+		exec_rig_turn(&rig, 100);
 	kill(find_process(guardian()), SIGKILL);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	check_reported_once(40);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 40);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(executor_killed_idle)
 {
-	rig_command(&spec, ARGV("echo", "{}"));
+	exec_rig_command(&spec, ARGV("echo", "{}"));
 	start(1, NULL);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	kill(find_process(guardian()), SIGKILL);
-	rig_turn(&rig, 200);
-	rig_run(&rig, 0, 7, 2, 0, 1);
-	rig_until_done(&rig, 2);
+	exec_rig_turn(&rig, 200);
+	exec_rig_run(&rig, 0, 7, 2, 0, 1);
+	exec_rig_until_done(&rig, 2);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 2);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(ranq_exec_killed_at_work)
 {
-	rig_command(&spec, ARGV("sh", "-c", "echo {}; sleep 0.02; sleep 1000 & setsid sleep 1000 & :"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "echo {}; sleep 0.02; sleep 1000 & setsid sleep 1000 & :"));
 	start(40, NULL);
 	while (rig.reported < 10)
-		rig_turn(&rig, 100);
+		exec_rig_turn(&rig, 100);
 	kill(guardian(), SIGKILL);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	check_reported_once(40);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 40);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 /* A stopped executor cannot end its own command: the slot does. */
 START_TEST(executor_stopped)
 {
-	rig_command(&spec, ARGV("sh", "-c", "if [ {} -eq 1 ]; then kill -STOP $PPID; sleep 1000; fi; echo {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "if [ {} -eq 1 ]; then kill -STOP $PPID; sleep 1000; fi; echo {}"));
 	spec.timeout_ms = 200;
 	spec.grace_ms = 100;
 	run_all(3, NULL);
 	check_reported_once(3);
 	ck_assert_int_eq(rig.tasks[1].status, RANQ_TASK_TIMEOUT);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 2);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -303,16 +303,16 @@ START_TEST(rank_killed)
 	ck_assert_int_eq(pipe(pipe_fds), 0);
 	rank = fork();
 	if (!rank) {
-		rig_command(&spec,
+		exec_rig_command(&spec,
 			ARGV("sh", "-c",
 				"sleep 1000 & setsid sleep 1000 & env -i setsid sleep 1000 & echo on; sleep 1000"));
 		start(1, NULL);
-		rig_turn(&rig, 300);
-		rig_turn(&rig, 300);
+		exec_rig_turn(&rig, 300);
+		exec_rig_turn(&rig, 300);
 		if (write(pipe_fds[1], rig.mark, sizeof mark) < 0)
 			_exit(1);
 		for (;;)
-			rig_turn(&rig, 1000);
+			exec_rig_turn(&rig, 1000);
 	}
 	ck_assert_int_eq(read(pipe_fds[0], mark, sizeof mark), sizeof mark);
 	for (end = ranq_clock_ms() + 5000; ranq_sweep_pass(mark, 0) < 5 && ranq_clock_ms() < end;)
@@ -321,45 +321,46 @@ START_TEST(rank_killed)
 	kill(rank, SIGKILL);
 	waitpid(rank, NULL, 0);
 	snprintf(rig.mark, sizeof rig.mark, "%s", mark);
-	rig_check_no_process(&rig);
+	exec_rig_check_no_process(&rig);
 }
 END_TEST
 
-/* ---- bodies that write where they should not ------------------------------------------------------------------------ */
+/* ---- bodies that write where they should not ------------------------------------------------------------------------
+ */
 
 START_TEST(vandal_socket)
 {
-	rig_function(&spec, "vandal_socket");
+	exec_rig_function(&spec, "vandal_socket");
 	spec.max_deaths = 2;
 	run_all(10, "exec_bodies.so");
 	check_reported_once(10);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 9);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 /* Nobody can tell any more which task ran: some task is blamed, but all end, and nothing outside is touched. */
 START_TEST(vandal_page)
 {
-	rig_function(&spec, "vandal_page");
+	exec_rig_function(&spec, "vandal_page");
 	spec.max_deaths = 2;
 	run_all(5, "exec_bodies.so");
 	check_reported_once(5);
 	ck_assert_uint_ge(rig.counts[RANQ_TASK_DIED], 1);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(closes_all)
 {
-	rig_function(&spec, "close_all");
+	exec_rig_function(&spec, "close_all");
 	spec.max_deaths = 2;
 	run_all(6, "exec_bodies.so");
 	check_reported_once(6);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 5);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -379,16 +380,16 @@ START_TEST(descriptors_are_given_back)
 {
 	unsigned before;
 
-	rig_function(&spec, "abort_first");
+	exec_rig_function(&spec, "abort_first");
 	start(10, "exec_bodies.so");
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	before = open_descriptors();
-	rig_run(&rig, 0, 7, 2, 10, 500);
-	rig_until_done(&rig, 2);
+	exec_rig_run(&rig, 0, 7, 2, 10, 500);
+	exec_rig_until_done(&rig, 2);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 500);
 	ck_assert_uint_le(open_descriptors(), before);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -397,10 +398,10 @@ START_TEST(few_descriptors)
 	struct rlimit limit = {.rlim_cur = 24, .rlim_max = 24};
 
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	rig_command(&spec, ARGV("echo", "{}"));
+	exec_rig_command(&spec, ARGV("echo", "{}"));
 	run_all(50, NULL);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 50);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -412,17 +413,17 @@ START_TEST(no_more_processes)
 
 	if (getuid() == 0)
 		return; /* root has no such limit */
-	rig_command(&spec, ARGV("echo", "{}"));
+	exec_rig_command(&spec, ARGV("echo", "{}"));
 	start(1, NULL);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_int_eq(prlimit(find_process(guardian()), RLIMIT_NPROC, &limit, NULL), 0);
-	rig_run(&rig, 0, 7, 2, 0, 1);
-	rig_until_done(&rig, 2);
+	exec_rig_run(&rig, 0, 7, 2, 0, 1);
+	exec_rig_until_done(&rig, 2);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 1);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[0].failure.reason, "cannot start a process"));
 	ck_assert_int_ge(ranq_clock_ms() - begun, 9000);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -431,28 +432,28 @@ END_TEST
 START_TEST(cancel_command)
 {
 	make_flag();
-	rig_command(&spec,
+	exec_rig_command(&spec,
 		ARGV("sh", "-c",
 			"if [ {} -eq 2 ]; then trap '' TERM; touch $FLAG; while :; do sleep 1; done; fi; echo {}"));
 	flag_in_environment();
 	start(10, NULL);
-	rig_until(&rig, rig_file_exists, flag);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	ranq_slot_cancel(rig.slots[0], 7, 100);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.reported, 2);
 	ck_assert_uint_eq(rig.last_upto, 2);
 	ck_assert_uint_eq(ranq_slot_queued(rig.slots[0]), 0);
 	/* the slot goes on with other work */
 	ranq_slot_drop_job(rig.slots[0], 7);
 	ranq_spec_clear(&spec);
-	rig_command(&spec, ARGV("echo", "{}"));
-	rig_add_job(&rig, 8, &spec, NULL, NULL, 0);
-	rig_run(&rig, 0, 8, 2, 5, 10);
-	rig_until_done(&rig, 2);
-	ck_assert_str_eq(rig_text(&rig, 9), "9\n");
+	exec_rig_command(&spec, ARGV("echo", "{}"));
+	exec_rig_add_job(&rig, 8, &spec, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 8, 2, 5, 10);
+	exec_rig_until_done(&rig, 2);
+	ck_assert_str_eq(exec_rig_text(&rig, 9), "9\n");
 	ranq_spec_clear(&spec);
 	unlink(flag);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -460,38 +461,38 @@ END_TEST
 START_TEST(cancel_function)
 {
 	make_flag();
-	rig_function(&spec, "touch_and_spin");
+	exec_rig_function(&spec, "touch_and_spin");
 	one_argument(flag);
 	start(1, "exec_bodies.so");
-	rig_until(&rig, rig_file_exists, flag);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	ranq_slot_cancel(rig.slots[0], 7, 100);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.reported, 0);
 	ck_assert_uint_eq(rig.died_events, 0);
 	ranq_spec_clear(&spec);
 	unlink(flag);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(cancel_one_of_two_jobs)
 {
 	make_flag();
-	rig_command(&spec, ARGV("sh", "-c", "touch $FLAG; sleep 1000"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "touch $FLAG; sleep 1000"));
 	flag_in_environment();
 	start(5, NULL);
 	ranq_spec_clear(&spec);
-	rig_command(&spec, ARGV("echo", "{}"));
-	rig_add_job(&rig, 8, &spec, NULL, NULL, 0);
-	rig_run(&rig, 0, 8, 2, 0, 5);
-	rig_until(&rig, rig_file_exists, flag);
+	exec_rig_command(&spec, ARGV("echo", "{}"));
+	exec_rig_add_job(&rig, 8, &spec, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 8, 2, 0, 5);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	ranq_slot_cancel(rig.slots[0], 7, 1000);
-	rig_until_done(&rig, 2);
+	exec_rig_until_done(&rig, 2);
 	check_reported_once(5);
-	ck_assert_str_eq(rig_text(&rig, 4), "4\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 4), "4\n");
 	ranq_spec_clear(&spec);
 	unlink(flag);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -499,18 +500,18 @@ END_TEST
 START_TEST(warn_lets_end)
 {
 	make_flag();
-	rig_command(
+	exec_rig_command(
 		&spec, ARGV("sh", "-c", "trap 'echo saved; exit 0' USR1; touch $FLAG; while :; do sleep 0.01; done"));
 	flag_in_environment();
 	start(5, NULL);
-	rig_until(&rig, rig_file_exists, flag);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	ranq_slot_warn(rig.slots[0], SIGUSR1, 10000);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.last_upto, 1);
-	ck_assert_str_eq(rig_text(&rig, 0), "saved\n");
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "saved\n");
 	ranq_spec_clear(&spec);
 	unlink(flag);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -519,36 +520,36 @@ START_TEST(warn_kills_in_the_end)
 	int64_t begun;
 
 	make_flag();
-	rig_command(&spec, ARGV("sh", "-c", "touch $FLAG; exec sleep 1000"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "touch $FLAG; exec sleep 1000"));
 	flag_in_environment();
 	start(5, NULL);
-	rig_until(&rig, rig_file_exists, flag);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	begun = ranq_clock_ms();
 	ranq_slot_warn(rig.slots[0], 0, 300);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.last_upto, 0);
 	ck_assert_uint_eq(rig.reported, 0);
 	ck_assert_int_ge(ranq_clock_ms() - begun, 290);
 	ck_assert_int_lt(ranq_clock_ms() - begun, 5000);
 	ranq_spec_clear(&spec);
 	unlink(flag);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(warn_function)
 {
 	make_flag();
-	rig_function(&spec, "wait_stop");
+	exec_rig_function(&spec, "wait_stop");
 	one_argument(flag);
 	start(1, "exec_bodies.so");
-	rig_until(&rig, rig_file_exists, flag);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	ranq_slot_warn(rig.slots[0], SIGUSR1, 10000);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.reported, 0); /* it left because it was told to */
 	ranq_spec_clear(&spec);
 	unlink(flag);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -556,33 +557,33 @@ START_TEST(truncate_running)
 {
 	uint64_t i;
 
-	rig_command(&spec, ARGV("sh", "-c", "sleep 0.02; echo {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "sleep 0.02; echo {}"));
 	start(1000, NULL);
 	while (rig.reported < 3)
-		rig_turn(&rig, 100);
+		exec_rig_turn(&rig, 100);
 	ranq_slot_truncate(rig.slots[0], 1, 10);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.last_upto, 10);
 	for (i = 0; i < 10; i++)
 		ck_assert_uint_eq(rig.tasks[i].seen, 1);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(truncate_passed)
 {
-	rig_command(&spec, ARGV("sh", "-c", "sleep 0.02; echo {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "sleep 0.02; echo {}"));
 	start(1000, NULL);
 	while (rig.reported < 3)
-		rig_turn(&rig, 100);
+		exec_rig_turn(&rig, 100);
 	ranq_slot_truncate(rig.slots[0], 1, 0);
-	rig_until_done(&rig, 1);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_ge(rig.last_upto, 3);
 	ck_assert_uint_le(rig.last_upto, 8);
 	ck_assert_uint_eq(rig.reported, rig.last_upto);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -590,18 +591,18 @@ END_TEST
 START_TEST(truncate_queued)
 {
 	make_flag();
-	rig_command(&spec, ARGV("sh", "-c", "touch $FLAG; sleep 0.1; echo {}"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "touch $FLAG; sleep 0.1; echo {}"));
 	flag_in_environment();
 	start(2, NULL);
-	rig_run(&rig, 0, 7, 2, 2, 4);
-	rig_until(&rig, rig_file_exists, flag);
+	exec_rig_run(&rig, 0, 7, 2, 2, 4);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	ranq_slot_truncate(rig.slots[0], 2, 2);
-	rig_until_done(&rig, 2);
+	exec_rig_until_done(&rig, 2);
 	check_reported_once(2);
 	ck_assert_uint_eq(rig.last_upto, 2);
 	ranq_spec_clear(&spec);
 	unlink(flag);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 

@@ -9,16 +9,16 @@
 #include "support/exec_rig.h"
 #include "util/clock.h"
 
-static struct rig rig;
+static struct exec_rig rig;
 static struct ranq_spec spec;
 
 static void run_all(uint64_t tasks, const char *data)
 {
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, tasks);
-	rig_add_job(&rig, 7, &spec, "exec_bodies.so", data, data ? strlen(data) : 0);
-	rig_run(&rig, 0, 7, 1, 0, tasks);
-	rig_until_done(&rig, 1);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, tasks);
+	exec_rig_add_job(&rig, 7, &spec, "exec_bodies.so", data, data ? strlen(data) : 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, tasks);
+	exec_rig_until_done(&rig, 1);
 	ranq_spec_clear(&spec);
 }
 
@@ -44,12 +44,12 @@ START_TEST(values)
 {
 	uint64_t i;
 
-	rig_function(&spec, "index8");
+	exec_rig_function(&spec, "index8");
 	run_all(100000, NULL);
 	check_reported_once(100000);
 	for (i = 0; i < 100000; i++)
 		ck_assert_int_eq(number(i), (int64_t)i);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -57,22 +57,22 @@ START_TEST(arguments)
 {
 	double x;
 
-	rig_function(&spec, "twice");
+	exec_rig_function(&spec, "twice");
 	spec.range_first = 100;
 	spec.range_step = 10;
 	run_all(4, NULL);
 	memcpy(&x, rig.tasks[3].data, sizeof x);
 	ck_assert_double_eq(x, 260);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(job_data)
 {
-	rig_function(&spec, "sum_data");
+	exec_rig_function(&spec, "sum_data");
 	run_all(2, "\1\2\3");
 	ck_assert_int_eq(number(1), 6);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -83,7 +83,7 @@ START_TEST(random_streams)
 	uint64_t i;
 	double x[2];
 
-	rig_function(&spec, "draw");
+	exec_rig_function(&spec, "draw");
 	spec.seed = 42;
 	run_all(50, NULL);
 	for (i = 0; i < 50; i += 7) {
@@ -92,13 +92,13 @@ START_TEST(random_streams)
 		ck_assert_double_eq(x[0], ranq_rng_unif(&rng));
 		ck_assert_double_eq(x[1], ranq_rng_norm(&rng));
 	}
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(failures)
 {
-	rig_function(&spec, "fail_odd");
+	exec_rig_function(&spec, "fail_odd");
 	run_all(20, NULL);
 	check_reported_once(20);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 10);
@@ -106,25 +106,25 @@ START_TEST(failures)
 	ck_assert_str_eq(rig.tasks[7].failure.reason, "an odd one");
 	ck_assert_int_eq(rig.tasks[7].failure.exit_code, 1);
 	ck_assert_str_eq(rig.tasks[7].tail, "complaint of 7\n");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(retries)
 {
-	rig_function(&spec, "fail_first");
+	exec_rig_function(&spec, "fail_first");
 	spec.retries = 2;
 	run_all(5, NULL);
 	check_reported_once(5);
 	ck_assert_int_eq(number(4), 3);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 5);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(printing)
 {
-	rig_function(&spec, "noisy");
+	exec_rig_function(&spec, "noisy");
 	run_all(40, NULL);
 	ck_assert_int_eq(number(0), 0);
 	ck_assert_int_eq(rig.tasks[39].status, RANQ_TASK_ERROR);
@@ -132,24 +132,24 @@ START_TEST(printing)
 	ck_assert_ptr_nonnull(strstr(rig.tasks[39].tail, "out of 39\n"));
 	/* from the first find on, a task's log is its own */
 	ck_assert_ptr_null(strstr(rig.tasks[39].tail, "of 38"));
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(log_flood)
 {
-	rig_function(&spec, "flood_log");
+	exec_rig_function(&spec, "flood_log");
 	run_all(3, NULL);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 3);
 	ck_assert_str_eq(rig.tasks[2].failure.reason, "flooded");
 	ck_assert_uint_eq(strlen(rig.tasks[2].tail), 6144);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(large_results)
 {
-	rig_function(&spec, "big");
+	exec_rig_function(&spec, "big");
 	spec.range_first = 3000000;
 	spec.range_step = 1000000;
 	spec.max_output = 5000000;
@@ -160,46 +160,46 @@ START_TEST(large_results)
 	ck_assert_int_eq(rig.tasks[2].status, RANQ_TASK_OK);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_ERROR);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[3].failure.reason, "result exceeds"));
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(children_of_functions)
 {
-	rig_function(&spec, "tool");
+	exec_rig_function(&spec, "tool");
 	run_all(3, NULL);
-	ck_assert_str_eq(rig_text(&rig, 2), "from a shell\n");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 2), "from a shell\n");
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(standard_descriptors)
 {
-	rig_function(&spec, "write_standard");
+	exec_rig_function(&spec, "write_standard");
 	run_all(20, NULL);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 20);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(surroundings)
 {
-	rig_function(&spec, "environment");
+	exec_rig_function(&spec, "environment");
 	ranq_strings_add(&spec.env, "MINE=a b", 8);
 	run_all(1, NULL);
-	ck_assert_str_eq(rig_text(&rig, 0), "q/7 q a b -");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "q/7 q a b -");
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(function_missing)
 {
-	rig_function(&spec, "no_such_function");
+	exec_rig_function(&spec, "no_such_function");
 	run_all(5, NULL);
 	check_reported_once(5);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 5);
 	ck_assert_str_eq(rig.tasks[4].failure.reason, "the module has no function 'no_such_function'");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -208,63 +208,63 @@ START_TEST(module_path)
 	char path[512];
 
 	snprintf(path, sizeof path, "%s/tests/modules/exec_bodies.so", RANQ_TEST_BUILDDIR);
-	rig_function(&spec, "index8");
+	exec_rig_function(&spec, "index8");
 	free(spec.module_hash);
 	spec.module_hash = NULL;
 	spec.module_path = strdup(path);
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, 10);
-	rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, 10);
-	rig_until_done(&rig, 1);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 10);
+	exec_rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, 10);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_int_eq(number(9), 9);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(module_path_missing)
 {
-	rig_function(&spec, "index8");
+	exec_rig_function(&spec, "index8");
 	free(spec.module_hash);
 	spec.module_hash = NULL;
 	spec.module_path = strdup("/no/such/module.so");
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, 2);
-	rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, 2);
-	rig_until_done(&rig, 1);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 2);
+	exec_rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, 2);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 2);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[1].failure.reason, "/no/such/module.so"));
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(module_not_ours)
 {
-	rig_function(&spec, "noop");
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, 2);
-	rig_add_job(&rig, 7, &spec, "no_abi.so", NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, 2);
-	rig_until_done(&rig, 1);
+	exec_rig_function(&spec, "noop");
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 2);
+	exec_rig_add_job(&rig, 7, &spec, "no_abi.so", NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, 2);
+	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 2);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[1].failure.reason, "RANQ_MODULE"));
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
 /* Two modules and a command on one slot: each in an executor of its own, nothing is mixed up. */
 static void run_module(const char *module, const char *function, uint64_t tasks)
 {
-	rig_function(&spec, function);
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, tasks);
-	rig_add_job(&rig, 7, &spec, module, NULL, 0);
-	rig_run(&rig, 0, 7, 1, 0, tasks);
-	rig_until_done(&rig, 1);
+	exec_rig_function(&spec, function);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, tasks);
+	exec_rig_add_job(&rig, 7, &spec, module, NULL, 0);
+	exec_rig_run(&rig, 0, 7, 1, 0, tasks);
+	exec_rig_until_done(&rig, 1);
 	ranq_spec_clear(&spec);
 }
 
@@ -272,9 +272,9 @@ START_TEST(init_once)
 {
 	run_module("see.so", "see_calls", 30);
 	check_reported_once(30);
-	ck_assert_str_eq(rig_text(&rig, 0), "1 1");
-	ck_assert_str_eq(rig_text(&rig, 29), "1 30");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "1 1");
+	ck_assert_str_eq(exec_rig_text(&rig, 29), "1 30");
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -284,7 +284,7 @@ START_TEST(init_fails)
 	check_reported_once(5);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 5);
 	ck_assert_str_eq(rig.tasks[4].failure.reason, "this module never starts");
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -298,7 +298,7 @@ START_TEST(load_dies)
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_DIED], 1000);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[999].failure.reason, "while the module was loaded"));
 	ck_assert_int_lt(ranq_clock_ms() - begun, 10000);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -306,7 +306,7 @@ START_TEST(scratch_is_zero)
 {
 	run_module("see.so", "see_scratch", 50);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 50);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
@@ -315,49 +315,49 @@ START_TEST(jobs_in_turn)
 	static const char *const argv[] = {"echo", "{}", NULL};
 	uint64_t round;
 
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, 300);
-	rig_function(&spec, "index8");
-	rig_add_job(&rig, 1, &spec, "exec_bodies.so", NULL, 0);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 300);
+	exec_rig_function(&spec, "index8");
+	exec_rig_add_job(&rig, 1, &spec, "exec_bodies.so", NULL, 0);
 	ranq_spec_clear(&spec);
-	rig_function(&spec, "square");
+	exec_rig_function(&spec, "square");
 	spec.module_hash[0] = 'f';
-	rig_add_job(&rig, 2, &spec, "noop.so", NULL, 0);
+	exec_rig_add_job(&rig, 2, &spec, "noop.so", NULL, 0);
 	ranq_spec_clear(&spec);
-	rig_command(&spec, argv);
-	rig_add_job(&rig, 3, &spec, NULL, NULL, 0);
+	exec_rig_command(&spec, argv);
+	exec_rig_add_job(&rig, 3, &spec, NULL, NULL, 0);
 	ranq_spec_clear(&spec);
 	for (round = 0; round < 10; round++) {
-		rig_run(&rig, 0, 1, 10 * round + 1, round * 30, round * 30 + 10);
-		rig_run(&rig, 0, 2, 10 * round + 2, round * 30 + 10, round * 30 + 20);
-		rig_until_done(&rig, (unsigned)round * 3 + 1);
-		rig_run(&rig, 0, 3, 10 * round + 3, round * 30 + 20, round * 30 + 30);
-		rig_until_done(&rig, (unsigned)round * 3 + 3);
+		exec_rig_run(&rig, 0, 1, 10 * round + 1, round * 30, round * 30 + 10);
+		exec_rig_run(&rig, 0, 2, 10 * round + 2, round * 30 + 10, round * 30 + 20);
+		exec_rig_until_done(&rig, (unsigned)round * 3 + 1);
+		exec_rig_run(&rig, 0, 3, 10 * round + 3, round * 30 + 20, round * 30 + 30);
+		exec_rig_until_done(&rig, (unsigned)round * 3 + 3);
 	}
 	check_reported_once(300);
 	ck_assert_int_eq(number(275), 275);
 	ck_assert_int_eq(number(281), 281 * 281);
-	ck_assert_str_eq(rig_text(&rig, 299), "299\n");
-	rig_close(&rig);
+	ck_assert_str_eq(exec_rig_text(&rig, 299), "299\n");
+	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(drop_runs_fini)
 {
-	rig_open(&rig, 1, NULL);
-	rig_expect_tasks(&rig, 20);
-	rig_function(&spec, "index8");
-	rig_add_job(&rig, 1, &spec, "exec_bodies.so", NULL, 0);
-	rig_run(&rig, 0, 1, 1, 0, 10);
-	rig_until_done(&rig, 1);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 20);
+	exec_rig_function(&spec, "index8");
+	exec_rig_add_job(&rig, 1, &spec, "exec_bodies.so", NULL, 0);
+	exec_rig_run(&rig, 0, 1, 1, 0, 10);
+	exec_rig_until_done(&rig, 1);
 	ranq_slot_drop_job(rig.slots[0], 1);
 	/* the same module again, as another job */
-	rig_add_job(&rig, 2, &spec, "exec_bodies.so", NULL, 0);
-	rig_run(&rig, 0, 2, 2, 10, 20);
-	rig_until_done(&rig, 2);
+	exec_rig_add_job(&rig, 2, &spec, "exec_bodies.so", NULL, 0);
+	exec_rig_run(&rig, 0, 2, 2, 10, 20);
+	exec_rig_until_done(&rig, 2);
 	check_reported_once(20);
 	ranq_spec_clear(&spec);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 

@@ -24,7 +24,7 @@ struct chunk {
 	bool cut, done;
 };
 
-static struct rig rig;
+static struct exec_rig rig;
 static struct chunk chunks[CHUNKS_MAX];
 static unsigned nchunks, nkills;
 static uint64_t state;
@@ -44,16 +44,16 @@ static void add_jobs(void)
 	static const char *const argv[] = {"echo", "{}", NULL};
 	struct ranq_spec spec;
 
-	rig_function(&spec, "index8");
-	rig_add_job(&rig, JOB_FUNCTION, &spec, "exec_bodies.so", NULL, 0);
+	exec_rig_function(&spec, "index8");
+	exec_rig_add_job(&rig, JOB_FUNCTION, &spec, "exec_bodies.so", NULL, 0);
 	ranq_spec_clear(&spec);
-	rig_function(&spec, "abort_first");
+	exec_rig_function(&spec, "abort_first");
 	spec.max_deaths = 100;
-	rig_add_job(&rig, JOB_DEADLY, &spec, "exec_bodies.so", NULL, 0);
+	exec_rig_add_job(&rig, JOB_DEADLY, &spec, "exec_bodies.so", NULL, 0);
 	ranq_spec_clear(&spec);
-	rig_command(&spec, argv);
+	exec_rig_command(&spec, argv);
 	spec.max_deaths = 100;
-	rig_add_job(&rig, JOB_COMMAND, &spec, NULL, NULL, 0);
+	exec_rig_add_job(&rig, JOB_COMMAND, &spec, NULL, NULL, 0);
 	ranq_spec_clear(&spec);
 }
 
@@ -172,7 +172,7 @@ static void give(unsigned slot)
 	chunk->start = any(1000);
 	chunk->end = chunk->start + 1 + any(chunk->job == JOB_FUNCTION ? 5000 : chunk->job == JOB_DEADLY ? 20 : 10);
 	chunk->upto = chunk->start;
-	rig_run(&rig, slot, chunk->job, nchunks++, chunk->start, chunk->end);
+	exec_rig_run(&rig, slot, chunk->job, nchunks++, chunk->start, chunk->end);
 }
 
 static struct chunk *unfinished(unsigned *id)
@@ -237,7 +237,7 @@ START_TEST(torture)
 
 	state = seed ? strtoull(seed, NULL, 10) : (uint64_t)ranq_wall_ms();
 	fprintf(stderr, "RANQ_TEST_SEED=%llu\n", (unsigned long long)state);
-	rig_open(&rig, 2, NULL);
+	exec_rig_open(&rig, 2, NULL);
 	add_jobs();
 	for (i = 0; i < n; i++)
 		step();
@@ -251,7 +251,7 @@ START_TEST(torture)
 		}
 	ck_assert_uint_gt(nchunks, n / 20);
 	ck_assert_uint_gt(nkills, 0);
-	rig_close(&rig);
+	exec_rig_close(&rig);
 }
 END_TEST
 
