@@ -39,7 +39,7 @@ static void have_part(struct proxy_request *request, const struct ranq_reply *re
 	if (!reply)
 		return;
 	if (ranq_queue_blob_get_parse(reply, &part, &err) != 0) {
-		if (err.code != RANQ_ERR_NOTFOUND) {
+		if (!proxy_refused_alone(&err)) {
 			proxy_refused(request, &err);
 			return;
 		}

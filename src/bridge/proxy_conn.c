@@ -21,6 +21,7 @@
 #define OPEN_MS 1000
 #define OPEN_FIRST_MS 5000
 #define BACKOFF_MS 50
+#define SETTLED_MS 5000 /* a connection that lasted so long was a good one: the next back-off begins anew */
 #define BELL_S 10.0
 
 static int64_t call_limit_ms(const struct ranq_proxy *proxy)
@@ -90,6 +91,11 @@ void proxy_renewed(const struct proxy_request *request)
 		pq->fence_ms = until;
 }
 
+bool proxy_refused_alone(const struct ranq_err *err)
+{
+	return err->code == RANQ_ERR_NOTFOUND || err->code == RANQ_ERR_INPUT || err->code == RANQ_ERR_STATE;
+}
+
 void proxy_refused(struct proxy_request *request, const struct ranq_err *err)
 {
 	if (err->code == RANQ_ERR_GONE) {
@@ -137,6 +143,8 @@ static void lose(struct ranq_proxy *proxy)
 
 	snprintf(why, sizeof why, "%s", proxy->conn_why);
 	proxy_conn_close(proxy);
+	if (ranq_clock_ms() - proxy->up_ms > SETTLED_MS)
+		proxy->backoff_ms = 0;
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
 
@@ -201,6 +209,7 @@ int proxy_connect(struct ranq_proxy *proxy, bool first, struct ranq_err *err)
 		proxy_conn_close(proxy);
 		return -1;
 	}
+	proxy->up_ms = ranq_clock_ms();
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
 
@@ -221,7 +230,7 @@ static void try_again(struct ranq_proxy *proxy)
 
 	if (proxy_connect(proxy, false, &err) == 0) {
 		proxy_log(proxy, "server is back after %lld ms", (long long)(ranq_clock_ms() - proxy->down_ms));
-		proxy->down_ms = proxy->backoff_ms = 0;
+		proxy->down_ms = 0;
 		proxy->down_told = false;
 		return;
 	}

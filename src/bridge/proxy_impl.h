@@ -179,7 +179,7 @@ struct ranq_proxy {
 	TAILQ_HEAD(, proxy_request) requests;
 	bool conn_bad, bell_bad, down_told;
 	char conn_why[256];
-	int64_t retry_ms, backoff_ms, down_ms, bell_deadline_ms;
+	int64_t retry_ms, backoff_ms, up_ms, down_ms, bell_deadline_ms;
 	struct proxy_queue *queues;
 	const struct ranq_queue **bells; /* for BLPOP */
 	TAILQ_HEAD(, proxy_job) jobs;
@@ -217,8 +217,10 @@ void proxy_conn_tick(struct ranq_proxy *proxy);
 int64_t proxy_conn_prepare(struct ranq_proxy *proxy);
 void proxy_conn_close(struct ranq_proxy *proxy);
 struct proxy_request *proxy_request(struct proxy_queue *pq, struct ranq_cmd *cmd, proxy_done *done);
-/* What an error in a reply means for all: GONE, a broken server, ... Returns true when the caller has nothing more to do. */
+/* What any other error in a reply means: GONE, another schema, a server that cannot serve now. */
 void proxy_refused(struct proxy_request *request, const struct ranq_err *err);
+/* The refusal concerns this request alone (bad argument, something missing); the server is all right. */
+bool proxy_refused_alone(const struct ranq_err *err);
 void proxy_renewed(const struct proxy_request *request);
 
 /* proxy_queue.c */

@@ -116,6 +116,8 @@ static void have_input(struct proxy_request *request, const struct ranq_reply *r
 	if (ranq_queue_input_parse(reply, &input, &err) != 0) {
 		if (err.code == RANQ_ERR_NOTFOUND)
 			proxy_job_stop(request->pq, job->id);
+		else if (proxy_refused_alone(&err))
+			proxy_job_fail(job, "%.140s", err.text);
 		else
 			proxy_refused(request, &err);
 		return;

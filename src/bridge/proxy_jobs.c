@@ -98,6 +98,8 @@ static void have_spec(struct proxy_request *request, const struct ranq_reply *re
 			take_spec(job, spec);
 	} else if (err.code == RANQ_ERR_NOTFOUND) {
 		proxy_job_stop(request->pq, job->id);
+	} else if (proxy_refused_alone(&err)) {
+		proxy_job_fail(job, "%.140s", err.text);
 	} else {
 		proxy_refused(request, &err);
 	}

@@ -221,6 +221,13 @@ static void answered(struct proxy_request *request, const struct ranq_reply *rep
 	if (!reply)
 		return; /* sent again after the reconnect */
 	rc = call->kind == PROXY_COMMIT ? ranq_queue_commit_parse(reply, &commit, &err) : ranq_queue_release_parse(reply, &err);
+	if (rc != 0 && proxy_refused_alone(&err)) {
+		/* will never be taken: what it stands for is ours still, and the resync gives it back to be computed again */
+		proxy_log(pq->proxy, "queue '%s': %s", pq->q.name, err.text);
+		pq->resync_again = true;
+		call_remove(call);
+		return;
+	}
 	if (rc != 0) {
 		proxy_refused(request, &err); /* GONE drops the outbox with this call; anything else is a lost connection */
 		return;

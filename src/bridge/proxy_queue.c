@@ -217,8 +217,8 @@ static void leased(struct proxy_request *request, const struct ranq_reply *reply
 		return;
 	ranq_fault_kill("leased");
 	if (ranq_queue_lease_parse(reply, &lease, &err) != 0) {
-		if (err.code == RANQ_ERR_FULL) {
-			pq->full = true;
+		if (err.code == RANQ_ERR_FULL || proxy_refused_alone(&err)) {
+			pq->full = err.code == RANQ_ERR_FULL;
 			pq->retry_ms = ranq_clock_ms() + FULL_RETRY_MS;
 			pq->idle = true;
 		} else {

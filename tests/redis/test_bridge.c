@@ -1,0 +1,404 @@
+/* A whole bridge in one process against a real server: what it computes, and what happens when parts of it or the server go away. */
+#include "tests/support/bridge_rig.h" /* first: check.h has a macro `fail`, which is a name in ranq.h */
+
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+
+static struct bridge_rig rig;
+
+static void setup(void)
+{
+	rig_start(&rig, 1);
+}
+
+static void teardown(void)
+{
+	rig_stop(&rig);
+}
+
+/* The argument of a job without arguments is not there, so commands print their index by RANQ_TASK. */
+static const char *const echo_index[] = { "sh", "-c", "echo $RANQ_TASK", NULL };
+static const char *const sleep_long[] = { "sleep", "1000", NULL };
+
+static void finish(uint64_t job, uint64_t tasks)
+{
+	struct ranq_job_info info;
+
+	rig_until(&rig, rig_job_ended, job);
+	info = rig_info(&rig, job);
+	ck_assert_msg(info.state == RANQ_JOB_COMPLETE, "%s: %s", ranq_job_state_name(info.state), info.reason);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_OK], tasks);
+}
+
+START_TEST(commands_on_two_workers)
+{
+	uint64_t job = rig_command(&rig, 150, echo_index);
+
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, 150);
+	rig_expect_lines(&rig, NULL, job, 150);
+}
+END_TEST
+
+START_TEST(one_rank_does_everything)
+{
+	uint64_t job = rig_command(&rig, 40, echo_index);
+
+	rig_bridge(&rig, 1, NULL, 2);
+	finish(job, 40);
+	rig_expect_lines(&rig, NULL, job, 40);
+}
+END_TEST
+
+/* Ranks 2 and 3 are on another node: the module goes there in pieces, once, and is shared there. */
+START_TEST(functions_on_two_nodes)
+{
+	static const int node[] = { 0, 0, 1, 1 };
+	uint64_t job = rig_function(&rig, 300000, "noop.so", "noop");
+
+	rig_bridge(&rig, 4, node, 1);
+	finish(job, 300000);
+	rig_expect_int64(&rig, job, 300000);
+	/* cost goes with ranges, not with tasks */
+	ck_assert_uint_lt(rig_info(&rig, job).result_items, 3000);
+}
+END_TEST
+
+static int next_line(void *user, const char **arg, size_t *len)
+{
+	static char line[32];
+	uint64_t *n = user;
+
+	if (*n == 9000)
+		return 0;
+	*len = (size_t)snprintf(line, sizeof line, "%llu", (unsigned long long)(*n)++);
+	*arg = line;
+	return 1;
+}
+
+/* More lines than one input block has. */
+START_TEST(input_lines)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	char path[512];
+	uint64_t n = 0, job;
+
+	snprintf(path, sizeof path, "%s/tests/modules/%s", RANQ_TEST_BUILDDIR, "noop.so");
+	options.module = path;
+	options.function = "noop";
+	options.generator = next_line;
+	options.generator_user = &n;
+	job = rig_submit(&rig, NULL, &options);
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, 9000);
+	rig_expect_int64(&rig, job, 9000);
+}
+END_TEST
+
+START_TEST(server_killed_and_restarted)
+{
+	uint64_t job = rig_command(&rig, 400, echo_index);
+
+	rig_bridge(&rig, 3, NULL, 1);
+	for (int round = 0; round < 2; round++) {
+		rig_until(&rig, rig_job_begun, job);
+		test_redis_kill(&rig.server);
+		test_redis_restart(&rig.server);
+	}
+	finish(job, 400);
+	rig_expect_lines(&rig, NULL, job, 400);
+	ck_assert_uint_eq(rig_info(&rig, job).requeued, 0);
+}
+END_TEST
+
+/* Its chunk comes back as suspect after a lease of silence, and the others do it. */
+START_TEST(a_silent_rank)
+{
+	uint64_t job = rig_function(&rig, 3000, "sleepy.so", "sleepy_1ms");
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_begun, job);
+	rig_stop_rank(&rig, 2);
+	finish(job, 3000);
+	rig_expect_int64(&rig, job, 3000);
+	ck_assert_uint_eq(rig_bridges(&rig), 1);
+}
+END_TEST
+
+START_TEST(all_workers_silent)
+{
+	uint64_t job = rig_command(&rig, 10, sleep_long);
+
+	rig_bridge(&rig, 2, NULL, 1);
+	rig_until(&rig, rig_job_leased, job);
+	rig_stop_rank(&rig, 1);
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_eq(rig_status(&rig), 1);
+	ck_assert_uint_eq(rig_bridges(&rig), 0);
+	ck_assert_uint_eq(rig_info(&rig, job).leased, 0);
+}
+END_TEST
+
+static void cancel(uint64_t job)
+{
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply;
+	struct ranq_err err;
+
+	ranq_cmd_init(&cmd);
+	ck_assert_int_eq(ranq_queue_cancel_cmd(&rig.queue, &cmd, job, "by the test"), 0);
+	ck_assert_msg(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, &err) == 0, "%s", err.text);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+}
+
+START_TEST(cancel_frees_the_workers)
+{
+	uint64_t job = rig_command(&rig, 10, sleep_long), next;
+	int64_t begin;
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_leased, job);
+	cancel(job);
+	begin = ranq_clock_ms();
+	next = rig_command(&rig, 4, echo_index);
+	finish(next, 4);
+	ck_assert_int_lt(ranq_clock_ms() - begin, 5000);
+	ck_assert_int_eq(rig_info(&rig, job).state, RANQ_JOB_CANCELLED);
+}
+END_TEST
+
+START_TEST(a_job_that_cannot_run)
+{
+	uint64_t job = rig_function(&rig, 50, "noop.so", "noop"), next;
+	struct ranq_reply *reply;
+	struct ranq_cmd cmd;
+	struct ranq_job_info info;
+
+	/* somebody deletes its module */
+	ranq_cmd_init(&cmd);
+	ranq_cmd_str(&cmd, "EVAL");
+	ranq_cmd_str(&cmd, "for _, k in ipairs(redis.call('KEYS', 'ranq:{t}:blob:*')) do redis.call('DEL', k) end return 1");
+	ranq_cmd_str(&cmd, "0");
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	rig_bridge(&rig, 2, NULL, 1);
+	rig_until(&rig, rig_job_ended, job);
+	info = rig_info(&rig, job);
+	ck_assert_int_eq(info.state, RANQ_JOB_ERROR);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_ERROR], 50);
+	next = rig_command(&rig, 3, echo_index);
+	finish(next, 3);
+}
+END_TEST
+
+static void expect_left(uint64_t job, uint64_t tasks)
+{
+	struct ranq_job_info info;
+
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_eq(rig_status(&rig), 0);
+	ck_assert_uint_eq(rig_bridges(&rig), 0);
+	info = rig_info(&rig, job);
+	ck_assert_uint_eq(info.leased, 0);
+	ck_assert_uint_eq(info.deaths, 0);
+	/* the rest is done by another bridge */
+	rig_end_bridge(&rig);
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, tasks);
+	rig_expect_lines(&rig, NULL, job, tasks);
+}
+
+START_TEST(drain_by_command)
+{
+	static const char *const argv[] = { "sh", "-c", "sleep 0.05; echo $RANQ_TASK", NULL };
+	uint64_t job = rig_command(&rig, 100, argv);
+	struct ranq_reply *reply;
+	struct ranq_cmd cmd;
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_begun, job);
+	ranq_cmd_init(&cmd);
+	ck_assert_int_eq(ranq_queue_drain_cmd(&rig.queue, &cmd, "all"), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	expect_left(job, 100);
+}
+END_TEST
+
+/* The first time the task hangs, and the grace time kills it; that does not count as a death or failure. */
+START_TEST(drain_by_signal)
+{
+	static char command[128];
+	const char *const argv[] = { "sh", "-c", command, NULL };
+	int64_t begin;
+	uint64_t job;
+
+	snprintf(command, sizeof command, "[ -e %s/second ] || exec sleep 1000; echo $RANQ_TASK", rig.server.dir);
+	job = rig_command(&rig, 6, argv);
+	rig.options.grace_ms = 300;
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_leased, job);
+	ranq_proxy_signal(rig.ranks[0].proxy, SIGTERM);
+	begin = ranq_clock_ms();
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_lt(ranq_clock_ms() - begin, 4000);
+	snprintf(command, sizeof command, "touch %s/second", rig.server.dir);
+	ck_assert_int_eq(system(command), 0);
+	expect_left(job, 6);
+}
+END_TEST
+
+/* Our registration vanishes (another one says that we leave): everything that is held is dropped, and we begin anew. */
+START_TEST(a_registration_that_is_gone)
+{
+	uint64_t job = rig_function(&rig, 2000, "sleepy.so", "sleepy_1ms");
+	struct ranq_bridge_info bridge;
+	struct ranq_reply *reply;
+	struct ranq_cmd cmd;
+	struct ranq_err err;
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_begun, job);
+	ranq_cmd_init(&cmd);
+	ck_assert_int_eq(ranq_queue_bridges_cmd(&rig.queue, &cmd), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, &err), 0);
+	ck_assert_int_eq(ranq_queue_bridges_parse(reply, 0, &bridge, &err), 0);
+	ranq_reply_destroy(reply);
+	ranq_cmd_reset(&cmd);
+	ck_assert_int_eq(ranq_queue_leave_cmd(&rig.queue, &cmd, bridge.id), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, &err), 0);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	finish(job, 2000);
+	rig_expect_int64(&rig, job, 2000);
+}
+END_TEST
+
+/* A task that takes its executor with it each time ends as DIED, the others do not suffer. */
+START_TEST(a_task_that_kills_its_executor)
+{
+	static const char *const argv[] = { "sh", "-c", "[ $RANQ_TASK != 5 ] || kill -9 $PPID; echo $RANQ_TASK", NULL };
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	struct ranq_job_info info;
+	uint64_t job;
+
+	options.command = argv;
+	options.tasks = 30;
+	options.max_deaths = 2;
+	job = rig_submit(&rig, NULL, &options);
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_ended, job);
+	info = rig_info(&rig, job);
+	ck_assert_int_eq(info.state, RANQ_JOB_ERROR);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_OK], 29);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_DIED], 1);
+}
+END_TEST
+
+START_TEST(the_first_queue_comes_first)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	uint64_t low, high;
+
+	options.command = echo_index;
+	options.tasks = 300;
+	low = rig_submit(&rig, "low", &options);
+	options.tasks = 20;
+	rig.queues[1] = "low";
+	rig.options.nqueues = 2;
+	rig_bridge(&rig, 3, NULL, 1);
+	/* work of the first queue that comes later overtakes what waits in the second one */
+	high = rig_submit(&rig, "t", &options);
+	finish(high, 20);
+	ck_assert_int_eq(ranq_queue_init(&rig.queue, "low", NULL), 0);
+	ck_assert_int_eq(ranq_queue_attach(&rig.queue, rig.conn, RANQ_CALL_AUTO, 0, false, ranq_clock_ms() + 5000, NULL), 0);
+	ck_assert_uint_lt(rig_info(&rig, low).done, 300);
+	finish(low, 300);
+	rig_expect_lines(&rig, "low", low, 300);
+}
+END_TEST
+
+START_TEST(leaves_when_idle)
+{
+	uint64_t job = rig_command(&rig, 3, echo_index);
+	int64_t begin;
+
+	rig.options.idle_timeout_ms = 300;
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, 3);
+	begin = ranq_clock_ms();
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_ge(ranq_clock_ms() - begin, 250);
+	ck_assert_int_eq(rig_status(&rig), 0);
+	ck_assert_uint_eq(rig_bridges(&rig), 0);
+}
+END_TEST
+
+/* The allocation ends in 5 s, the tasks need 1.5 s: none is begun that cannot end, and the bridge is away in time. */
+START_TEST(leaves_before_the_end)
+{
+	static const char *const argv[] = { "sh", "-c", "sleep 1.5; echo $RANQ_TASK", NULL };
+	int64_t end = ranq_wall_ms() + 6000;
+	uint64_t job = rig_command(&rig, 100, argv);
+	struct ranq_job_info info;
+
+	rig.options.end_ms = end;
+	rig.options.grace_ms = 500;
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_lt(ranq_wall_ms(), end);
+	ck_assert_int_eq(rig_status(&rig), 0);
+	info = rig_info(&rig, job);
+	ck_assert_uint_eq(info.leased, 0);
+	ck_assert_uint_ge(info.done, 2);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_OK], info.done);
+}
+END_TEST
+
+/* Long tasks stand behind each other in one chunk by mistake (they were short before): the idle worker gets its share. */
+START_TEST(work_is_taken_back_for_idle_workers)
+{
+	static const char *const argv[] = { "sh", "-c", "[ $RANQ_TASK -lt 60 ] || sleep 0.4; echo $RANQ_TASK", NULL };
+	uint64_t job = rig_command(&rig, 68, argv);
+	int64_t begin = ranq_clock_ms();
+
+	rig_bridge(&rig, 5, NULL, 1);
+	finish(job, 68);
+	/* 8 tasks of 0.4 s on 4 workers: 0.8 s, one after the other 3.2 s */
+	ck_assert_int_lt(ranq_clock_ms() - begin, 2800);
+	rig_expect_lines(&rig, NULL, job, 68);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { commands_on_two_workers, one_rank_does_everything, functions_on_two_nodes, input_lines,
+		server_killed_and_restarted, a_silent_rank, all_workers_silent, cancel_frees_the_workers, a_job_that_cannot_run,
+		drain_by_command, drain_by_signal, a_registration_that_is_gone, a_task_that_kills_its_executor,
+		the_first_queue_comes_first, leaves_when_idle, leaves_before_the_end, work_is_taken_back_for_idle_workers };
+	Suite *suite = suite_create("bridge");
+	TCase *tcase = tcase_create("bridge");
+	SRunner *runner;
+	int failed;
+
+	signal(SIGPIPE, SIG_IGN);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 90);
+	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+		tcase_add_test(tcase, tests[i]);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
