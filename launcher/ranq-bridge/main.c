@@ -37,7 +37,7 @@ struct rank {
 	char mark[80], worker[128], allocation[96], binding[64];
 };
 
-/* ---- before MPI ------------------------------------------------------------------------------------------------------- */
+/* ---- before MPI ---- */
 
 static int number_of(const char *const *names)
 {
@@ -55,8 +55,8 @@ static int number_of(const char *const *names)
 /* A rank under mpirun has it, its daemon or its proxy as parent; under srun it is slurmstepd. */
 static bool parent_is_mpirun(void)
 {
-	static const char *const names[] = { "mpirun", "mpiexec", "orterun", "orted", "prterun", "prted", "hydra_pmi_proxy",
-		"hydra_bstrap_pr" };
+	static const char *const names[] = {
+		"mpirun", "mpiexec", "orterun", "orted", "prterun", "prted", "hydra_pmi_proxy", "hydra_bstrap_pr"};
 	char path[64], comm[64] = "";
 	FILE *file;
 
@@ -76,15 +76,16 @@ static bool parent_is_mpirun(void)
 
 static void look_at_launcher(struct rank *rank)
 {
-	static const char *const ranks[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID", NULL };
-	static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", NULL };
+	static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID", NULL};
+	static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", NULL};
 
 	rank->mpirun = parent_is_mpirun();
 	rank->known_rank = rank->known_size = -1;
 	/* a shell inside an allocation has Slurm's variables, too, so only a parent or MPI's own ones count */
-	rank->mpi = rank->mpirun || getenv("OMPI_COMM_WORLD_RANK") || getenv("PMIX_RANK") || getenv("PMI_RANK") || getenv("PMI_FD") ||
-		(getenv("SLURM_PROCID") && getenv("SLURM_STEP_ID") && getenv("SLURM_TASK_PID") &&
-			strtol(getenv("SLURM_TASK_PID"), NULL, 10) == (long)getpid());
+	rank->mpi = rank->mpirun || getenv("OMPI_COMM_WORLD_RANK") || getenv("PMIX_RANK") || getenv("PMI_RANK") ||
+		    getenv("PMI_FD") ||
+		    (getenv("SLURM_PROCID") && getenv("SLURM_STEP_ID") && getenv("SLURM_TASK_PID") &&
+			    strtol(getenv("SLURM_TASK_PID"), NULL, 10) == (long)getpid());
 	if (rank->mpi) {
 		rank->known_rank = number_of(ranks);
 		rank->known_size = number_of(sizes);
@@ -113,8 +114,10 @@ static int catch_signals(bool mpich, struct ranq_err *err)
 
 static int open_exec(struct rank *rank, int number, struct ranq_err *err)
 {
-	struct ranq_exec_options options = { .mark = rank->mark, .worker = rank->worker, .rank = (unsigned)(number < 0 ? 0 : number),
-		.queue = rank->settings.queue_list[0] };
+	struct ranq_exec_options options = {.mark = rank->mark,
+		.worker = rank->worker,
+		.rank = (unsigned)(number < 0 ? 0 : number),
+		.queue = rank->settings.queue_list[0]};
 	char id[RANQ_ID_LEN + 1];
 
 	ranq_id_new(id);
@@ -129,7 +132,7 @@ static bool computes(const struct rank *rank, int number, int size)
 	return number != 0 || size == 1 || rank->settings.proxy_computes;
 }
 
-/* ---- link ------------------------------------------------------------------------------------------------------------- */
+/* ---- link ---- */
 
 static int open_link(struct rank *rank, struct ranq_err *err)
 {
@@ -140,15 +143,18 @@ static int open_link(struct rank *rank, struct ranq_err *err)
 		rank->all[0] = rank->facts;
 		return ranq_link_local_open(1, NULL, &rank->bridge.link, err);
 	}
-	/* rank 0 cannot be read by its neighbours (see hide_secrets), so large messages must go through shared memory */
+	/* rank 0 cannot be read by its neighbours (see hide_secrets), so large messages must go through shared memory
+	 */
 	setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
 	setenv("OMPI_MCA_btl_sm_single_copy_mechanism", "none", 0);
 	rank->bridge.link = ranq_link_mpi_open(&rank->facts, &rank->all, err);
 	if (!rank->bridge.link)
 		return -1;
 	if (rank->bridge.link->size == 1 && rank->known_size > 1)
-		return ranq_err_set(err, RANQ_ERR_STATE, "%d ranks were started, but each is a world of its own: the launcher does not fit "
-			"the MPI of ranq-bridge (%.60s); under srun try --mpi=pmix or --mpi=pmi2", rank->known_size, ranq_link_mpi_version());
+		return ranq_err_set(err, RANQ_ERR_STATE,
+			"%d ranks were started, but each is a world of its own: the launcher does not fit "
+			"the MPI of ranq-bridge (%.60s); under srun try --mpi=pmix or --mpi=pmi2",
+			rank->known_size, ranq_link_mpi_version());
 	return 0;
 }
 
@@ -163,7 +169,7 @@ static void hide_secrets(void)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/* ---- proxy and worker ------------------------------------------------------------------------------------------------- */
+/* ---- proxy and worker ---- */
 
 static int compute_from(const struct rank *rank)
 {
@@ -175,18 +181,24 @@ static void report_bindings(const struct rank *rank)
 	for (uint64_t s = 0; s < rank->settings.slots; s++) {
 		const struct ranq_placement *p = &rank->placements[s];
 
-		fprintf(stderr, "ranq-bridge: rank %d slot %llu on %s: %s%s (%s)\n", rank->bridge.link->rank, (unsigned long long)s,
-			rank->facts.host, p->cpus ? "processors " : "not bound", p->cpus ? p->cpus : "", p->text);
+		fprintf(stderr, "ranq-bridge: rank %d slot %llu on %s: %s%s (%s)\n", rank->bridge.link->rank,
+			(unsigned long long)s, rank->facts.host, p->cpus ? "processors " : "not bound",
+			p->cpus ? p->cpus : "", p->text);
 	}
 }
 
 static int make_worker(struct rank *rank, struct ranq_err *err)
 {
 	const struct ranq_link *link = rank->bridge.link;
-	struct ranq_placing placing = { .facts = rank->all, .compute_from = compute_from(rank), .slots = (unsigned)rank->settings.slots,
-		.bind = rank->settings.bind };
-	struct ranq_worker_options options = { .base = rank->bridge.base, .link = rank->bridge.link, .slots = placing.slots,
-		.compute_from = placing.compute_from, .lease_ms = 60000 };
+	struct ranq_placing placing = {.facts = rank->all,
+		.compute_from = compute_from(rank),
+		.slots = (unsigned)rank->settings.slots,
+		.bind = rank->settings.bind};
+	struct ranq_worker_options options = {.base = rank->bridge.base,
+		.link = rank->bridge.link,
+		.slots = placing.slots,
+		.compute_from = placing.compute_from,
+		.lease_ms = 60000};
 
 	if (!rank->exec && open_exec(rank, link->rank, err) != 0)
 		return -1;
@@ -203,11 +215,23 @@ static int make_worker(struct rank *rank, struct ranq_err *err)
 static int make_proxy(struct rank *rank, struct ranq_err *err)
 {
 	const struct settings *s = &rank->settings;
-	struct ranq_proxy_options options = { .base = rank->bridge.base, .link = rank->bridge.link, .facts = rank->all, .addr = &rank->addr,
-		.queues = s->queue_list, .nqueues = s->nqueues, .computes = compute_from(rank) == 0, .mpirun = rank->mpirun,
-		.lease_ms = s->lease_ms, .allocation = rank->allocation, .tags = s->tags, .binding = rank->binding,
-		.end_ms = s->end_ms, .idle_timeout_ms = s->idle_timeout_ms, .stop_on_server_lost = s->on_server_lost == 1,
-		.warn_signal = s->warn_number, .grace_ms = s->grace_ms };
+	struct ranq_proxy_options options = {.base = rank->bridge.base,
+		.link = rank->bridge.link,
+		.facts = rank->all,
+		.addr = &rank->addr,
+		.queues = s->queue_list,
+		.nqueues = s->nqueues,
+		.computes = compute_from(rank) == 0,
+		.mpirun = rank->mpirun,
+		.lease_ms = s->lease_ms,
+		.allocation = rank->allocation,
+		.tags = s->tags,
+		.binding = rank->binding,
+		.end_ms = s->end_ms,
+		.idle_timeout_ms = s->idle_timeout_ms,
+		.stop_on_server_lost = s->on_server_lost == 1,
+		.warn_signal = s->warn_number,
+		.grace_ms = s->grace_ms};
 
 	hide_secrets();
 	if (s->name || s->allocation)
@@ -231,7 +255,8 @@ static int begin(struct rank *rank, struct ranq_err *err)
 		return -1;
 	ranq_rank_facts_init(&rank->facts);
 	ranq_placing_facts(&rank->facts);
-	if (computes(rank, rank->known_rank, rank->mpi ? rank->known_size : 1) && open_exec(rank, rank->known_rank, err) != 0)
+	if (computes(rank, rank->known_rank, rank->mpi ? rank->known_size : 1) &&
+		open_exec(rank, rank->known_rank, err) != 0)
 		return -1;
 	if (open_link(rank, err) != 0)
 		return -1;
@@ -244,7 +269,7 @@ static int begin(struct rank *rank, struct ranq_err *err)
 	return link->rank == 0 ? make_proxy(rank, err) : 0;
 }
 
-/* ---- end -------------------------------------------------------------------------------------------------------------- */
+/* ---- end ---- */
 
 static void tell_all(struct rank *rank, enum ranq_message_type type, int status)
 {
@@ -296,7 +321,7 @@ static int fail(struct rank *rank, const struct ranq_err *err)
 int main(int argc, char **argv)
 {
 	static struct rank rank;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int status = 0, rc;
 
 	rank.bridge.signal_fd = -1;

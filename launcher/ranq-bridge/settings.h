@@ -20,7 +20,7 @@ struct settings {
 	char queues[SETTINGS_QUEUES_MAX][RANQ_QUEUE_NAME_MAX + 1];
 	const char *queue_list[SETTINGS_QUEUES_MAX];
 	size_t nqueues;
-	int64_t end_ms;  /* wall clock, 0: unknown */
+	int64_t end_ms; /* wall clock, 0: unknown */
 	int warn_number;
 };
 /* 0: go on; 1: --help was printed; -1: err. */

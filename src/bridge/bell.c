@@ -55,13 +55,14 @@ void ranq_bell_close(struct ranq_bell *bell)
 int ranq_bell_ring(const struct ranq_bell *bell, int dst, int src, uint64_t count, int fd, const void *data, size_t len)
 {
 	struct sockaddr_un sa;
-	struct head head = { MAGIC, src, count };
-	struct iovec iov[2] = { { &head, sizeof head }, { (void *)(uintptr_t)data, len } };
+	struct head head = {MAGIC, src, count};
+	struct iovec iov[2] = {{&head, sizeof head}, {(void *)(uintptr_t)data, len}};
 	union {
 		char room[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
-	} control = { .room = { 0 } };
-	struct msghdr msg = { .msg_name = &sa, .msg_namelen = address(bell->id, dst, &sa), .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
+	} control = {.room = {0}};
+	struct msghdr msg = {
+		.msg_name = &sa, .msg_namelen = address(bell->id, dst, &sa), .msg_iov = iov, .msg_iovlen = len ? 2 : 1};
 
 	if (fd >= 0) {
 		struct cmsghdr *c;
@@ -118,12 +119,15 @@ int ranq_bell_read(const struct ranq_bell *bell, struct ranq_bell_note *note)
 {
 	for (;;) {
 		struct head head;
-		struct iovec iov[2] = { { &head, sizeof head }, { note->data, sizeof note->data } };
+		struct iovec iov[2] = {{&head, sizeof head}, {note->data, sizeof note->data}};
 		union {
 			char room[CMSG_SPACE(4 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 			struct cmsghdr align;
 		} control;
-		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = control.room, .msg_controllen = sizeof control.room };
+		struct msghdr msg = {.msg_iov = iov,
+			.msg_iovlen = 2,
+			.msg_control = control.room,
+			.msg_controllen = sizeof control.room};
 		ssize_t n = recvmsg(bell->fd, &msg, MSG_CMSG_CLOEXEC);
 
 		if (n < 0) {

@@ -81,8 +81,8 @@ static struct blob *find(const struct ranq_blobs *blobs, uint64_t number)
 	struct blob *blob;
 
 	TAILQ_FOREACH(blob, &blobs->list, next)
-		if (blob->number == number)
-			return blob;
+	if (blob->number == number)
+		return blob;
 	return NULL;
 }
 
@@ -95,13 +95,13 @@ static struct blob *add(struct ranq_blobs *blobs, uint64_t number, uint64_t tota
 		close(fd);
 		return NULL;
 	}
-	*blob = (struct blob){ .number = number, .total = total, .fd = fd };
+	*blob = (struct blob){.number = number, .total = total, .fd = fd};
 	TAILQ_INSERT_TAIL(&blobs->list, blob, next);
 	return blob;
 }
 
-int ranq_blobs_piece(struct ranq_blobs *blobs, uint64_t number, uint64_t total, uint64_t offset, const void *data, size_t len, bool *whole,
-	struct ranq_err *err)
+int ranq_blobs_piece(struct ranq_blobs *blobs, uint64_t number, uint64_t total, uint64_t offset, const void *data,
+	size_t len, bool *whole, struct ranq_err *err)
 {
 	struct blob *blob = find(blobs, number);
 

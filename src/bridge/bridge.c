@@ -81,7 +81,7 @@ int ranq_bridge_init(struct ranq_bridge *bridge, struct ranq_err *err)
 	bridge->timer = event_new(bridge->base, -1, 0, on_timer, NULL);
 	if (!bridge->timer)
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
-	bridge->link->handler = (struct ranq_link_handler){ on_message, on_file, bridge };
+	bridge->link->handler = (struct ranq_link_handler){on_message, on_file, bridge};
 	return 0;
 }
 
@@ -108,7 +108,8 @@ void ranq_bridge_turn(struct ranq_bridge *bridge, int64_t until_ms)
 		if (t < due_ns)
 			due_ns = t;
 	}
-	ranq_watch_set(&bridge->link_watch, bridge->base, bridge->link_broken ? -1 : ranq_link_fd(bridge->link), false, on_link, bridge);
+	ranq_watch_set(&bridge->link_watch, bridge->base, bridge->link_broken ? -1 : ranq_link_fd(bridge->link), false,
+		on_link, bridge);
 	ranq_watch_set(&bridge->signal_watch, bridge->base, bridge->signal_fd, false, on_signal, bridge);
 	ranq_watch_wait(bridge->base, bridge->timer, due_ns);
 	if (ranq_clock_ns() >= ranq_link_deadline_ns(bridge->link))

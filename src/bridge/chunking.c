@@ -1,14 +1,14 @@
 /* chunking.c - see chunking.h. */
 #include "bridge/chunking.h"
 
-#define WEIGHT 0.3            /* of the newest measurement in the moving average */
+#define WEIGHT 0.3 /* of the newest measurement in the moving average */
 #define GROWTH 4
 #define SURPLUS_SECONDS 4.0
-#define DEPTH_TASK_NS 50e6    /* from this task time on a lane gets one chunk at a time */
+#define DEPTH_TASK_NS 50e6 /* from this task time on a lane gets one chunk at a time */
 
 void ranq_pace_init(struct ranq_pace *pace)
 {
-	*pace = (struct ranq_pace){ .chunk = 1 };
+	*pace = (struct ranq_pace){.chunk = 1};
 }
 
 void ranq_pace_add(struct ranq_pace *pace, uint64_t tasks, int64_t elapsed_ns)

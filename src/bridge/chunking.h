@@ -1,8 +1,9 @@
-/* chunking.h - how much work: the size of a chunk for a worker and of a lease for the bridge. Pure arithmetic, no clock, no I/O.
+/* chunking.h - how much work: the size of a chunk for a worker and of a lease for the bridge. Pure arithmetic, no
+ * clock, no I/O.
  *
- * Chunks: about TARGET of work by measured task time; while times are unknown they start at one task and grow fourfold with each
- * chunk that ended early; towards the end of the work at hand a chunk is at most remaining / (2 * lanes), so that lanes end
- * together (guided self-scheduling: Polychronopoulos and Kuck, IEEE Trans. Comput. C-36 (1987) 1425). */
+ * Chunks: about TARGET of work by measured task time; while times are unknown they start at one task and grow fourfold
+ * with each chunk that ended early; towards the end of the work at hand a chunk is at most remaining / (2 * lanes), so
+ * that lanes end together (guided self-scheduling: Polychronopoulos and Kuck, IEEE Trans. Comput. C-36 (1987) 1425). */
 #ifndef RANQ_BRIDGE_CHUNKING_H
 #define RANQ_BRIDGE_CHUNKING_H
 
@@ -15,16 +16,17 @@
 
 /* What is known about the tasks of one job. */
 struct ranq_pace {
-	double task_ns;      /* moving average of the time of a task; 0: unknown */
-	uint64_t chunk;      /* present chunk size, at least 1 */
-	uint64_t measured;   /* tasks that the average has seen */
+	double task_ns;    /* moving average of the time of a task; 0: unknown */
+	uint64_t chunk;    /* present chunk size, at least 1 */
+	uint64_t measured; /* tasks that the average has seen */
 };
 void ranq_pace_init(struct ranq_pace *pace);
 /* `tasks` tasks took elapsed_ns together. */
 void ranq_pace_add(struct ranq_pace *pace, uint64_t tasks, int64_t elapsed_ns);
 /* A whole chunk of `tasks` tasks has ended: time to grow or shrink the next one. */
 void ranq_pace_chunk_done(struct ranq_pace *pace, uint64_t tasks);
-/* The oldest unfinished task runs for this long: while nothing is measured, that is a lower bound of the time of a task. */
+/* The oldest unfinished task runs for this long: while nothing is measured, that is a lower bound of the time of a
+ * task. */
 double ranq_pace_task_ns(const struct ranq_pace *pace, int64_t running_ns);
 
 struct ranq_chunking {
@@ -39,7 +41,7 @@ uint64_t ranq_chunking_size(const struct ranq_pace *pace, const struct ranq_chun
 unsigned ranq_chunking_depth(const struct ranq_pace *pace);
 
 struct ranq_leasing {
-	uint64_t unstarted;  /* tasks at hand of all jobs of the queue */
+	uint64_t unstarted;   /* tasks at hand of all jobs of the queue */
 	unsigned lanes, idle; /* all executors; those with nothing to do */
 	double task_ns;       /* of the slowest job at hand; 0: unknown */
 	uint64_t last_want;   /* of the lease before, 0: none */

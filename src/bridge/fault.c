@@ -24,7 +24,8 @@ static double probability(const char *point)
 			continue;
 		chance = strtod(p + len + 1, &end);
 		if (state == 0)
-			state = (*end == ':' ? (unsigned)strtoul(end + 1, NULL, 10) : 1u) * 2654435761u + (unsigned)getpid();
+			state = (*end == ':' ? (unsigned)strtoul(end + 1, NULL, 10) : 1u) * 2654435761u +
+				(unsigned)getpid();
 		return chance;
 	}
 	return 0;

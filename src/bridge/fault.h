@@ -1,5 +1,5 @@
-/* fault.h - fault points for tests: RANQ_FAULT=point:probability:seed[,...] kills the process or breaks the connection there.
- * Compiled in with the CMake option RANQ_FAULTS only. */
+/* fault.h - fault points for tests: RANQ_FAULT=point:probability:seed[,...] kills the process or breaks the connection
+ * there. Compiled in with the CMake option RANQ_FAULTS only. */
 #ifndef RANQ_BRIDGE_FAULT_H
 #define RANQ_BRIDGE_FAULT_H
 

@@ -1,9 +1,10 @@
-/* link.h - how the ranks of one bridge talk: messages of bytes between numbered ranks, in order for each pair of ranks, plus
- * descriptors between ranks of one node. Two kinds: MPI (link_mpi.h) and in-process (link_local.h).
+/* link.h - how the ranks of one bridge talk: messages of bytes between numbered ranks, in order for each pair of ranks,
+ * plus descriptors between ranks of one node. Two kinds: MPI (link_mpi.h) and in-process (link_local.h).
  *
- * Nothing blocks. A rank watches ranq_link_fd() for reading and sleeps until ranq_link_deadline_ns() at the latest, then calls
- * ranq_link_pump(), which hands out everything that has arrived. After queuing messages and before sleeping it calls
- * ranq_link_flush(), which rings the ranks concerned. A message to a dead rank is never reported: silence is found above. */
+ * Nothing blocks. A rank watches ranq_link_fd() for reading and sleeps until ranq_link_deadline_ns() at the latest,
+ * then calls ranq_link_pump(), which hands out everything that has arrived. After queuing messages and before sleeping
+ * it calls ranq_link_flush(), which rings the ranks concerned. A message to a dead rank is never reported: silence is
+ * found above. */
 #ifndef RANQ_BRIDGE_LINK_H
 #define RANQ_BRIDGE_LINK_H
 
@@ -49,14 +50,17 @@ static inline bool ranq_link_same_node(const struct ranq_link *link, int a, int 
 {
 	return link->node[a] == link->node[b];
 }
-/* Queues a message; its bytes move out of the buffer, which is empty afterwards, also on failure. Sending to oneself is allowed. */
+/* Queues a message; its bytes move out of the buffer, which is empty afterwards, also on failure. Sending to oneself is
+ * allowed. */
 static inline int ranq_link_send(struct ranq_link *link, int dst, struct ranq_buf *message, struct ranq_err *err)
 {
 	return link->ops->send(link, dst, message, err);
 }
-/* Hands a duplicate of fd to a rank of the same node; fails for others. data: at most RANQ_LINK_NOTE_MAX bytes that say what it is. */
+/* Hands a duplicate of fd to a rank of the same node; fails for others. data: at most RANQ_LINK_NOTE_MAX bytes that say
+ * what it is. */
 #define RANQ_LINK_NOTE_MAX 256
-static inline int ranq_link_send_file(struct ranq_link *link, int dst, int fd, const void *data, size_t len, struct ranq_err *err)
+static inline int ranq_link_send_file(
+	struct ranq_link *link, int dst, int fd, const void *data, size_t len, struct ranq_err *err)
 {
 	return link->ops->send_file(link, dst, fd, data, len, err);
 }

@@ -1,6 +1,6 @@
-/* link_local.c - see link_local.h. Each endpoint owns an inbox; its descriptor is an eventfd that is readable while the inbox
- * is not empty. A pump hands out only what was there when it began, so that two endpoints answering each other cannot keep one
- * pump busy for ever. */
+/* link_local.c - see link_local.h. Each endpoint owns an inbox; its descriptor is an eventfd that is readable while the
+ * inbox is not empty. A pump hands out only what was there when it began, so that two endpoints answering each other
+ * cannot keep one pump busy for ever. */
 #include "bridge/link_local.h"
 
 #include <errno.h>
@@ -67,7 +67,8 @@ static int local_send(struct ranq_link *link, int dst, struct ranq_buf *message,
 	if (!letter || ranq_buf_failed(message) || message->len > RANQ_LINK_MESSAGE_MAX) {
 		free(letter);
 		ranq_buf_clear(message);
-		return ranq_err_set(err, RANQ_ERR_MEMORY, "cannot send a message to rank %d: out of memory or too long", dst);
+		return ranq_err_set(
+			err, RANQ_ERR_MEMORY, "cannot send a message to rank %d: out of memory or too long", dst);
 	}
 	letter->fd = -1;
 	letter->data = ranq_buf_take(message, &letter->len);
@@ -171,8 +172,8 @@ static void local_close(struct ranq_link *link, int limit_ms)
 	free(local);
 }
 
-static const struct ranq_link_ops local_ops = { local_send, local_send_file, local_flush, local_pump, local_deadline_ns,
-	local_unsent, local_close };
+static const struct ranq_link_ops local_ops = {
+	local_send, local_send_file, local_flush, local_pump, local_deadline_ns, local_unsent, local_close};
 
 static struct local *endpoint_create(struct world *world, int rank, struct ranq_err *err)
 {
@@ -186,7 +187,8 @@ static struct local *endpoint_create(struct world *world, int rank, struct ranq_
 			close(fd);
 		return NULL;
 	}
-	local->base = (struct ranq_link){ .ops = &local_ops, .rank = rank, .size = world->size, .fd = fd, .node = world->node };
+	local->base =
+		(struct ranq_link){.ops = &local_ops, .rank = rank, .size = world->size, .fd = fd, .node = world->node};
 	local->world = world;
 	TAILQ_INIT(&local->inbox);
 	return local;

@@ -1,10 +1,10 @@
 /* link_mpi.c - see link_mpi.h.
  *
- * Counting argument: `sent[d]` counts messages handed to MPI_Isend for d; the bell carries that number; d compares it with the
- * number it has received from us and polls while it is behind. A ring that finds the socket full is repeated: the full socket
- * itself keeps d awake. MPI may hold a message back in the sender although its request is complete (a connection being made,
- * a full queue in shared memory) until the sender calls MPI again: so a rank that has sent polls on for a while, ever more
- * slowly, and with several nodes it never stops altogether. */
+ * Counting argument: `sent[d]` counts messages handed to MPI_Isend for d; the bell carries that number; d compares it
+ * with the number it has received from us and polls while it is behind. A ring that finds the socket full is repeated:
+ * the full socket itself keeps d awake. MPI may hold a message back in the sender although its request is complete (a
+ * connection being made, a full queue in shared memory) until the sender calls MPI again: so a rank that has sent polls
+ * on for a while, ever more slowly, and with several nodes it never stops altogether. */
 #include "bridge/link_mpi.h"
 
 #include <mpi.h>
@@ -25,9 +25,9 @@ enum { TAG_MESSAGE = 1, TAG_WAKE = 2 };
 
 #define POLL_MIN_NS INT64_C(100000)
 #define POLL_MAX_NS INT64_C(1000000)
-#define TAIL_NS INT64_C(250000000) /* polling after the last send on one node */
+#define TAIL_NS INT64_C(250000000)   /* polling after the last send on one node */
 #define STUCK_NS INT64_C(5000000000) /* what we wait for comes from a dead rank, presumably */
-#define SLOW_NS INT64_C(50000000)  /* polling for ever of ranks that have other nodes to talk to */
+#define SLOW_NS INT64_C(50000000)    /* polling for ever of ranks that have other nodes to talk to */
 
 struct outgoing {
 	TAILQ_ENTRY(outgoing) next;
@@ -83,15 +83,16 @@ struct link_mpi {
 	bool ringing;    /* some peer has ring set */
 };
 
-/* ---- sending ---------------------------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
-static int isend(struct link_mpi *link, int dst, int tag, unsigned char *data, size_t len, bool message, struct ranq_err *err)
+static int isend(
+	struct link_mpi *link, int dst, int tag, unsigned char *data, size_t len, bool message, struct ranq_err *err)
 {
 	struct outgoing *out = calloc(1, sizeof *out);
 
 	if (!out)
 		goto failed;
-	*out = (struct outgoing){ .data = data, .len = len, .dst = dst, .message = message };
+	*out = (struct outgoing){.data = data, .len = len, .dst = dst, .message = message};
 	if (MPI_Isend(data, (int)len, MPI_BYTE, dst, tag, link->comm, &out->request) != MPI_SUCCESS)
 		goto failed;
 	TAILQ_INSERT_TAIL(&link->outgoing, out, next);
@@ -112,7 +113,7 @@ static int self_send(struct link_mpi *link, unsigned char *data, size_t len, str
 		free(data);
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 	}
-	*in = (struct incoming){ .data = data, .len = len, .src = link->base.rank, .arrived = true };
+	*in = (struct incoming){.data = data, .len = len, .src = link->base.rank, .arrived = true};
 	TAILQ_INSERT_TAIL(&link->self, in, next);
 	return 0;
 }
@@ -123,9 +124,11 @@ static int mpi_send(struct ranq_link *base, int dst, struct ranq_buf *message, s
 	unsigned char *data;
 	size_t len;
 
-	if (dst < 0 || dst >= base->size || ranq_buf_failed(message) || message->len == 0 || message->len > RANQ_LINK_MESSAGE_MAX) {
+	if (dst < 0 || dst >= base->size || ranq_buf_failed(message) || message->len == 0 ||
+		message->len > RANQ_LINK_MESSAGE_MAX) {
 		ranq_buf_clear(message);
-		return ranq_err_set(err, RANQ_ERR_MEMORY, "cannot send a message to rank %d: out of memory or too long", dst);
+		return ranq_err_set(
+			err, RANQ_ERR_MEMORY, "cannot send a message to rank %d: out of memory or too long", dst);
 	}
 	data = ranq_buf_take(message, &len);
 	if (dst == base->rank)
@@ -183,7 +186,7 @@ static bool ring(struct link_mpi *link, int dst)
 	wake = malloc(sizeof *wake);
 	if (!wake)
 		return false;
-	*wake = (struct wake){ .dst = dst, .count = link->peers[dst].sent };
+	*wake = (struct wake){.dst = dst, .count = link->peers[dst].sent};
 	return isend(link, lowest, TAG_WAKE, (unsigned char *)wake, sizeof *wake, false, NULL) == 0;
 }
 
@@ -194,7 +197,8 @@ static void mpi_flush(struct ranq_link *base)
 	bool left = false;
 
 	while ((gift = TAILQ_FIRST(&link->gifts)) &&
-		ranq_bell_ring(&link->bell, gift->dst, base->rank, link->peers[gift->dst].sent, gift->fd, gift->data, gift->len) == 0) {
+		ranq_bell_ring(&link->bell, gift->dst, base->rank, link->peers[gift->dst].sent, gift->fd, gift->data,
+			gift->len) == 0) {
 		TAILQ_REMOVE(&link->gifts, gift, next);
 		close(gift->fd);
 		free(gift);
@@ -228,7 +232,7 @@ static void progress_sends(struct link_mpi *link)
 	}
 }
 
-/* ---- receiving -------------------------------------------------------------------------------------------------------- */
+/* ---- receiving ---- */
 
 static void count_behind(struct link_mpi *link)
 {
@@ -300,8 +304,10 @@ static void hand_out(struct link_mpi *link, struct incoming *in)
 
 		if (in->len == sizeof wake) {
 			memcpy(&wake, in->data, sizeof wake);
-			if (wake.dst >= 0 && wake.dst < link->base.size && ranq_link_same_node(&link->base, link->base.rank, wake.dst))
-				/* a full socket keeps its owner awake, and its owner polls slowly anyway: not repeated */
+			if (wake.dst >= 0 && wake.dst < link->base.size &&
+				ranq_link_same_node(&link->base, link->base.rank, wake.dst))
+				/* a full socket keeps its owner awake, and its owner polls slowly anyway: not repeated
+				 */
 				ranq_bell_ring(&link->bell, wake.dst, in->src, wake.count, -1, NULL, 0);
 		}
 	} else {
@@ -315,7 +321,8 @@ static bool earlier_from_same(const struct link_mpi *link, const struct incoming
 {
 	const struct incoming *other;
 
-	TAILQ_FOREACH(other, &link->incoming, next) {
+	TAILQ_FOREACH(other, &link->incoming, next)
+	{
 		if (other == in)
 			return false;
 		if (other->src == in->src)
@@ -324,7 +331,8 @@ static bool earlier_from_same(const struct link_mpi *link, const struct incoming
 	return false;
 }
 
-/* Hands out what is complete, in order for each source (a large message may arrive after a small one that was sent later). */
+/* Hands out what is complete, in order for each source (a large message may arrive after a small one that was sent
+ * later). */
 static bool deliver(struct link_mpi *link)
 {
 	struct incoming *in, *next;
@@ -406,7 +414,7 @@ static int64_t mpi_deadline_ns(const struct ranq_link *base)
 	return link->nodes > 1 ? link->last_poll_ns + SLOW_NS : RANQ_NEVER;
 }
 
-/* ---- begin and end ---------------------------------------------------------------------------------------------------- */
+/* ---- begin and end ---- */
 
 static void release(struct link_mpi *link)
 {
@@ -437,7 +445,7 @@ static void mpi_close(struct ranq_link *base, int limit_ms)
 	mpi_flush(base);
 	progress_sends(link);
 	while (!TAILQ_EMPTY(&link->outgoing) && ranq_clock_ms() < until) {
-		struct timespec pause = { 0, POLL_MIN_NS };
+		struct timespec pause = {0, POLL_MIN_NS};
 		int flag;
 
 		nanosleep(&pause, NULL);
@@ -447,7 +455,8 @@ static void mpi_close(struct ranq_link *base, int limit_ms)
 	release(link);
 }
 
-static const struct ranq_link_ops mpi_ops = { mpi_send, mpi_send_file, mpi_flush, mpi_pump, mpi_deadline_ns, mpi_unsent, mpi_close };
+static const struct ranq_link_ops mpi_ops = {
+	mpi_send, mpi_send_file, mpi_flush, mpi_pump, mpi_deadline_ns, mpi_unsent, mpi_close};
 
 const char *ranq_link_mpi_version(void)
 {
@@ -467,7 +476,8 @@ static int exchange(struct link_mpi *link, const struct ranq_rank_facts *mine, s
 	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
 		return -1;
 	if (MPI_Bcast(random, sizeof random, MPI_BYTE, 0, link->comm) != MPI_SUCCESS ||
-		MPI_Allgather(mine, (int)sizeof *mine, MPI_BYTE, all, (int)sizeof *all, MPI_BYTE, link->comm) != MPI_SUCCESS)
+		MPI_Allgather(mine, (int)sizeof *mine, MPI_BYTE, all, (int)sizeof *all, MPI_BYTE, link->comm) !=
+			MPI_SUCCESS)
 		return -1;
 	for (size_t i = 0; i < sizeof random; i++)
 		snprintf(id + 2 * i, 3, "%02x", random[i]);
@@ -503,7 +513,8 @@ static struct link_mpi *link_create(void)
 	return link;
 }
 
-struct ranq_link *ranq_link_mpi_open(const struct ranq_rank_facts *mine, struct ranq_rank_facts **all, struct ranq_err *err)
+struct ranq_link *ranq_link_mpi_open(
+	const struct ranq_rank_facts *mine, struct ranq_rank_facts **all, struct ranq_err *err)
 {
 	struct link_mpi *link;
 	char id[33];
@@ -544,8 +555,8 @@ static void watchdog(int sig)
 
 void ranq_link_mpi_finalize(int limit_ms, int status)
 {
-	struct sigaction action = { .sa_handler = watchdog };
-	struct itimerval timer = { .it_value = { .tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000 } };
+	struct sigaction action = {.sa_handler = watchdog};
+	struct itimerval timer = {.it_value = {.tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000}};
 	sigset_t set;
 
 	watchdog_status = status;
@@ -555,6 +566,6 @@ void ranq_link_mpi_finalize(int limit_ms, int status)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	MPI_Finalize();
-	timer = (struct itimerval){ 0 };
+	timer = (struct itimerval){0};
 	setitimer(ITIMER_REAL, &timer, NULL);
 }

@@ -8,16 +8,15 @@
 #include "util/clock.h"
 
 #define HEAD 12
-static const unsigned char magic[4] = { 'r', 'n', 'q', 'm' };
+static const unsigned char magic[4] = {'r', 'n', 'q', 'm'};
 
 static const struct {
 	const char *name;
 	bool for_proxy;
-} types[RANQ_MESSAGE_COUNT] = {
-	{ "INVALID", false },
+} types[RANQ_MESSAGE_COUNT] = {{"INVALID", false},
 #define WORKER false
 #define PROXY true
-#define X(name, reader) { #name, reader },
+#define X(name, reader) {#name, reader},
 	RANQ_MESSAGES(X)
 #undef X
 };
@@ -37,7 +36,8 @@ static int bad(struct ranq_err *err, const char *what)
 	return ranq_err_set(err, RANQ_ERR_REPLY, "malformed message between ranks: %s", what);
 }
 
-int ranq_message_open(const void *data, size_t len, enum ranq_message_type *type, struct ranq_reader *body, struct ranq_err *err)
+int ranq_message_open(
+	const void *data, size_t len, enum ranq_message_type *type, struct ranq_reader *body, struct ranq_err *err)
 {
 	const unsigned char *p = data;
 	uint32_t n;
@@ -59,7 +59,7 @@ int ranq_message_open(const void *data, size_t len, enum ranq_message_type *type
 static size_t begin(struct ranq_buf *buf, enum ranq_message_type type)
 {
 	size_t at = buf->len;
-	unsigned char head[HEAD] = { magic[0], magic[1], magic[2], magic[3], RANQ_MESSAGE_VERSION, (unsigned char)type };
+	unsigned char head[HEAD] = {magic[0], magic[1], magic[2], magic[3], RANQ_MESSAGE_VERSION, (unsigned char)type};
 
 	ranq_buf_add(buf, head, sizeof head);
 	return at;
@@ -353,7 +353,7 @@ static void check_counts(struct ranq_reader *in, const struct ranq_message_resul
 
 int ranq_message_results_decode(struct ranq_reader *in, struct ranq_message_results *m, struct ranq_err *err)
 {
-	*m = (struct ranq_message_results){ 0 };
+	*m = (struct ranq_message_results){0};
 	m->key = ranq_reader_varint(in);
 	m->chunk = ranq_reader_varint(in);
 	m->slot = ranq_reader_varint(in);

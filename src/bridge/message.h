@@ -1,9 +1,9 @@
 /* message.h - the typed messages between rank 0 (the proxy) and the compute ranks (workers).
  *
  *   message := magic:4 "rnqm"  version:1  type:1  zero:2  body_length:4 (little endian)  body
- * Every decoder checks magic, version, type, length and each field, and refuses bytes left over: a rank is a process of the same
- * user, but its memory may be damaged. Decoded bytes are borrowed from the message. Jobs are named by `key`, a number that
- * rank 0 gives: jobs of different queues may have the same id. */
+ * Every decoder checks magic, version, type, length and each field, and refuses bytes left over: a rank is a process of
+ * the same user, but its memory may be damaged. Decoded bytes are borrowed from the message. Jobs are named by `key`, a
+ * number that rank 0 gives: jobs of different queues may have the same id. */
 #ifndef RANQ_BRIDGE_MESSAGE_H
 #define RANQ_BRIDGE_MESSAGE_H
 
@@ -18,20 +18,20 @@
 #define RANQ_MESSAGE_FAILURES_MAX 16384 /* failure records in one message */
 
 /* name, who reads it */
-#define RANQ_MESSAGES(X)                                                        \
-	X(JOB, WORKER)      /* a job: spec, and which blobs it needs */              \
-	X(DROP, WORKER)     /* forget a job; kill: also what runs of it */          \
-	X(BLOB, WORKER)     /* a piece of a module or of job data */                \
-	X(FORGET, WORKER)   /* a blob is not needed any more */                     \
-	X(CHUNK, WORKER)    /* run these tasks */                                   \
-	X(TRUNCATE, WORKER) /* give back the end of a chunk */                      \
-	X(WARN, WORKER)     /* the allocation ends: signal, then kill */            \
-	X(PING, WORKER)     /* answer; carries the lease */                         \
-	X(BYE, WORKER)      /* end */                                               \
-	X(HELLO, PROXY)     /* first message of a worker */                         \
-	X(RESULTS, PROXY)   /* tasks of a chunk are over, or the chunk is */        \
-	X(PONG, PROXY)      /* answer to PING */                                    \
-	X(NOTICE, PROXY)    /* a signal came, or this worker cannot go on */        \
+#define RANQ_MESSAGES(X) \
+	X(JOB, WORKER)      /* a job: spec, and which blobs it needs */ \
+	X(DROP, WORKER)     /* forget a job; kill: also what runs of it */ \
+	X(BLOB, WORKER)     /* a piece of a module or of job data */ \
+	X(FORGET, WORKER)   /* a blob is not needed any more */ \
+	X(CHUNK, WORKER)    /* run these tasks */ \
+	X(TRUNCATE, WORKER) /* give back the end of a chunk */ \
+	X(WARN, WORKER)     /* the allocation ends: signal, then kill */ \
+	X(PING, WORKER)     /* answer; carries the lease */ \
+	X(BYE, WORKER)      /* end */ \
+	X(HELLO, PROXY)     /* first message of a worker */ \
+	X(RESULTS, PROXY)   /* tasks of a chunk are over, or the chunk is */ \
+	X(PONG, PROXY)      /* answer to PING */ \
+	X(NOTICE, PROXY)    /* a signal came, or this worker cannot go on */ \
 	X(GOODBYE, PROXY)   /* last message of a worker */
 enum ranq_message_type {
 	RANQ_MESSAGE_INVALID = 0,
@@ -44,12 +44,13 @@ const char *ranq_message_name(enum ranq_message_type type);
 bool ranq_message_is_for_proxy(enum ranq_message_type type);
 
 /* Checks the head and gives type and a reader over the body. */
-int ranq_message_open(const void *data, size_t len, enum ranq_message_type *type, struct ranq_reader *body, struct ranq_err *err);
+int ranq_message_open(
+	const void *data, size_t len, enum ranq_message_type *type, struct ranq_reader *body, struct ranq_err *err);
 
 struct ranq_message_job {
 	uint64_t key;
-	struct ranq_bytes id_text;   /* "QUEUE/7" */
-	uint64_t module, data;       /* blob numbers, 0: none */
+	struct ranq_bytes id_text; /* "QUEUE/7" */
+	uint64_t module, data;     /* blob numbers, 0: none */
 	struct ranq_bytes spec;
 };
 struct ranq_message_drop {
@@ -87,7 +88,7 @@ struct ranq_message_results {
 	bool broken; /* ... because the executor could not be run */
 	uint64_t counts[RANQ_TASK_STATUS_COUNT], elapsed_us;
 	size_t nfailures;
-	uint64_t *failure_index;     /* nfailures entries; decode: malloced, freed by ranq_message_results_clear */
+	uint64_t *failure_index; /* nfailures entries; decode: malloced, freed by ranq_message_results_clear */
 	struct ranq_bytes *failures;
 	struct ranq_bytes segment;
 };
@@ -108,7 +109,8 @@ void ranq_message_ping_encode(struct ranq_buf *buf, const struct ranq_message_pi
 void ranq_message_hello_encode(struct ranq_buf *buf, const struct ranq_message_hello *m);
 void ranq_message_results_encode(struct ranq_buf *buf, const struct ranq_message_results *m);
 void ranq_message_notice_encode(struct ranq_buf *buf, const struct ranq_message_notice *m);
-void ranq_message_number_encode(struct ranq_buf *buf, enum ranq_message_type type, uint64_t number); /* FORGET, PONG, BYE, GOODBYE */
+void ranq_message_number_encode(
+	struct ranq_buf *buf, enum ranq_message_type type, uint64_t number); /* FORGET, PONG, BYE, GOODBYE */
 
 /* Decoders take the reader that open gave. */
 int ranq_message_job_decode(struct ranq_reader *in, struct ranq_message_job *m, struct ranq_err *err);

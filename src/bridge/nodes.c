@@ -1,5 +1,5 @@
-/* nodes.c - see nodes.h. A node is: host name, kernel boot and network name space, because abstract sockets are one per network
- * name space; containers of one machine count as different nodes when they cannot talk by sockets. */
+/* nodes.c - see nodes.h. A node is: host name, kernel boot and network name space, because abstract sockets are one per
+ * network name space; containers of one machine count as different nodes when they cannot talk by sockets. */
 #include "bridge/nodes.h"
 
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 
 struct ranq_rank_facts { /* plain bytes: sent as it is between ranks of one build */
 	char host[64];
-	char node[192]; /* equal for two ranks exactly when they can reach each other's abstract sockets */
+	char node[192];  /* equal for two ranks exactly when they can reach each other's abstract sockets */
 	char cpus[1024]; /* list of the processors this rank may use; "" unknown */
 	int64_t pid;
 };
@@ -17,7 +17,8 @@ struct ranq_rank_facts { /* plain bytes: sent as it is between ranks of one buil
 void ranq_rank_facts_init(struct ranq_rank_facts *facts);
 /* Terminates all strings, whatever was received. */
 void ranq_rank_facts_check(struct ranq_rank_facts *facts);
-/* node[r] = number of the node of rank r; nodes are numbered from 0 by their lowest rank. Returns how many nodes there are. */
+/* node[r] = number of the node of rank r; nodes are numbered from 0 by their lowest rank. Returns how many nodes there
+ * are. */
 int ranq_nodes_number(const struct ranq_rank_facts *all, int size, int *node);
 /* Lowest rank of the node of `rank`. */
 int ranq_nodes_lowest(const int *node, int size, int rank);

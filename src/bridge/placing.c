@@ -1,5 +1,5 @@
-/* placing.c - see placing.h. The union, because launchers bind each rank before any of our code runs (mpirun: one core a rank when
- * there are two), and the proxy needs no core of its own. */
+/* placing.c - see placing.h. The union, because launchers bind each rank before any of our code runs (mpirun: one core
+ * a rank when there are two), and the proxy needs no core of its own. */
 #include "bridge/placing.h"
 
 #include <stdio.h>
@@ -51,7 +51,8 @@ static unsigned position(const struct ranq_placing *placing, const struct ranq_l
 	return mine;
 }
 
-static int plan(const struct ranq_placing *placing, const char *allowed, unsigned total, struct ranq_placement *all, struct ranq_err *err)
+static int plan(const struct ranq_placing *placing, const char *allowed, unsigned total, struct ranq_placement *all,
+	struct ranq_err *err)
 {
 	struct ranq_topology *topology;
 	enum ranq_bind bind;
@@ -68,8 +69,8 @@ static int plan(const struct ranq_placing *placing, const char *allowed, unsigne
 	return rc;
 }
 
-int ranq_placing_plan(const struct ranq_placing *placing, const struct ranq_link *link, struct ranq_placement **placements,
-	struct ranq_err *err)
+int ranq_placing_plan(const struct ranq_placing *placing, const struct ranq_link *link,
+	struct ranq_placement **placements, struct ranq_err *err)
 {
 	unsigned count, mine = position(placing, link, &count), slots = placing->slots;
 	char *allowed = allowed_here(placing, link, err);

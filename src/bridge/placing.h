@@ -1,4 +1,5 @@
-/* placing.h - which processors the executors of each rank are bound to. All ranks compute the same plan from the same facts. */
+/* placing.h - which processors the executors of each rank are bound to. All ranks compute the same plan from the same
+ * facts. */
 #ifndef RANQ_BRIDGE_PLACING_H
 #define RANQ_BRIDGE_PLACING_H
 
@@ -14,8 +15,9 @@ struct ranq_placing {
 };
 /* Fills facts->cpus with what this process may use. Never fails: "" is "unknown". */
 void ranq_placing_facts(struct ranq_rank_facts *facts);
-/* Placements of the slots of this rank (slots entries, malloced, each to be cleared), over the union of what the ranks of this node were given. */
-int ranq_placing_plan(const struct ranq_placing *placing, const struct ranq_link *link, struct ranq_placement **placements,
-	struct ranq_err *err);
+/* Placements of the slots of this rank (slots entries, malloced, each to be cleared), over the union of what the ranks
+ * of this node were given. */
+int ranq_placing_plan(const struct ranq_placing *placing, const struct ranq_link *link,
+	struct ranq_placement **placements, struct ranq_err *err);
 
 #endif

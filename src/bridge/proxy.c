@@ -45,7 +45,7 @@ bool proxy_computes(const struct ranq_proxy *proxy, int rank)
 	return (rank > 0 || proxy->options.computes) && !proxy->workers[rank].lost;
 }
 
-/* ---- messages --------------------------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
 static int hello(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, struct ranq_err *err)
 {
@@ -95,7 +95,8 @@ static int notice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, 
 	return 0;
 }
 
-int ranq_proxy_message(struct ranq_proxy *proxy, int src, enum ranq_message_type type, struct ranq_reader *body, struct ranq_err *err)
+int ranq_proxy_message(
+	struct ranq_proxy *proxy, int src, enum ranq_message_type type, struct ranq_reader *body, struct ranq_err *err)
 {
 	struct proxy_worker *worker;
 	uint64_t number;
@@ -121,16 +122,17 @@ int ranq_proxy_message(struct ranq_proxy *proxy, int src, enum ranq_message_type
 			worker->goodbye = true;
 		return 0;
 	default:
-		return ranq_err_set(err, RANQ_ERR_REPLY, "a message '%s' is not for the proxy", ranq_message_name(type));
+		return ranq_err_set(
+			err, RANQ_ERR_REPLY, "a message '%s' is not for the proxy", ranq_message_name(type));
 	}
 }
 
-/* ---- clock ------------------------------------------------------------------------------------------------------------ */
+/* ---- clock ---- */
 
 static void give_back_surplus(struct ranq_proxy *proxy)
 {
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
-		struct ranq_leasing leasing = { .lanes = proxy->lanes };
+		struct ranq_leasing leasing = {.lanes = proxy->lanes};
 		uint64_t surplus;
 
 		leasing.unstarted = proxy_unstarted(proxy, i, &leasing.task_ns);
@@ -182,7 +184,7 @@ bool ranq_proxy_done(const struct ranq_proxy *proxy, int *status)
 	return proxy->phase == PROXY_DONE;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static int queue_init(struct ranq_proxy *proxy, size_t index, struct ranq_err *err)
 {
@@ -273,7 +275,8 @@ void ranq_proxy_destroy(struct ranq_proxy *proxy)
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++)
 			while (!TAILQ_EMPTY(&proxy->workers[r].lanes[s].chunks))
-				proxy_chunk_end(&proxy->workers[r].lanes[s], TAILQ_FIRST(&proxy->workers[r].lanes[s].chunks));
+				proxy_chunk_end(
+					&proxy->workers[r].lanes[s], TAILQ_FIRST(&proxy->workers[r].lanes[s].chunks));
 		proxy->workers[r].lost = true; /* no more messages */
 		free(proxy->workers[r].lanes);
 		proxy->workers[r].nlanes = 0;

@@ -1,8 +1,10 @@
-/* proxy.h - rank 0 of a bridge: the only process there that talks to Redis. It leases ranges of tasks, cuts them into chunks for the
- * workers, and commits their results. One event loop, nothing blocks except opening a connection (bounded, see proxy_conn.c).
+/* proxy.h - rank 0 of a bridge: the only process there that talks to Redis. It leases ranges of tasks, cuts them into
+ * chunks for the workers, and commits their results. One event loop, nothing blocks except opening a connection
+ * (bounded, see proxy_conn.c).
  *
- * What must never happen, whatever dies: a result committed that was not computed under the range's token (the server checks), a
- * range held for ever without being worked on (mirror + resync, proxy_conn.c), a new task started past the lease (fence). */
+ * What must never happen, whatever dies: a result committed that was not computed under the range's token (the server
+ * checks), a range held for ever without being worked on (mirror + resync, proxy_conn.c), a new task started past the
+ * lease (fence). */
 #ifndef RANQ_BRIDGE_PROXY_H
 #define RANQ_BRIDGE_PROXY_H
 
@@ -19,12 +21,12 @@ struct ranq_proxy_options {
 	const struct ranq_server_addr *addr;
 	const char *const *queues; /* in order of priority */
 	size_t nqueues;
-	bool computes;    /* this rank has a worker of its own */
-	bool mpirun;      /* the launcher kills everything when one rank dies: see proxy_end.c */
-	int64_t lease_ms; /* wish for a new queue, 0: none */
+	bool computes;                           /* this rank has a worker of its own */
+	bool mpirun;                             /* the launcher kills everything when one rank dies: see proxy_end.c */
+	int64_t lease_ms;                        /* wish for a new queue, 0: none */
 	const char *allocation, *tags, *binding; /* shown by `ranq workers`; may be NULL */
-	int64_t end_ms;   /* wall clock end of the allocation, 0: unknown */
-	int64_t idle_timeout_ms; /* -1: stay */
+	int64_t end_ms;                          /* wall clock end of the allocation, 0: unknown */
+	int64_t idle_timeout_ms;                 /* -1: stay */
 	bool stop_on_server_lost;
 	int warn_signal;  /* for running tasks when the bridge must leave; 0: none */
 	int64_t grace_ms; /* how long they may go on then */
@@ -34,13 +36,15 @@ struct ranq_proxy;
 struct ranq_proxy *ranq_proxy_create(const struct ranq_proxy_options *options, struct ranq_err *err);
 void ranq_proxy_destroy(struct ranq_proxy *proxy); /* takes NULL; leaving is done before, by the loop */
 /* A message for the proxy. -1: malformed, ignored. */
-int ranq_proxy_message(struct ranq_proxy *proxy, int src, enum ranq_message_type type, struct ranq_reader *body, struct ranq_err *err);
+int ranq_proxy_message(
+	struct ranq_proxy *proxy, int src, enum ranq_message_type type, struct ranq_reader *body, struct ranq_err *err);
 /* SIGTERM, SIGINT, SIGUSR1, SIGUSR2: drain, the second one hurries; SIGCONT: see proxy_end.c. */
 void ranq_proxy_signal(struct ranq_proxy *proxy, int sig);
 /* Before each wait: sets the watches, gives the next time (ranq_clock_ms) at which tick is due. */
 int64_t ranq_proxy_prepare(struct ranq_proxy *proxy);
 void ranq_proxy_tick(struct ranq_proxy *proxy);
-/* True when everything is over: the workers have said goodbye or their time is up. *status: exit status of the bridge. */
+/* True when everything is over: the workers have said goodbye or their time is up. *status: exit status of the bridge.
+ */
 bool ranq_proxy_done(const struct ranq_proxy *proxy, int *status);
 
 #endif

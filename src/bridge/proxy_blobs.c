@@ -1,5 +1,6 @@
-/* proxy_blobs.c - modules and job data: fetched once from the queue into a memory file, then sent once to each node. On our own node
- * the ranks get the file itself; the first worker of another node gets it in pieces and shares it there. */
+/* proxy_blobs.c - modules and job data: fetched once from the queue into a memory file, then sent once to each node. On
+ * our own node the ranks get the file itself; the first worker of another node gets it in pieces and shares it there.
+ */
 #include "bridge/proxy_impl.h"
 
 #include <stdio.h>
@@ -18,8 +19,8 @@ static struct proxy_blob *find(struct ranq_proxy *proxy, const struct proxy_queu
 	struct proxy_blob *blob;
 
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
-		if (blob->pq == pq && strcmp(blob->hash, hash) == 0)
-			return blob;
+	if (blob->pq == pq && strcmp(blob->hash, hash) == 0)
+		return blob;
 	return NULL;
 }
 
@@ -31,8 +32,8 @@ static void have_part(struct proxy_request *request, const struct ranq_reply *re
 	struct ranq_err err;
 
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
-		if (blob->number == request->key)
-			break;
+	if (blob->number == request->key)
+		break;
 	if (!blob)
 		return;
 	blob->asked = false;
@@ -43,7 +44,7 @@ static void have_part(struct proxy_request *request, const struct ranq_reply *re
 			proxy_refused(request, &err);
 			return;
 		}
-		part = (struct ranq_bytes){ NULL, 0 };
+		part = (struct ranq_bytes){NULL, 0};
 		blob->missing = blob->have == 0;
 	}
 	if (part.len > 0 && ranq_blob_file_append(blob->fd, blob->have, part.data, part.len, &err) != 0) {
@@ -79,8 +80,8 @@ void proxy_blobs_ask(struct ranq_proxy *proxy)
 	struct proxy_blob *blob;
 
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
-		if (!blob->whole && !blob->missing && !blob->asked)
-			ask(blob);
+	if (!blob->whole && !blob->missing && !blob->asked)
+		ask(blob);
 }
 
 struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash)
@@ -198,8 +199,10 @@ static bool send_piece(struct ranq_proxy *proxy, struct proxy_transfer *transfer
 	if (n < 0 || (size_t)n != want)
 		return false;
 	ranq_buf_init(&buf, 0);
-	ranq_message_blob_encode(&buf, &(struct ranq_message_blob){ .blob = transfer->blob->number, .total = transfer->blob->have,
-		.offset = transfer->offset, .piece = { piece, want } });
+	ranq_message_blob_encode(&buf, &(struct ranq_message_blob){.blob = transfer->blob->number,
+					       .total = transfer->blob->have,
+					       .offset = transfer->offset,
+					       .piece = {piece, want}});
 	proxy_send(proxy, transfer->rank, &buf);
 	transfer->offset += want;
 	return transfer->offset < transfer->blob->have;
@@ -220,8 +223,8 @@ void proxy_blobs_pump(struct ranq_proxy *proxy)
 	}
 }
 
-/* The receiver of a node may have died before it shared what it got: another one of that node gets everything anew. Ranks that
- * have the file already ignore the second one. */
+/* The receiver of a node may have died before it shared what it got: another one of that node gets everything anew.
+ * Ranks that have the file already ignore the second one. */
 void proxy_blobs_lost(struct ranq_proxy *proxy, int rank)
 {
 	const struct ranq_link *link = proxy->options.link;
@@ -240,6 +243,6 @@ void proxy_blobs_lost(struct ranq_proxy *proxy, int rank)
 		if (link->node[r] == node)
 			return; /* it was not the receiver */
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
-		if (blob->shared[node] && blob->whole)
-			share_there(proxy, blob, node);
+	if (blob->shared[node] && blob->whole)
+		share_there(proxy, blob, node);
 }

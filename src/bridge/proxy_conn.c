@@ -1,11 +1,12 @@
 /* proxy_conn.c - the two connections to the server: one for calls, one that waits for the bell.
  *
- * After every loss: open, attach, send the outbox again in its order, then resync with the mirror as it will stand after those calls
- * (proxy_outbox.c: the mirror is ahead of the server by exactly the calls in the outbox). A call that was executed before the
- * loss finds its part gone and is refused, which is the same as done; one that was not is executed now. A lease whose reply was
- * lost is not in the mirror: resync gives it back. A call of the old connection may still stand in the server's socket and run
- * after all that: commits and releases are harmless then, a lease has a number below the next one's and is refused once that one
- * came, and what it may have granted before is found by a second resync one heartbeat later.
+ * After every loss: open, attach, send the outbox again in its order, then resync with the mirror as it will stand
+ * after those calls (proxy_outbox.c: the mirror is ahead of the server by exactly the calls in the outbox). A call that
+ * was executed before the loss finds its part gone and is refused, which is the same as done; one that was not is
+ * executed now. A lease whose reply was lost is not in the mirror: resync gives it back. A call of the old connection
+ * may still stand in the server's socket and run after all that: commits and releases are harmless then, a lease has a
+ * number below the next one's and is refused once that one came, and what it may have granted before is found by a
+ * second resync one heartbeat later.
  *
  * Opening is synchronous but bounded (OPEN_MS): workers need nothing from rank 0 for so long. */
 #include "bridge/proxy_impl.h"
@@ -41,7 +42,7 @@ void proxy_conn_fail(struct ranq_proxy *proxy, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- requests --------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static void on_reply(const struct ranq_reply *reply, void *arg)
 {
@@ -108,7 +109,7 @@ void proxy_refused(struct proxy_request *request, const struct ranq_err *err)
 	}
 }
 
-/* ---- open and lose ---------------------------------------------------------------------------------------------------- */
+/* ---- open and lose ---- */
 
 static void close_bell(struct ranq_proxy *proxy)
 {
@@ -134,7 +135,8 @@ static void schedule(struct ranq_proxy *proxy)
 	int64_t cap = proxy->lease_ms / 5 > BACKOFF_MS ? proxy->lease_ms / 5 : BACKOFF_MS;
 
 	proxy->backoff_ms = proxy->backoff_ms == 0 ? BACKOFF_MS : proxy_min(proxy->backoff_ms * 2, cap);
-	proxy->retry_ms = ranq_clock_ms() + proxy->backoff_ms / 2 + (int64_t)(rand_r(&proxy->random) % (unsigned)(proxy->backoff_ms / 2 + 1));
+	proxy->retry_ms = ranq_clock_ms() + proxy->backoff_ms / 2 +
+			  (int64_t)(rand_r(&proxy->random) % (unsigned)(proxy->backoff_ms / 2 + 1));
 }
 
 static void lose(struct ranq_proxy *proxy)
@@ -166,7 +168,8 @@ static int attach_all(struct ranq_proxy *proxy, int64_t deadline_ms, bool first,
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
 
-		if (ranq_queue_attach(&pq->q, proxy->conn, pq->q.mode, first ? proxy->options.lease_ms : 0, true, deadline_ms, err) != 0)
+		if (ranq_queue_attach(&pq->q, proxy->conn, pq->q.mode, first ? proxy->options.lease_ms : 0, true,
+			    deadline_ms, err) != 0)
 			return ranq_err_wrap(err, "queue '%s'", pq->q.name);
 		if (pq->q.lease_ms < RANQ_LEASE_MS_MIN)
 			pq->q.lease_ms = proxy->options.lease_ms ? proxy->options.lease_ms : RANQ_LEASE_MS_DEFAULT;
@@ -245,7 +248,7 @@ static void try_again(struct ranq_proxy *proxy)
 		proxy_fatal(proxy, 3, "the server is away for longer than the lease, and --on-server-lost is 'stop'");
 }
 
-/* ---- bell ------------------------------------------------------------------------------------------------------------- */
+/* ---- bell ---- */
 
 static void bell_text(struct proxy_queue *pq, struct ranq_bytes text)
 {
@@ -264,7 +267,7 @@ static void bell_text(struct proxy_queue *pq, struct ranq_bytes text)
 static void on_bell(const struct ranq_reply *reply, void *arg)
 {
 	struct ranq_proxy *proxy = arg;
-	struct ranq_bytes text = { "", 0 };
+	struct ranq_bytes text = {"", 0};
 	struct ranq_err err;
 	int which = -1;
 
@@ -278,7 +281,7 @@ static void on_bell(const struct ranq_reply *reply, void *arg)
 		wait_for_bell(proxy);
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------------------------- */
+/* ---- loop ---- */
 
 static void on_readable(int fd, short what, void *arg)
 {
@@ -332,11 +335,11 @@ int64_t proxy_conn_prepare(struct ranq_proxy *proxy)
 		return proxy->phase == PROXY_DONE ? RANQ_NEVER : proxy->retry_ms;
 	if (oldest)
 		due = oldest->sent_ms + call_limit_ms(proxy) + 1;
-	ranq_watch_set(&proxy->conn_watch, proxy->options.base, ranq_conn_fd(proxy->conn), ranq_conn_wants_write(proxy->conn),
-		on_readable, proxy);
+	ranq_watch_set(&proxy->conn_watch, proxy->options.base, ranq_conn_fd(proxy->conn),
+		ranq_conn_wants_write(proxy->conn), on_readable, proxy);
 	if (proxy->bell) {
-		ranq_watch_set(&proxy->bell_watch, proxy->options.base, ranq_conn_fd(proxy->bell), ranq_conn_wants_write(proxy->bell),
-			on_readable, proxy);
+		ranq_watch_set(&proxy->bell_watch, proxy->options.base, ranq_conn_fd(proxy->bell),
+			ranq_conn_wants_write(proxy->bell), on_readable, proxy);
 		due = proxy_min(due, proxy->bell_deadline_ms + 1);
 	}
 	return due;

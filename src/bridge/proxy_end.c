@@ -1,13 +1,15 @@
 /* proxy_end.c - how a bridge ends, and what it does about ranks that died.
  *
- * Drain: no new leases, unstarted work goes back at once, chunks end behind their running task; by `ranq drain` without limit (polite),
- * else the tasks are warned and have a grace time. Then everything is committed, the bridge leaves and says BYE to its workers.
+ * Drain: no new leases, unstarted work goes back at once, chunks end behind their running task; by `ranq drain` without
+ * limit (polite), else the tasks are warned and have a grace time. Then everything is committed, the bridge leaves and
+ * says BYE to its workers.
  *
- * mpirun (Open MPI 4.1) ends all ranks when one has died: SIGCONT at once, SIGTERM a second later, SIGKILL after that, at times only
- * 20 ms later. So SIGCONT is the time to act: all ranks are asked for a sign of life; the processes of our own node are looked at, too.
- * If one is dead, its first unreported chunk goes back as suspect, everything else as drained, and we leave, all within that second.
- * If all answer, it was an ordinary stop and continue, or mpirun was told to end: then SIGTERM follows and everything goes back at once.
- * Slurm sends SIGCONT and SIGTERM together and leaves KillWait between TERM and KILL: that is a drain with grace. */
+ * mpirun (Open MPI 4.1) ends all ranks when one has died: SIGCONT at once, SIGTERM a second later, SIGKILL after that,
+ * at times only 20 ms later. So SIGCONT is the time to act: all ranks are asked for a sign of life; the processes of
+ * our own node are looked at, too. If one is dead, its first unreported chunk goes back as suspect, everything else as
+ * drained, and we leave, all within that second. If all answer, it was an ordinary stop and continue, or mpirun was
+ * told to end: then SIGTERM follows and everything goes back at once. Slurm sends SIGCONT and SIGTERM together and
+ * leaves KillWait between TERM and KILL: that is a drain with grace. */
 #include "bridge/proxy_impl.h"
 
 #include <signal.h>
@@ -18,18 +20,18 @@
 #include "bridge/fault.h"
 #include "util/clock.h"
 
-#define LIFE_MS 300            /* for a sign of life after SIGCONT */
+#define LIFE_MS 300 /* for a sign of life after SIGCONT */
 #define LIFE_CHECK_MS 20
-#define CONT_TERM_MIN_MS 300   /* TERM so long after CONT is mpirun's */
+#define CONT_TERM_MIN_MS 300 /* TERM so long after CONT is mpirun's */
 #define CONT_TERM_MAX_MS 30000
-#define HOLD_MS 1500           /* no new leases after CONT: TERM may follow */
-#define HURRY_MS 700           /* for the last words to the server */
+#define HOLD_MS 1500 /* no new leases after CONT: TERM may follow */
+#define HURRY_MS 700 /* for the last words to the server */
 #define GOODBYE_MS 5000
 #define GOODBYE_HURRY_MS 300
-#define BEHIND_MS 3000         /* grace is over and tasks still run */
-#define END_MARGIN_MS 2000     /* between the end of the drain and the end of the allocation */
+#define BEHIND_MS 3000     /* grace is over and tasks still run */
+#define END_MARGIN_MS 2000 /* between the end of the drain and the end of the allocation */
 
-/* ---- dead ranks ------------------------------------------------------------------------------------------------------- */
+/* ---- dead ranks ---- */
 
 static void count_lanes(struct ranq_proxy *proxy)
 {
@@ -46,7 +48,8 @@ static void give_back(struct proxy_lane *lane, enum ranq_release_kind kind)
 
 	while ((chunk = TAILQ_FIRST(&lane->chunks))) {
 		if (chunk->job && chunk->upto < chunk->end) {
-			proxy_outbox_release_one(chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, kind);
+			proxy_outbox_release_one(
+				chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, kind);
 			kind = RANQ_RELEASE_DRAINED;
 		}
 		proxy_chunk_end(lane, chunk);
@@ -85,7 +88,8 @@ static void check_silence(struct ranq_proxy *proxy)
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		if (!proxy_computes(proxy, r))
 			continue;
-		if (r != 0 && !proxy->workers[r].goodbye && proxy->now_ms - proxy->workers[r].heard_ms > proxy->lease_ms)
+		if (r != 0 && !proxy->workers[r].goodbye &&
+			proxy->now_ms - proxy->workers[r].heard_ms > proxy->lease_ms)
 			proxy_worker_lost(proxy, r, "silent for longer than the lease");
 		any = true;
 	}
@@ -93,7 +97,7 @@ static void check_silence(struct ranq_proxy *proxy)
 		proxy_fatal(proxy, 1, "no compute rank is left");
 }
 
-/* ---- signs of life ---------------------------------------------------------------------------------------------------- */
+/* ---- signs of life ---- */
 
 static void ping_all(struct ranq_proxy *proxy)
 {
@@ -105,7 +109,8 @@ static void ping_all(struct ranq_proxy *proxy)
 		if (!proxy_computes(proxy, r) || ranq_link_unsent(proxy->options.link, r) > (64u << 20))
 			continue;
 		ranq_buf_init(&buf, 0);
-		ranq_message_ping_encode(&buf, &(struct ranq_message_ping){ .nonce = proxy->nonce, .lease_ms = proxy->lease_ms });
+		ranq_message_ping_encode(
+			&buf, &(struct ranq_message_ping){.nonce = proxy->nonce, .lease_ms = proxy->lease_ms});
 		proxy_send(proxy, r, &buf);
 	}
 	proxy->ping_ms = proxy->now_ms + proxy->lease_ms / 5;
@@ -158,7 +163,7 @@ static void on_cont(struct ranq_proxy *proxy)
 	life_tick(proxy);
 }
 
-/* ---- drain ------------------------------------------------------------------------------------------------------------ */
+/* ---- drain ---- */
 
 static int64_t grace_ms(const struct ranq_proxy *proxy)
 {
@@ -177,18 +182,21 @@ static void end_chunks(struct ranq_proxy *proxy, struct proxy_lane *lane)
 	struct proxy_chunk *chunk;
 	struct ranq_buf buf;
 
-	TAILQ_FOREACH(chunk, &lane->chunks, next) {
+	TAILQ_FOREACH(chunk, &lane->chunks, next)
+	{
 		ranq_buf_init(&buf, 0);
-		ranq_message_truncate_encode(&buf, &(struct ranq_message_truncate){ .slot = lane->slot, .chunk = chunk->id,
-			.new_end = chunk->upto });
+		ranq_message_truncate_encode(
+			&buf, &(struct ranq_message_truncate){
+				      .slot = lane->slot, .chunk = chunk->id, .new_end = chunk->upto});
 		proxy_send(proxy, lane->rank, &buf);
 		chunk->truncated = true;
 	}
 	if (proxy->polite)
 		return;
 	ranq_buf_init(&buf, 0);
-	ranq_message_warn_encode(&buf, &(struct ranq_message_warn){ .slot = lane->slot, .sig = proxy->options.warn_signal,
-		.grace_ms = grace_ms(proxy) });
+	ranq_message_warn_encode(
+		&buf, &(struct ranq_message_warn){
+			      .slot = lane->slot, .sig = proxy->options.warn_signal, .grace_ms = grace_ms(proxy)});
 	proxy_send(proxy, lane->rank, &buf);
 }
 
@@ -258,7 +266,8 @@ void ranq_proxy_signal(struct ranq_proxy *proxy, int sig)
 		return;
 	}
 	snprintf(why, sizeof why, "signal %d (%s)", sig, strsignal(sig));
-	if (sig == SIGTERM && proxy->options.mpirun && proxy->cont_ms > 0 && since_cont >= CONT_TERM_MIN_MS && since_cont < CONT_TERM_MAX_MS)
+	if (sig == SIGTERM && proxy->options.mpirun && proxy->cont_ms > 0 && since_cont >= CONT_TERM_MIN_MS &&
+		since_cont < CONT_TERM_MAX_MS)
 		proxy_hurry(proxy, "mpirun ends all ranks");
 	else if (proxy->signalled && (sig == SIGTERM || sig == SIGINT))
 		proxy_hurry(proxy, why);
@@ -267,7 +276,7 @@ void ranq_proxy_signal(struct ranq_proxy *proxy, int sig)
 	proxy->signalled = true;
 }
 
-/* ---- no work ---------------------------------------------------------------------------------------------------------- */
+/* ---- no work ---- */
 
 static void have_stat(struct proxy_request *request, const struct ranq_reply *reply)
 {
@@ -312,7 +321,8 @@ static void idle_tick(struct ranq_proxy *proxy)
 	/* an idle queue that is asked again stays idle in this sense */
 	if (!now_idle && (!TAILQ_EMPTY(&proxy->pieces) || proxy_running(proxy) > 0 || !proxy->conn))
 		proxy->idle_since_ms = proxy->now_ms;
-	if (proxy->options.idle_timeout_ms < 0 || !now_idle || proxy->idle_asked || proxy->now_ms < proxy->idle_ask_ms ||
+	if (proxy->options.idle_timeout_ms < 0 || !now_idle || proxy->idle_asked ||
+		proxy->now_ms < proxy->idle_ask_ms ||
 		proxy->now_ms - proxy->idle_since_ms < proxy->options.idle_timeout_ms)
 		return;
 	proxy->idle_asked = true;
@@ -322,13 +332,14 @@ static void idle_tick(struct ranq_proxy *proxy)
 		struct ranq_cmd cmd;
 
 		ranq_cmd_init(&cmd);
-		if (ranq_queue_stat_cmd(&proxy->queues[i].q, &cmd) != 0 || !proxy_request(&proxy->queues[i], &cmd, have_stat))
+		if (ranq_queue_stat_cmd(&proxy->queues[i].q, &cmd) != 0 ||
+			!proxy_request(&proxy->queues[i], &cmd, have_stat))
 			proxy->idle_asked = false;
 		ranq_cmd_clear(&cmd);
 	}
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------------------------- */
+/* ---- loop ---- */
 
 int64_t proxy_left_ms(const struct ranq_proxy *proxy)
 {
@@ -433,7 +444,8 @@ int64_t proxy_end_due(const struct ranq_proxy *proxy)
 			due = proxy_min(due, proxy->now_ms + left);
 		if (proxy->options.idle_timeout_ms >= 0 && idle(proxy))
 			due = proxy_min(due, proxy->idle_since_ms + proxy->options.idle_timeout_ms > proxy->idle_ask_ms
-				? proxy->idle_since_ms + proxy->options.idle_timeout_ms : proxy->idle_ask_ms);
+						     ? proxy->idle_since_ms + proxy->options.idle_timeout_ms
+						     : proxy->idle_ask_ms);
 		return due;
 	}
 	if (proxy->phase == PROXY_DRAIN)

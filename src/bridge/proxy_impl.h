@@ -23,14 +23,14 @@
 #define PROXY_RESULTS_MAX ((size_t)256 << 20) /* uncommitted results at which workers get no more chunks */
 #define PROXY_ITEM_BYTES ((size_t)1 << 20)    /* flush at, and largest item made by merging */
 #define PROXY_FLUSH_MS 50
-#define PROXY_CALLS_MAX 8                     /* commits in flight for a queue */
+#define PROXY_CALLS_MAX 8 /* commits in flight for a queue */
 
 struct proxy_queue;
 struct proxy_job;
 
-/* ---- work ------------------------------------------------------------------------------------------------------------- */
-/* Unstarted tasks [start, end) of one fragment. grant names the granted range that they come from: parts of different grants may touch
- * each other, but are different fragments on the server. */
+/* ---- work ---- */
+/* Unstarted tasks [start, end) of one fragment. grant names the granted range that they come from: parts of different
+ * grants may touch each other, but are different fragments on the server. */
 struct proxy_piece {
 	TAILQ_ENTRY(proxy_piece) next;
 	struct proxy_job *job;
@@ -45,7 +45,7 @@ struct proxy_chunk {
 	uint64_t id, seq, grant, start, end, upto;
 	unsigned deaths;
 	bool suspect, truncated;
-	int64_t since_ns; /* start, or last report */
+	int64_t since_ns;        /* start, or last report */
 	struct proxy_item *item; /* pending item that the next results of this chunk extend */
 };
 TAILQ_HEAD(proxy_chunks, proxy_chunk);
@@ -63,7 +63,7 @@ struct proxy_worker {
 	struct proxy_lane *lanes;
 };
 
-/* ---- results ---------------------------------------------------------------------------------------------------------- */
+/* ---- results ---- */
 struct proxy_failure {
 	uint64_t index;
 	size_t at, len; /* in failures */
@@ -90,7 +90,7 @@ struct proxy_call {
 	bool sent, dead; /* dead: its registration is gone; freed when its reply or the end of the connection comes */
 };
 
-/* ---- jobs ------------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---- */
 struct proxy_blob {
 	TAILQ_ENTRY(proxy_blob) next;
 	char hash[129];
@@ -127,13 +127,13 @@ struct proxy_job {
 	TAILQ_HEAD(, proxy_block) blocks;
 	size_t block_bytes;
 	bool input_asked, waited;
-	uint64_t unstarted;       /* tasks in pieces */
-	unsigned chunks, broken;  /* chunks at workers; broken ones in a row */
-	int64_t used_ms;          /* last time with work */
-	uint8_t *introduced;      /* for each rank */
+	uint64_t unstarted;      /* tasks in pieces */
+	unsigned chunks, broken; /* chunks at workers; broken ones in a row */
+	int64_t used_ms;         /* last time with work */
+	uint8_t *introduced;     /* for each rank */
 };
 
-/* ---- queues ----------------------------------------------------------------------------------------------------------- */
+/* ---- queues ---- */
 enum proxy_queue_state { PROXY_OUT, PROXY_JOINING, PROXY_SYNCING, PROXY_IN, PROXY_LEFT };
 struct proxy_queue {
 	struct ranq_queue q;
@@ -144,16 +144,16 @@ struct proxy_queue {
 	uint64_t seq, epoch; /* epoch: counts registrations; replies of an earlier one are ignored */
 	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
 	bool lease_asked, idle, paused, full, resync_again, leave_asked;
-	bool rung;           /* the bell rang since the last lease was asked for */
+	bool rung; /* the bell rang since the last lease was asked for */
 	uint64_t last_want;
-	int64_t retry_ms;    /* when idle or paused: ask again at */
-	int64_t beat_ms;     /* next heartbeat */
+	int64_t retry_ms; /* when idle or paused: ask again at */
+	int64_t beat_ms;  /* next heartbeat */
 	struct proxy_items pending;
 	size_t pending_bytes, npending;
 	unsigned commits_asked;
 	TAILQ_HEAD(, proxy_call) outbox;
 	size_t outbox_bytes;
-	uint64_t done;       /* tasks reported to us, for `ranq workers` */
+	uint64_t done; /* tasks reported to us, for `ranq workers` */
 };
 
 /* A request under way. */
@@ -193,8 +193,9 @@ struct ranq_proxy {
 	unsigned random;
 	/* the end */
 	enum proxy_phase phase;
-	bool hurry, polite;     /* give back at once without waiting for tasks; wait for them without limit */
-	int64_t phase_ms, drain_limit_ms, cont_ms, life_ms /* answer of life is due */, hold_ms /* no new leases before */;
+	bool hurry, polite; /* give back at once without waiting for tasks; wait for them without limit */
+	int64_t phase_ms, drain_limit_ms, cont_ms, life_ms /* answer of life is due */,
+		hold_ms /* no new leases before */;
 	uint64_t life_nonce;
 	bool signalled;
 	int status;
@@ -207,8 +208,10 @@ struct ranq_proxy {
 /* proxy.c */
 void proxy_log(const struct ranq_proxy *proxy, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void proxy_send(struct ranq_proxy *proxy, int rank, struct ranq_buf *message);
-bool proxy_computes(const struct ranq_proxy *proxy, int rank); /* rank has a worker that is not lost (its lanes come with HELLO) */
-int64_t proxy_left_ms(const struct ranq_proxy *proxy);         /* until the drain before the end of the allocation; RANQ_NEVER */
+bool proxy_computes(
+	const struct ranq_proxy *proxy, int rank); /* rank has a worker that is not lost (its lanes come with HELLO) */
+int64_t proxy_left_ms(
+	const struct ranq_proxy *proxy); /* until the drain before the end of the allocation; RANQ_NEVER */
 
 /* proxy_conn.c */
 int proxy_connect(struct ranq_proxy *proxy, bool first, struct ranq_err *err);
@@ -238,21 +241,22 @@ bool proxy_fenced(const struct proxy_queue *pq);
 void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_results *m);
 void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece);
 void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *parts, size_t n);
-void proxy_outbox_release_one(struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind);
+void proxy_outbox_release_one(
+	struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind);
 void proxy_outbox_flush(struct proxy_queue *pq, bool all);
 void proxy_outbox_tick(struct proxy_queue *pq);
 int64_t proxy_outbox_due(const struct proxy_queue *pq);
 void proxy_outbox_replay(struct proxy_queue *pq);
-void proxy_outbox_drop(struct proxy_queue *pq);                       /* registration gone */
-void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job);     /* pending items only */
+void proxy_outbox_drop(struct proxy_queue *pq);                   /* registration gone */
+void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job); /* pending items only */
 bool proxy_outbox_empty(const struct proxy_queue *pq);
 size_t proxy_outbox_bytes(const struct ranq_proxy *proxy);
 
 /* proxy_jobs.c */
 struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id);
 struct proxy_job *proxy_job_find(struct proxy_queue *pq, uint64_t id);
-void proxy_job_stop(struct proxy_queue *pq, uint64_t id);   /* the job is over: drop and give back its work */
-void proxy_job_drop(struct proxy_job *job, bool kill);      /* forget it here and at the workers */
+void proxy_job_stop(struct proxy_queue *pq, uint64_t id); /* the job is over: drop and give back its work */
+void proxy_job_drop(struct proxy_job *job, bool kill);    /* forget it here and at the workers */
 void proxy_job_fail(struct proxy_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void proxy_job_introduce(struct proxy_job *job, int rank);
 void proxy_job_blob_here(struct proxy_blob *blob);
@@ -271,7 +275,8 @@ void proxy_blobs_lost(struct ranq_proxy *proxy, int rank);
 void proxy_input_ask(struct proxy_job *job);
 /* How many tasks from start on have their lines here, at most to end; 0: none. */
 uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t end);
-int proxy_input_slice(const struct proxy_job *job, uint64_t start, uint64_t end, struct ranq_buf *out, struct ranq_err *err);
+int proxy_input_slice(
+	const struct proxy_job *job, uint64_t start, uint64_t end, struct ranq_buf *out, struct ranq_err *err);
 void proxy_input_trim(struct proxy_job *job);
 void proxy_input_clear(struct proxy_job *job);
 
@@ -279,7 +284,8 @@ void proxy_input_clear(struct proxy_job *job);
 int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint64_t grant);
 void proxy_piece_back(struct proxy_chunk *chunk); /* the rest of a chunk is unstarted again */
 void proxy_piece_remove(struct ranq_proxy *proxy, struct proxy_piece *piece);
-void proxy_pieces_release(struct proxy_queue *pq, uint64_t keep); /* gives unstarted work back, the last first, but keep tasks */
+void proxy_pieces_release(
+	struct proxy_queue *pq, uint64_t keep); /* gives unstarted work back, the last first, but keep tasks */
 void proxy_pieces_drop(struct proxy_queue *pq, const struct ranq_fragment *gone);
 void proxy_dispatch(struct ranq_proxy *proxy);
 void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);

@@ -1,5 +1,5 @@
-/* proxy_input.c - input lines of jobs: fetched ahead of dispatch for the pieces at hand, a bounded amount, and dropped when no piece
- * needs them any more. */
+/* proxy_input.c - input lines of jobs: fetched ahead of dispatch for the pieces at hand, a bounded amount, and dropped
+ * when no piece needs them any more. */
 #include "bridge/proxy_impl.h"
 
 #include <stdlib.h>
@@ -15,8 +15,8 @@ static struct proxy_block *block_at(const struct proxy_job *job, uint64_t index)
 	struct proxy_block *block;
 
 	TAILQ_FOREACH(block, &job->blocks, next)
-		if (index >= block->first && index - block->first < block->count)
-			return block;
+	if (index >= block->first && index - block->first < block->count)
+		return block;
 	return NULL;
 }
 
@@ -31,7 +31,8 @@ uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t 
 	return n < end - start ? n : end - start;
 }
 
-int proxy_input_slice(const struct proxy_job *job, uint64_t start, uint64_t end, struct ranq_buf *out, struct ranq_err *err)
+int proxy_input_slice(
+	const struct proxy_job *job, uint64_t start, uint64_t end, struct ranq_buf *out, struct ranq_err *err)
 {
 	const struct proxy_block *block = block_at(job, start);
 
@@ -59,8 +60,8 @@ static bool needed(const struct proxy_job *job, const struct proxy_block *block)
 	const struct proxy_piece *piece;
 
 	TAILQ_FOREACH(piece, &job->pq->proxy->pieces, next)
-		if (piece->job == job && piece->start < block->first + block->count && block->first < piece->end)
-			return true;
+	if (piece->job == job && piece->start < block->first + block->count && block->first < piece->end)
+		return true;
 	return false;
 }
 
@@ -154,7 +155,8 @@ void proxy_input_ask(struct proxy_job *job)
 		proxy_input_trim(job);
 	if (job->block_bytes >= AHEAD_BYTES)
 		return;
-	TAILQ_FOREACH(piece, &job->pq->proxy->pieces, next) {
+	TAILQ_FOREACH(piece, &job->pq->proxy->pieces, next)
+	{
 		uint64_t at = piece->start, n;
 
 		if (piece->job != job)

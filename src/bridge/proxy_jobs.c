@@ -1,4 +1,5 @@
-/* proxy_jobs.c - what the proxy knows of jobs: the spec (fetched once), whether it can run here, how fast its tasks are. */
+/* proxy_jobs.c - what the proxy knows of jobs: the spec (fetched once), whether it can run here, how fast its tasks
+ * are. */
 #include "bridge/proxy_impl.h"
 
 #include <stdarg.h>
@@ -8,7 +9,7 @@
 
 #include "util/clock.h"
 
-#define FORGET_MS 5000     /* a job without work here is forgotten, and its fini runs */
+#define FORGET_MS 5000 /* a job without work here is forgotten, and its fini runs */
 #define CANCEL_GRACE_MS 500
 
 struct proxy_job *proxy_job_find(struct proxy_queue *pq, uint64_t id)
@@ -16,8 +17,8 @@ struct proxy_job *proxy_job_find(struct proxy_queue *pq, uint64_t id)
 	struct proxy_job *job;
 
 	TAILQ_FOREACH(job, &pq->proxy->jobs, next)
-		if (job->pq == pq && job->id == id)
-			return job;
+	if (job->pq == pq && job->id == id)
+		return job;
 	return NULL;
 }
 
@@ -29,10 +30,11 @@ void proxy_job_fail(struct proxy_job *job, const char *format, ...)
 	vsnprintf(job->reason, sizeof job->reason, format, args);
 	va_end(args);
 	job->state = PROXY_JOB_FAILED;
-	proxy_log(job->pq->proxy, "job=%s/%llu cannot run: %s", job->pq->q.name, (unsigned long long)job->id, job->reason);
+	proxy_log(job->pq->proxy, "job=%s/%llu cannot run: %s", job->pq->q.name, (unsigned long long)job->id,
+		job->reason);
 }
 
-/* ---- spec ------------------------------------------------------------------------------------------------------------- */
+/* ---- spec ---- */
 
 static void settle(struct proxy_job *job)
 {
@@ -51,8 +53,8 @@ void proxy_job_blob_here(struct proxy_blob *blob)
 	struct proxy_job *job;
 
 	TAILQ_FOREACH(job, &blob->pq->proxy->jobs, next)
-		if (job->module == blob || job->data == blob)
-			settle(job);
+	if (job->module == blob || job->data == blob)
+		settle(job);
 }
 
 static void take_spec(struct proxy_job *job, struct ranq_bytes spec)
@@ -146,7 +148,7 @@ struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id)
 	return job;
 }
 
-/* ---- at the workers --------------------------------------------------------------------------------------------------- */
+/* ---- at the workers ---- */
 
 void proxy_job_introduce(struct proxy_job *job, int rank)
 {
@@ -160,9 +162,11 @@ void proxy_job_introduce(struct proxy_job *job, int rank)
 	job->introduced[rank] = 1;
 	n = snprintf(id, sizeof id, "%s/%llu", job->pq->q.name, (unsigned long long)job->id);
 	ranq_buf_init(&buf, 0);
-	ranq_message_job_encode(&buf, &(struct ranq_message_job){ .key = job->key, .id_text = { id, (size_t)n },
-		.module = job->module ? job->module->number : 0, .data = job->data ? job->data->number : 0,
-		.spec = { job->packed.data, job->packed.len } });
+	ranq_message_job_encode(&buf, &(struct ranq_message_job){.key = job->key,
+					      .id_text = {id, (size_t)n},
+					      .module = job->module ? job->module->number : 0,
+					      .data = job->data ? job->data->number : 0,
+					      .spec = {job->packed.data, job->packed.len}});
 	proxy_send(proxy, rank, &buf);
 	if (job->module)
 		proxy_blob_share(proxy, job->module, rank);
@@ -179,12 +183,12 @@ static void drop_chunks(struct proxy_job *job)
 			struct proxy_chunk *chunk;
 
 			TAILQ_FOREACH(chunk, &proxy->workers[r].lanes[s].chunks, next)
-				if (chunk->job == job) {
-					chunk->job = NULL; /* the worker says when the lane is free */
-					if (chunk->item)
-						chunk->item->chunk = NULL;
-					chunk->item = NULL;
-				}
+			if (chunk->job == job) {
+				chunk->job = NULL; /* the worker says when the lane is free */
+				if (chunk->item)
+					chunk->item->chunk = NULL;
+				chunk->item = NULL;
+			}
 		}
 }
 
@@ -204,7 +208,8 @@ void proxy_job_drop(struct proxy_job *job, bool kill)
 		if (!job->introduced[r] || !proxy_computes(proxy, r))
 			continue;
 		ranq_buf_init(&buf, 0);
-		ranq_message_drop_encode(&buf, &(struct ranq_message_drop){ .key = job->key, .kill = kill, .grace_ms = CANCEL_GRACE_MS });
+		ranq_message_drop_encode(
+			&buf, &(struct ranq_message_drop){.key = job->key, .kill = kill, .grace_ms = CANCEL_GRACE_MS});
 		proxy_send(proxy, r, &buf);
 	}
 	drop_chunks(job);
@@ -244,7 +249,7 @@ void proxy_job_stop(struct proxy_queue *pq, uint64_t id)
 		proxy_job_drop(job, true);
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------------------------- */
+/* ---- loop ---- */
 
 static bool in_use(const struct proxy_job *job)
 {
@@ -253,8 +258,8 @@ static bool in_use(const struct proxy_job *job)
 	if (job->unstarted > 0 || job->chunks > 0)
 		return true;
 	TAILQ_FOREACH(item, &job->pq->pending, next)
-		if (item->job == job->id)
-			return true;
+	if (item->job == job->id)
+		return true;
 	return false;
 }
 
@@ -300,7 +305,7 @@ int64_t proxy_jobs_due(const struct ranq_proxy *proxy)
 	int64_t due = RANQ_NEVER;
 
 	TAILQ_FOREACH(job, &proxy->jobs, next)
-		if (job->unstarted == 0 && job->chunks == 0)
-			due = proxy_min(due, job->used_ms + FORGET_MS + 1);
+	if (job->unstarted == 0 && job->chunks == 0)
+		due = proxy_min(due, job->used_ms + FORGET_MS + 1);
 	return due;
 }

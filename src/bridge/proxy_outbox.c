@@ -1,8 +1,9 @@
 /* proxy_outbox.c - results and returned work on their way to the queue.
  *
- * Results wait in `pending` (merged where they touch) until a flush makes a call of them. Making a call takes its parts out of the
- * mirror (queue/held.h), which gives each part its `at`: so from then on the order of the calls is fixed, and they are sent, and
- * after a loss sent again, in that order until each has a definite answer. An answer "0" is final too: done before the loss, or fenced. */
+ * Results wait in `pending` (merged where they touch) until a flush makes a call of them. Making a call takes its parts
+ * out of the mirror (queue/held.h), which gives each part its `at`: so from then on the order of the calls is fixed,
+ * and they are sent, and after a loss sent again, in that order until each has a definite answer. An answer "0" is
+ * final too: done before the loss, or fenced. */
 #include "bridge/proxy_impl.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 #define FAIL_SLICE 1000 /* tasks of a job that cannot run, failed in one item */
 
-/* ---- items ------------------------------------------------------------------------------------------------------------ */
+/* ---- items ---- */
 
 static size_t item_bytes(const struct proxy_item *item)
 {
@@ -59,7 +60,7 @@ static int item_failure(struct proxy_item *item, uint64_t index, const void *dat
 		item->failure = more;
 		item->failures_room = room;
 	}
-	item->failure[item->nfailures++] = (struct proxy_failure){ index, item->failures.len, len };
+	item->failure[item->nfailures++] = (struct proxy_failure){index, item->failures.len, len};
 	ranq_buf_add(&item->failures, data, len);
 	return ranq_buf_failed(&item->failures) ? -1 : 0;
 }
@@ -120,7 +121,8 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 	struct proxy_queue *pq = chunk->job->pq;
 	struct proxy_item *item = chunk->item;
 
-	if (!item || item->segment.len + m->segment.len > PROXY_ITEM_BYTES || item->nfailures + m->nfailures > RANQ_CALL_ITEMS_MAX) {
+	if (!item || item->segment.len + m->segment.len > PROXY_ITEM_BYTES ||
+		item->nfailures + m->nfailures > RANQ_CALL_ITEMS_MAX) {
 		if (item)
 			item->chunk = NULL;
 		item = item_create(chunk->job->id, chunk->seq, chunk->grant, m->from);
@@ -140,7 +142,7 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 /* All tasks of the piece fail for the reason of the job. */
 void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
 {
-	struct ranq_failure failure = { .status = RANQ_TASK_ERROR, .exit_code = 1, .attempts = 1 };
+	struct ranq_failure failure = {.status = RANQ_TASK_ERROR, .exit_code = 1, .attempts = 1};
 	struct proxy_item *item = item_create(job->id, piece->seq, piece->grant, piece->start);
 	struct ranq_segment_writer writer;
 	struct ranq_buf record;
@@ -168,7 +170,7 @@ void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
 	pending_add(job->pq, item);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------------------ */
+/* ---- calls ---- */
 
 static void call_destroy(struct proxy_call *call)
 {
@@ -220,16 +222,19 @@ static void answered(struct proxy_request *request, const struct ranq_reply *rep
 	}
 	if (!reply)
 		return; /* sent again after the reconnect */
-	rc = call->kind == PROXY_COMMIT ? ranq_queue_commit_parse(reply, &commit, &err) : ranq_queue_release_parse(reply, &err);
+	rc = call->kind == PROXY_COMMIT ? ranq_queue_commit_parse(reply, &commit, &err)
+					: ranq_queue_release_parse(reply, &err);
 	if (rc != 0 && proxy_refused_alone(&err)) {
-		/* will never be taken: what it stands for is ours still, and the resync gives it back to be computed again */
+		/* will never be taken: what it stands for is ours still, and the resync gives it back to be computed
+		 * again */
 		proxy_log(pq->proxy, "queue '%s': %s", pq->q.name, err.text);
 		pq->resync_again = true;
 		call_remove(call);
 		return;
 	}
 	if (rc != 0) {
-		proxy_refused(request, &err); /* GONE drops the outbox with this call; anything else is a lost connection */
+		proxy_refused(
+			request, &err); /* GONE drops the outbox with this call; anything else is a lost connection */
 		return;
 	}
 	proxy_renewed(request);
@@ -248,21 +253,30 @@ static int commit_cmd(struct proxy_call *call, struct ranq_cmd *cmd)
 	int rc = ranq_queue_commit_begin(&call->pq->q, cmd, call->pq->proxy->id);
 
 	TAILQ_FOREACH(item, &call->items, next)
-		if (item->nfailures > most)
-			most = item->nfailures;
+	if (item->nfailures > most)
+		most = item->nfailures;
 	if (most) {
 		failures = calloc(most, sizeof *failures);
 		index = calloc(most, sizeof *index);
 	}
-	TAILQ_FOREACH(item, &call->items, next) {
-		struct ranq_commit_item add = { .job = item->job, .at = item->at, .seq = item->seq, .start = item->start, .end = item->end,
-			.item = { item->segment.data, item->segment.len }, .elapsed_us = item->elapsed_us,
-			.nfailures = failures && index ? item->nfailures : 0, .failure_index = index, .failures = failures };
+	TAILQ_FOREACH(item, &call->items, next)
+	{
+		struct ranq_commit_item add = {.job = item->job,
+			.at = item->at,
+			.seq = item->seq,
+			.start = item->start,
+			.end = item->end,
+			.item = {item->segment.data, item->segment.len},
+			.elapsed_us = item->elapsed_us,
+			.nfailures = failures && index ? item->nfailures : 0,
+			.failure_index = index,
+			.failures = failures};
 
 		memcpy(add.counts, item->counts, sizeof add.counts);
 		for (size_t i = 0; i < add.nfailures; i++) {
 			index[i] = item->failure[i].index;
-			failures[i] = (struct ranq_bytes){ item->failures.data + item->failure[i].at, item->failure[i].len };
+			failures[i] =
+				(struct ranq_bytes){item->failures.data + item->failure[i].at, item->failure[i].len};
 		}
 		if (rc == 0)
 			rc = ranq_queue_commit_add(cmd, &add);
@@ -281,7 +295,7 @@ static void call_send(struct proxy_call *call)
 
 	ranq_cmd_init(&cmd);
 	rc = call->kind == PROXY_COMMIT ? commit_cmd(call, &cmd)
-		: ranq_queue_release_cmd(&pq->q, &cmd, pq->proxy->id, call->fragments, call->n);
+					: ranq_queue_release_cmd(&pq->q, &cmd, pq->proxy->id, call->fragments, call->n);
 	request = rc == 0 ? proxy_request(pq, &cmd, answered) : NULL;
 	ranq_cmd_clear(&cmd);
 	if (!request)
@@ -318,10 +332,10 @@ void proxy_outbox_replay(struct proxy_queue *pq)
 
 	pq->commits_asked = 0;
 	TAILQ_FOREACH(call, &pq->outbox, next)
-		call_send(call);
+	call_send(call);
 }
 
-/* ---- release ---------------------------------------------------------------------------------------------------------- */
+/* ---- release ---- */
 
 void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *parts, size_t n)
 {
@@ -329,7 +343,8 @@ void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *pa
 		struct proxy_call *call = call_create(pq, PROXY_RELEASE);
 
 		if (call)
-			call->fragments = calloc(n < RANQ_CALL_ITEMS_MAX ? n : RANQ_CALL_ITEMS_MAX, sizeof *call->fragments);
+			call->fragments =
+				calloc(n < RANQ_CALL_ITEMS_MAX ? n : RANQ_CALL_ITEMS_MAX, sizeof *call->fragments);
 		if (!call || !call->fragments) {
 			free(call);
 			pq->resync_again = true;
@@ -348,14 +363,15 @@ void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *pa
 	}
 }
 
-void proxy_outbox_release_one(struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind)
+void proxy_outbox_release_one(
+	struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind)
 {
-	struct ranq_fragment part = { .job = job, .seq = seq, .start = start, .end = end, .kind = kind };
+	struct ranq_fragment part = {.job = job, .seq = seq, .start = start, .end = end, .kind = kind};
 
 	proxy_outbox_release(pq, &part, 1);
 }
 
-/* ---- commit ----------------------------------------------------------------------------------------------------------- */
+/* ---- commit ---- */
 
 static int by_place(const void *pa, const void *pb)
 {
@@ -375,8 +391,8 @@ static size_t merge(struct proxy_item **items, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct proxy_item *last = kept ? items[kept - 1] : NULL;
 
-		if (last && last->job == items[i]->job && last->grant == items[i]->grant && last->end == items[i]->start &&
-			last->segment.len + items[i]->segment.len <= PROXY_ITEM_BYTES &&
+		if (last && last->job == items[i]->job && last->grant == items[i]->grant &&
+			last->end == items[i]->start && last->segment.len + items[i]->segment.len <= PROXY_ITEM_BYTES &&
 			last->nfailures + items[i]->nfailures <= RANQ_CALL_ITEMS_MAX && item_join(last, items[i]) == 0)
 			item_destroy(items[i]);
 		else
@@ -466,7 +482,7 @@ int64_t proxy_outbox_due(const struct proxy_queue *pq)
 	return urgent(pq) ? pq->proxy->now_ms : item->since_ms + PROXY_FLUSH_MS;
 }
 
-/* ---- dropping --------------------------------------------------------------------------------------------------------- */
+/* ---- dropping ---- */
 
 void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job)
 {

@@ -24,7 +24,7 @@ void proxy_queue_look(struct proxy_queue *pq)
 	pq->retry_ms = 0;
 }
 
-/* ---- registration ----------------------------------------------------------------------------------------------------- */
+/* ---- registration ---- */
 
 static void joined(struct proxy_request *request, const struct ranq_reply *reply)
 {
@@ -35,7 +35,8 @@ static void joined(struct proxy_request *request, const struct ranq_reply *reply
 	if (!reply || request->epoch != pq->epoch)
 		return;
 	if (ranq_queue_join_parse(reply, &lease_ms, &err) != 0) {
-		if (err.code == RANQ_ERR_STATE) /* what stood under our id before is still being given back: once more */
+		if (err.code ==
+			RANQ_ERR_STATE) /* what stood under our id before is still being given back: once more */
 			proxy_queue_join(pq);
 		else
 			proxy_refused(request, &err);
@@ -52,8 +53,14 @@ static void joined(struct proxy_request *request, const struct ranq_reply *reply
 void proxy_queue_join(struct proxy_queue *pq)
 {
 	const struct ranq_proxy_options *o = &pq->proxy->options;
-	struct ranq_bridge_meta meta = { .host = o->facts[0].host, .allocation = o->allocation, .user = pq->proxy->user,
-		.version = pq->proxy->version, .tags = o->tags, .binding = o->binding, .ranks = (unsigned)o->link->size - (o->computes ? 0 : 1), .end_ms = o->end_ms };
+	struct ranq_bridge_meta meta = {.host = o->facts[0].host,
+		.allocation = o->allocation,
+		.user = pq->proxy->user,
+		.version = pq->proxy->version,
+		.tags = o->tags,
+		.binding = o->binding,
+		.ranks = (unsigned)o->link->size - (o->computes ? 0 : 1),
+		.end_ms = o->end_ms};
 	struct ranq_cmd cmd;
 
 	ranq_cmd_init(&cmd);
@@ -126,7 +133,8 @@ void proxy_queue_resync(struct proxy_queue *pq)
 	if (n > RANQ_CALL_ITEMS_MAX)
 		n = RANQ_CALL_ITEMS_MAX; /* never so many: leases stop at half of it */
 	ranq_cmd_init(&cmd);
-	request = ranq_queue_resync_cmd(&pq->q, &cmd, pq->proxy->id, list, n) == 0 ? proxy_request(pq, &cmd, resynced) : NULL;
+	request = ranq_queue_resync_cmd(&pq->q, &cmd, pq->proxy->id, list, n) == 0 ? proxy_request(pq, &cmd, resynced)
+										   : NULL;
 	ranq_cmd_clear(&cmd);
 	if (!request) {
 		free(list);
@@ -137,7 +145,7 @@ void proxy_queue_resync(struct proxy_queue *pq)
 	pq->resync_again = pq->state == PROXY_SYNCING;
 }
 
-/* ---- heartbeat -------------------------------------------------------------------------------------------------------- */
+/* ---- heartbeat ---- */
 
 static void beaten(struct proxy_request *request, const struct ranq_reply *reply)
 {
@@ -175,7 +183,7 @@ static void beat(struct proxy_queue *pq)
 		proxy_queue_resync(pq);
 }
 
-/* ---- leases ----------------------------------------------------------------------------------------------------------- */
+/* ---- leases ---- */
 
 static void take_range(struct proxy_queue *pq, const struct ranq_range *range)
 {
@@ -251,8 +259,8 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want)
 	ranq_cmd_init(&cmd);
 	pq->seq++;
 	request = NULL;
-	if (ranq_queue_lease_cmd(&pq->q, &cmd, proxy->id, pq->seq, want, RANGES_MAX, flags, left_ms == RANQ_NEVER ? -1 : left_ms,
-			proxy->options.tags) == 0)
+	if (ranq_queue_lease_cmd(&pq->q, &cmd, proxy->id, pq->seq, want, RANGES_MAX, flags,
+		    left_ms == RANQ_NEVER ? -1 : left_ms, proxy->options.tags) == 0)
 		request = proxy_request(pq, &cmd, leased);
 	ranq_cmd_clear(&cmd);
 	if (!request)
@@ -264,12 +272,13 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want)
 
 static bool may_lease(const struct proxy_queue *pq)
 {
-	return pq->state == PROXY_IN && !pq->lease_asked && ranq_held_count(pq->held) + RANGES_MAX <= RANQ_BRIDGE_FRAGMENTS_MAX &&
-		(!pq->idle || pq->proxy->now_ms >= pq->retry_ms);
+	return pq->state == PROXY_IN && !pq->lease_asked &&
+	       ranq_held_count(pq->held) + RANGES_MAX <= RANQ_BRIDGE_FRAGMENTS_MAX &&
+	       (!pq->idle || pq->proxy->now_ms >= pq->retry_ms);
 }
 
-/* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not keep us from
- * asking an earlier one. */
+/* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not
+ * keep us from asking an earlier one. */
 void proxy_lease(struct ranq_proxy *proxy)
 {
 	if (proxy->phase != PROXY_RUN || proxy->lanes == 0 || proxy->now_ms < proxy->hold_ms ||
@@ -277,7 +286,8 @@ void proxy_lease(struct ranq_proxy *proxy)
 		return;
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
-		struct ranq_leasing leasing = { .lanes = proxy->lanes, .idle = proxy_idle_lanes(proxy), .last_want = pq->last_want };
+		struct ranq_leasing leasing = {
+			.lanes = proxy->lanes, .idle = proxy_idle_lanes(proxy), .last_want = pq->last_want};
 		uint64_t want;
 
 		leasing.unstarted = proxy_unstarted(proxy, i, &leasing.task_ns);
@@ -291,7 +301,7 @@ void proxy_lease(struct ranq_proxy *proxy)
 	}
 }
 
-/* ---- leaving ---------------------------------------------------------------------------------------------------------- */
+/* ---- leaving ---- */
 
 static void left(struct proxy_request *request, const struct ranq_reply *reply)
 {
@@ -321,7 +331,7 @@ void proxy_queue_leave(struct proxy_queue *pq)
 	ranq_cmd_clear(&cmd);
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------------------------- */
+/* ---- loop ---- */
 
 void proxy_queue_tick(struct proxy_queue *pq)
 {

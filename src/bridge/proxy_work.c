@@ -1,7 +1,8 @@
 /* proxy_work.c - unstarted work in pieces, work of lanes in chunks: who gets what, and what comes back.
  *
- * A lane is an executor of a worker. It gets one chunk, and a second one to go on with when tasks are so short that it would feel
- * the round trip. A suspect task runs alone on a worker that holds nothing else, so that if the worker dies we know why. */
+ * A lane is an executor of a worker. It gets one chunk, and a second one to go on with when tasks are so short that it
+ * would feel the round trip. A suspect task runs alone on a worker that holds nothing else, so that if the worker dies
+ * we know why. */
 #include "bridge/proxy_impl.h"
 
 #include <stdlib.h>
@@ -10,11 +11,11 @@
 #include "bridge/fault.h"
 #include "util/clock.h"
 
-#define BROKEN_MAX 3                       /* chunks of a job in a row that no executor could run */
-#define STEAL_NS INT64_C(10000000)         /* work that is worth taking back from another lane */
+#define BROKEN_MAX 3               /* chunks of a job in a row that no executor could run */
+#define STEAL_NS INT64_C(10000000) /* work that is worth taking back from another lane */
 #define STEAL_CHECK_MS 20
 
-/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+/* ---- pieces ---- */
 
 /* Pieces stand in the order of their queues, within a queue in the order in which they came. */
 static void piece_insert(struct proxy_piece *piece, bool front)
@@ -24,8 +25,8 @@ static void piece_insert(struct proxy_piece *piece, bool front)
 	struct proxy_piece *other;
 
 	TAILQ_FOREACH(other, &proxy->pieces, next)
-		if (front ? other->job->pq->index >= index : other->job->pq->index > index)
-			break;
+	if (front ? other->job->pq->index >= index : other->job->pq->index > index)
+		break;
 	if (other)
 		TAILQ_INSERT_BEFORE(other, piece, next);
 	else
@@ -40,8 +41,13 @@ int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint6
 
 	if (!piece)
 		return -1;
-	*piece = (struct proxy_piece){ .job = job, .seq = range->seq, .grant = grant, .start = range->start, .end = range->end,
-		.deaths = range->deaths, .suspect = range->suspect };
+	*piece = (struct proxy_piece){.job = job,
+		.seq = range->seq,
+		.grant = grant,
+		.start = range->start,
+		.end = range->end,
+		.deaths = range->deaths,
+		.suspect = range->suspect};
 	piece_insert(piece, false);
 	return 0;
 }
@@ -51,11 +57,17 @@ void proxy_piece_back(struct proxy_chunk *chunk)
 	struct proxy_piece *piece = calloc(1, sizeof *piece);
 
 	if (!piece) {
-		proxy_outbox_release_one(chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
+		proxy_outbox_release_one(
+			chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
 		return;
 	}
-	*piece = (struct proxy_piece){ .job = chunk->job, .seq = chunk->seq, .grant = chunk->grant, .start = chunk->upto,
-		.end = chunk->end, .deaths = chunk->deaths, .suspect = chunk->suspect };
+	*piece = (struct proxy_piece){.job = chunk->job,
+		.seq = chunk->seq,
+		.grant = chunk->grant,
+		.start = chunk->upto,
+		.end = chunk->end,
+		.deaths = chunk->deaths,
+		.suspect = chunk->suspect};
 	piece_insert(piece, true);
 }
 
@@ -72,8 +84,8 @@ void proxy_pieces_drop(struct proxy_queue *pq, const struct ranq_fragment *gone)
 
 	for (piece = TAILQ_FIRST(&pq->proxy->pieces); piece; piece = next) {
 		next = TAILQ_NEXT(piece, next);
-		if (piece->job->pq == pq && piece->job->id == gone->job && piece->seq == gone->seq && piece->start < gone->end &&
-			gone->start < piece->end)
+		if (piece->job->pq == pq && piece->job->id == gone->job && piece->seq == gone->seq &&
+			piece->start < gone->end && gone->start < piece->end)
 			proxy_piece_remove(pq->proxy, piece);
 	}
 }
@@ -86,16 +98,20 @@ void proxy_pieces_release(struct proxy_queue *pq, uint64_t keep)
 	size_t n = 0;
 
 	TAILQ_FOREACH(piece, &pq->proxy->pieces, next)
-		if (piece->job->pq == pq)
-			have += piece->end - piece->start;
-	for (piece = TAILQ_LAST(&pq->proxy->pieces, proxy_piece_list); piece && have > keep && n < RANQ_CALL_ITEMS_MAX; piece = before) {
+	if (piece->job->pq == pq)
+		have += piece->end - piece->start;
+	for (piece = TAILQ_LAST(&pq->proxy->pieces, proxy_piece_list); piece && have > keep && n < RANQ_CALL_ITEMS_MAX;
+		piece = before) {
 		uint64_t size = piece->end - piece->start, give = have - keep < size ? have - keep : size;
 
 		before = TAILQ_PREV(piece, proxy_piece_list, next);
 		if (piece->job->pq != pq)
 			continue;
-		parts[n++] = (struct ranq_fragment){ .job = piece->job->id, .seq = piece->seq, .start = piece->end - give,
-			.end = piece->end, .kind = RANQ_RELEASE_DRAINED };
+		parts[n++] = (struct ranq_fragment){.job = piece->job->id,
+			.seq = piece->seq,
+			.start = piece->end - give,
+			.end = piece->end,
+			.kind = RANQ_RELEASE_DRAINED};
 		have -= give;
 		piece->end -= give;
 		piece->job->unstarted -= give;
@@ -114,15 +130,15 @@ uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, doub
 
 	*task_ns = 0;
 	TAILQ_FOREACH(piece, &proxy->pieces, next)
-		if (piece->job->pq->index <= upto_queue)
-			n += piece->end - piece->start;
+	if (piece->job->pq->index <= upto_queue)
+		n += piece->end - piece->start;
 	TAILQ_FOREACH(job, &proxy->jobs, next)
-		if ((job->unstarted > 0 || job->chunks > 0) && job->pq->index <= upto_queue && job->pace.task_ns > *task_ns)
-			*task_ns = job->pace.task_ns;
+	if ((job->unstarted > 0 || job->chunks > 0) && job->pq->index <= upto_queue && job->pace.task_ns > *task_ns)
+		*task_ns = job->pace.task_ns;
 	return n;
 }
 
-/* ---- lanes ------------------------------------------------------------------------------------------------------------ */
+/* ---- lanes ---- */
 
 unsigned proxy_idle_lanes(const struct ranq_proxy *proxy)
 {
@@ -154,7 +170,7 @@ static unsigned worker_chunks(const struct proxy_worker *worker, bool *suspect)
 
 		n += worker->lanes[s].n;
 		TAILQ_FOREACH(chunk, &worker->lanes[s].chunks, next)
-			*suspect |= chunk->suspect;
+		*suspect |= chunk->suspect;
 	}
 	return n;
 }
@@ -175,8 +191,14 @@ static bool send_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk)
 	}
 	proxy_job_introduce(job, lane->rank);
 	ranq_buf_init(&buf, 0);
-	ranq_message_chunk_encode(&buf, &(struct ranq_message_chunk){ .key = job->key, .chunk = chunk->id, .slot = lane->slot,
-		.start = chunk->start, .end = chunk->end, .deaths = chunk->deaths, .left_ms = left_ms, .input = { input.data, input.len } });
+	ranq_message_chunk_encode(&buf, &(struct ranq_message_chunk){.key = job->key,
+						.chunk = chunk->id,
+						.slot = lane->slot,
+						.start = chunk->start,
+						.end = chunk->end,
+						.deaths = chunk->deaths,
+						.left_ms = left_ms,
+						.input = {input.data, input.len}});
 	ranq_buf_clear(&input);
 	proxy_send(proxy, lane->rank, &buf);
 	return true;
@@ -190,9 +212,16 @@ static void give(struct proxy_lane *lane, struct proxy_piece *piece, uint64_t n)
 
 	if (!chunk)
 		return;
-	*chunk = (struct proxy_chunk){ .job = piece->job, .id = ++proxy->next_chunk, .seq = piece->seq, .grant = piece->grant,
-		.start = piece->start, .upto = piece->start, .end = piece->start + n, .deaths = piece->deaths, .suspect = piece->suspect,
-		.since_ns = ranq_clock_ns() };
+	*chunk = (struct proxy_chunk){.job = piece->job,
+		.id = ++proxy->next_chunk,
+		.seq = piece->seq,
+		.grant = piece->grant,
+		.start = piece->start,
+		.upto = piece->start,
+		.end = piece->start + n,
+		.deaths = piece->deaths,
+		.suspect = piece->suspect,
+		.since_ns = ranq_clock_ns()};
 	if (!send_chunk(lane, chunk)) {
 		free(chunk);
 		return;
@@ -211,8 +240,10 @@ static uint64_t chunk_size(struct ranq_proxy *proxy, const struct proxy_piece *p
 {
 	const struct proxy_job *job = piece->job;
 	int64_t left_ms = proxy_left_ms(proxy);
-	struct ranq_chunking c = { .remaining = job->unstarted, .cap = job->spec.chunk, .lanes = proxy->lanes,
-		.left_ns = left_ms == RANQ_NEVER ? INT64_MAX : left_ms * 1000000 };
+	struct ranq_chunking c = {.remaining = job->unstarted,
+		.cap = job->spec.chunk,
+		.lanes = proxy->lanes,
+		.left_ns = left_ms == RANQ_NEVER ? INT64_MAX : left_ms * 1000000};
 	uint64_t n;
 
 	if (left_ms != RANQ_NEVER && job->spec.time_request_ms > 0 && left_ms < (int64_t)job->spec.time_request_ms)
@@ -236,7 +267,8 @@ static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_l
 
 	if (suspect)
 		return NULL;
-	TAILQ_FOREACH(piece, &proxy->pieces, next) {
+	TAILQ_FOREACH(piece, &proxy->pieces, next)
+	{
 		const struct proxy_job *job = piece->job;
 
 		if (job->state != PROXY_JOB_READY || proxy_fenced(job->pq) || (piece->suspect && chunks > 0))
@@ -252,7 +284,8 @@ static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_l
 
 static bool may_dispatch(const struct ranq_proxy *proxy)
 {
-	return proxy->phase == PROXY_RUN && !TAILQ_EMPTY(&proxy->pieces) && proxy_outbox_bytes(proxy) < PROXY_RESULTS_MAX;
+	return proxy->phase == PROXY_RUN && !TAILQ_EMPTY(&proxy->pieces) &&
+	       proxy_outbox_bytes(proxy) < PROXY_RESULTS_MAX;
 }
 
 /* Empty lanes first, then a second chunk for those that have one. */
@@ -275,9 +308,10 @@ void proxy_dispatch(struct ranq_proxy *proxy)
 			}
 }
 
-/* ---- results ---------------------------------------------------------------------------------------------------------- */
+/* ---- results ---- */
 
-static struct proxy_chunk *find_chunk(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m, struct proxy_lane **lane)
+static struct proxy_chunk *find_chunk(
+	struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m, struct proxy_lane **lane)
 {
 	struct proxy_worker *worker = &proxy->workers[rank];
 	struct proxy_chunk *chunk;
@@ -286,8 +320,8 @@ static struct proxy_chunk *find_chunk(struct ranq_proxy *proxy, int rank, const 
 		return NULL;
 	*lane = &worker->lanes[m->slot];
 	TAILQ_FOREACH(chunk, &(*lane)->chunks, next)
-		if (chunk->id == m->chunk)
-			return chunk;
+	if (chunk->id == m->chunk)
+		return chunk;
 	return NULL;
 }
 
@@ -321,7 +355,8 @@ static void chunk_done(struct ranq_proxy *proxy, struct proxy_lane *lane, struct
 		if (proxy->phase == PROXY_RUN)
 			proxy_piece_back(chunk);
 		else
-			proxy_outbox_release_one(job->pq, job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
+			proxy_outbox_release_one(
+				job->pq, job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
 	}
 	proxy_chunk_end(lane, chunk);
 }
@@ -336,7 +371,8 @@ void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_me
 		return; /* of a chunk that was given up */
 	job = chunk->job;
 	if (job && m->upto > m->from) {
-		ranq_pace_add(&job->pace, m->upto - m->from, (int64_t)(m->elapsed_us > INT64_MAX / 1000 ? INT64_MAX : m->elapsed_us * 1000));
+		ranq_pace_add(&job->pace, m->upto - m->from,
+			(int64_t)(m->elapsed_us > INT64_MAX / 1000 ? INT64_MAX : m->elapsed_us * 1000));
 		job->pq->done += m->upto - m->from;
 		proxy_outbox_results(chunk, m);
 	}
@@ -346,14 +382,15 @@ void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_me
 		chunk_done(proxy, lane, chunk, m->broken);
 }
 
-/* ---- taking back ------------------------------------------------------------------------------------------------------ */
+/* ---- taking back ---- */
 
 static void truncate_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk, uint64_t new_end)
 {
 	struct ranq_buf buf;
 
 	ranq_buf_init(&buf, 0);
-	ranq_message_truncate_encode(&buf, &(struct ranq_message_truncate){ .slot = lane->slot, .chunk = chunk->id, .new_end = new_end });
+	ranq_message_truncate_encode(
+		&buf, &(struct ranq_message_truncate){.slot = lane->slot, .chunk = chunk->id, .new_end = new_end});
 	proxy_send(chunk->job->pq->proxy, lane->rank, &buf);
 	chunk->truncated = true;
 }
@@ -393,7 +430,8 @@ void proxy_steal(struct ranq_proxy *proxy)
 			struct proxy_lane *lane = &proxy->workers[r].lanes[s];
 			struct proxy_chunk *chunk;
 
-			TAILQ_FOREACH(chunk, &lane->chunks, next) {
+			TAILQ_FOREACH(chunk, &lane->chunks, next)
+			{
 				double g = gain(lane, chunk, now_ns);
 
 				if (g > best_gain) {

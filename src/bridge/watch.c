@@ -27,7 +27,8 @@ struct event_base *ranq_watch_base(struct ranq_err *err)
 	return base;
 }
 
-void ranq_watch_set(struct ranq_watch *watch, struct event_base *base, int fd, bool write, event_callback_fn call, void *arg)
+void ranq_watch_set(
+	struct ranq_watch *watch, struct event_base *base, int fd, bool write, event_callback_fn call, void *arg)
 {
 	short what = (short)(EV_READ | EV_PERSIST | (write ? EV_WRITE : 0));
 
@@ -61,7 +62,8 @@ void ranq_watch_wait(struct event_base *base, struct event *timer, int64_t until
 		return;
 	}
 	if (left != RANQ_NEVER) {
-		struct timeval tv = { .tv_sec = (time_t)(left / 1000000000), .tv_usec = (suseconds_t)((left % 1000000000 + 999) / 1000) };
+		struct timeval tv = {.tv_sec = (time_t)(left / 1000000000),
+			.tv_usec = (suseconds_t)((left % 1000000000 + 999) / 1000)};
 
 		if (tv.tv_usec >= 1000000) {
 			tv.tv_sec++;

@@ -17,10 +17,13 @@ struct ranq_watch {
 	short what;
 };
 struct event_base *ranq_watch_base(struct ranq_err *err);
-/* Watches fd (-1: nothing) for reading, and writing if asked; cheap when nothing changes. To be called before each wait. */
-void ranq_watch_set(struct ranq_watch *watch, struct event_base *base, int fd, bool write, event_callback_fn call, void *arg);
+/* Watches fd (-1: nothing) for reading, and writing if asked; cheap when nothing changes. To be called before each
+ * wait. */
+void ranq_watch_set(
+	struct ranq_watch *watch, struct event_base *base, int fd, bool write, event_callback_fn call, void *arg);
 void ranq_watch_clear(struct ranq_watch *watch);
-/* One turn of the loop: waits until until_ns of ranq_clock_ns() at the latest (0: does not wait; RANQ_NEVER: for ever). */
+/* One turn of the loop: waits until until_ns of ranq_clock_ns() at the latest (0: does not wait; RANQ_NEVER: for ever).
+ */
 void ranq_watch_wait(struct event_base *base, struct event *timer, int64_t until_ns);
 
 #endif

@@ -8,12 +8,12 @@
 
 #include "util/clock.h"
 
-#define UNSENT_MAX (32u << 20)  /* results under way to rank 0 before executors are left to wait */
-#define SLOT_CHUNKS 2           /* what a slot takes at once */
+#define UNSENT_MAX (32u << 20) /* results under way to rank 0 before executors are left to wait */
+#define SLOT_CHUNKS 2          /* what a slot takes at once */
 
 static void pump_slot(struct worker_slot *slot);
 
-/* ---- to rank 0 -------------------------------------------------------------------------------------------------------- */
+/* ---- to rank 0 ---- */
 
 static void send_results(struct ranq_worker *worker, struct ranq_message_results *m)
 {
@@ -38,7 +38,7 @@ static void send_notice(struct ranq_worker *worker, enum ranq_notice kind, uint6
 	struct ranq_buf buf;
 
 	ranq_buf_init(&buf, 0);
-	ranq_message_notice_encode(&buf, &(struct ranq_message_notice){ .kind = kind, .value = value });
+	ranq_message_notice_encode(&buf, &(struct ranq_message_notice){.kind = kind, .value = value});
 	ranq_link_send(worker->options.link, 0, &buf, NULL);
 }
 
@@ -52,19 +52,20 @@ static void send_hello(struct ranq_worker *worker)
 	struct ranq_buf buf;
 
 	ranq_buf_init(&buf, 0);
-	ranq_message_hello_encode(&buf, &(struct ranq_message_hello){ .pid = (uint64_t)getpid(), .slots = worker->options.slots });
+	ranq_message_hello_encode(
+		&buf, &(struct ranq_message_hello){.pid = (uint64_t)getpid(), .slots = worker->options.slots});
 	ranq_link_send(worker->options.link, 0, &buf, NULL);
 }
 
-/* ---- chunks ----------------------------------------------------------------------------------------------------------- */
+/* ---- chunks ---- */
 
 static struct worker_chunk *chunk_find(struct worker_slot *slot, uint64_t id)
 {
 	struct worker_chunk *chunk;
 
 	TAILQ_FOREACH(chunk, &slot->chunks, next)
-		if (chunk->id == id)
-			return chunk;
+	if (chunk->id == id)
+		return chunk;
 	return NULL;
 }
 
@@ -78,8 +79,13 @@ static void chunk_remove(struct worker_slot *slot, struct worker_chunk *chunk)
 /* The chunk ends where its results ended; the rest was not run. */
 static void chunk_end(struct worker_slot *slot, struct worker_chunk *chunk, bool broken)
 {
-	struct ranq_message_results m = { .key = chunk->key, .chunk = chunk->id, .slot = slot->number, .from = chunk->upto,
-		.upto = chunk->upto, .done = true, .broken = broken };
+	struct ranq_message_results m = {.key = chunk->key,
+		.chunk = chunk->id,
+		.slot = slot->number,
+		.from = chunk->upto,
+		.upto = chunk->upto,
+		.done = true,
+		.broken = broken};
 
 	send_results(slot->worker, &m);
 	chunk_remove(slot, chunk);
@@ -87,10 +93,12 @@ static void chunk_end(struct worker_slot *slot, struct worker_chunk *chunk, bool
 
 static int slot_open(struct worker_slot *slot, struct ranq_err *err)
 {
-	const struct ranq_placement *placement = slot->worker->options.placements ? &slot->worker->options.placements[slot->number] : NULL;
-	struct ranq_slot_options options = { .cpus = placement ? placement->cpus : NULL,
-		.numa_node = placement ? placement->numa_node : -1, .ncores = placement && placement->cpus ? placement->ncpus : 0,
-		.slot = slot->number };
+	const struct ranq_placement *placement =
+		slot->worker->options.placements ? &slot->worker->options.placements[slot->number] : NULL;
+	struct ranq_slot_options options = {.cpus = placement ? placement->cpus : NULL,
+		.numa_node = placement ? placement->numa_node : -1,
+		.ncores = placement && placement->cpus ? placement->ncpus : 0,
+		.slot = slot->number};
 
 	slot->slot = ranq_slot_create(slot->worker->options.exec, &options, err);
 	return slot->slot ? 0 : -1;
@@ -104,7 +112,7 @@ static void slot_close(struct worker_slot *slot)
 	ranq_slot_destroy(slot->slot);
 	slot->slot = NULL;
 	TAILQ_FOREACH(job, &slot->worker->jobs, next)
-		job->added[slot->number] = false;
+	job->added[slot->number] = false;
 }
 
 /* The executor side of this slot does not work: everything goes back to rank 0, and a new slot is made. */
@@ -121,11 +129,17 @@ static void slot_broken(struct worker_slot *slot)
 
 static int give(struct worker_slot *slot, struct worker_chunk *chunk, struct worker_job *job)
 {
-	struct ranq_chunk exec_chunk = { .job = chunk->key, .id = chunk->id, .start = chunk->start, .end = chunk->end,
-		.deaths = (unsigned)chunk->deaths, .end_ms = chunk->end_ms, .input = { chunk->input, chunk->input_len } };
+	struct ranq_chunk exec_chunk = {.job = chunk->key,
+		.id = chunk->id,
+		.start = chunk->start,
+		.end = chunk->end,
+		.deaths = (unsigned)chunk->deaths,
+		.end_ms = chunk->end_ms,
+		.input = {chunk->input, chunk->input_len}};
 	struct ranq_err err;
 
-	if (ranq_worker_job_introduce(slot->worker, job, slot, &err) != 0 || ranq_slot_run(slot->slot, &exec_chunk, &err) != 0)
+	if (ranq_worker_job_introduce(slot->worker, job, slot, &err) != 0 ||
+		ranq_slot_run(slot->slot, &exec_chunk, &err) != 0)
 		return -1;
 	chunk->given = true;
 	return 0;
@@ -201,15 +215,22 @@ static void truncate_chunk(struct ranq_worker *worker, const struct ranq_message
 	pump_slot(slot);
 }
 
-/* ---- results ---------------------------------------------------------------------------------------------------------- */
+/* ---- results ---- */
 
 static void slot_event(struct worker_slot *slot, const struct ranq_slot_event *event)
 {
 	struct worker_chunk *chunk = chunk_find(slot, event->chunk);
-	struct ranq_message_results m = { .key = event->job, .chunk = event->chunk, .slot = slot->number, .from = event->from,
-		.upto = event->upto, .done = event->chunk_done, .elapsed_us = event->elapsed_us, .nfailures = event->nfailures,
+	struct ranq_message_results m = {.key = event->job,
+		.chunk = event->chunk,
+		.slot = slot->number,
+		.from = event->from,
+		.upto = event->upto,
+		.done = event->chunk_done,
+		.elapsed_us = event->elapsed_us,
+		.nfailures = event->nfailures,
 		.failure_index = (uint64_t *)(uintptr_t)event->failure_index,
-		.failures = (struct ranq_bytes *)(uintptr_t)event->failures, .segment = event->segment };
+		.failures = (struct ranq_bytes *)(uintptr_t)event->failures,
+		.segment = event->segment};
 
 	if (event->kind != RANQ_SLOT_RESULTS || !chunk)
 		return; /* of a chunk that was cancelled */
@@ -272,7 +293,7 @@ static void on_exec(int fd, short what, void *arg)
 	pump_exec(arg);
 }
 
-/* ---- messages --------------------------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
 static void drop_job(struct ranq_worker *worker, const struct ranq_message_drop *m)
 {
@@ -394,21 +415,29 @@ static int message_bye(struct ranq_worker *worker, struct ranq_reader *body, str
 	return 0;
 }
 
-int ranq_worker_message(struct ranq_worker *worker, int src, enum ranq_message_type type, struct ranq_reader *body, struct ranq_err *err)
+int ranq_worker_message(struct ranq_worker *worker, int src, enum ranq_message_type type, struct ranq_reader *body,
+	struct ranq_err *err)
 {
-	static int (*const handlers[RANQ_MESSAGE_COUNT])(struct ranq_worker *, struct ranq_reader *, struct ranq_err *) = {
-		[RANQ_MESSAGE_JOB] = message_job, [RANQ_MESSAGE_DROP] = message_drop, [RANQ_MESSAGE_BLOB] = message_blob,
-		[RANQ_MESSAGE_FORGET] = message_forget, [RANQ_MESSAGE_CHUNK] = message_chunk,
-		[RANQ_MESSAGE_TRUNCATE] = message_truncate, [RANQ_MESSAGE_WARN] = message_warn, [RANQ_MESSAGE_PING] = message_ping,
+	static int (*const handlers[RANQ_MESSAGE_COUNT])(
+		struct ranq_worker *, struct ranq_reader *, struct ranq_err *) = {
+		[RANQ_MESSAGE_JOB] = message_job,
+		[RANQ_MESSAGE_DROP] = message_drop,
+		[RANQ_MESSAGE_BLOB] = message_blob,
+		[RANQ_MESSAGE_FORGET] = message_forget,
+		[RANQ_MESSAGE_CHUNK] = message_chunk,
+		[RANQ_MESSAGE_TRUNCATE] = message_truncate,
+		[RANQ_MESSAGE_WARN] = message_warn,
+		[RANQ_MESSAGE_PING] = message_ping,
 		[RANQ_MESSAGE_BYE] = message_bye,
 	};
 
 	if (src != 0 || (unsigned)type >= RANQ_MESSAGE_COUNT || !handlers[type])
-		return ranq_err_set(err, RANQ_ERR_REPLY, "a message '%s' from rank %d is not for a worker", ranq_message_name(type), src);
+		return ranq_err_set(err, RANQ_ERR_REPLY, "a message '%s' from rank %d is not for a worker",
+			ranq_message_name(type), src);
 	return handlers[type](worker, body, err);
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------------------------- */
+/* ---- loop ---- */
 
 int64_t ranq_worker_prepare(struct ranq_worker *worker)
 {
@@ -416,7 +445,8 @@ int64_t ranq_worker_prepare(struct ranq_worker *worker)
 
 	if (t < due)
 		due = t;
-	ranq_watch_set(&worker->exec_watch, worker->options.base, ranq_exec_fd(worker->options.exec), false, on_exec, worker);
+	ranq_watch_set(
+		&worker->exec_watch, worker->options.base, ranq_exec_fd(worker->options.exec), false, on_exec, worker);
 	for (unsigned s = 0; s < worker->options.slots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 		bool open = slot->slot && !slot->stalled;

@@ -8,8 +8,8 @@
 #include "bridge/watch.h"
 #include "bridge/worker.h"
 
-/* A chunk that rank 0 gave: first waiting here (its job's blobs are not complete, or the slot is full), then given to the slot.
- * Rank 0 hears of its end exactly once, whatever happens: `done` of RESULTS. */
+/* A chunk that rank 0 gave: first waiting here (its job's blobs are not complete, or the slot is full), then given to
+ * the slot. Rank 0 hears of its end exactly once, whatever happens: `done` of RESULTS. */
 struct worker_chunk {
 	TAILQ_ENTRY(worker_chunk) next;
 	uint64_t key, id, start, end, upto, deaths;
@@ -31,7 +31,7 @@ struct worker_slot {
 	struct ranq_slot *slot; /* NULL: could not be made again */
 	struct ranq_watch watch;
 	unsigned number;
-	bool stalled; /* waits for rank 0 to take results */
+	bool stalled;                      /* waits for rank 0 to take results */
 	TAILQ_HEAD(, worker_chunk) chunks; /* given ones first, in order */
 };
 struct ranq_worker {
@@ -53,7 +53,8 @@ int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_jo
 void ranq_worker_job_remove(struct ranq_worker *worker, struct worker_job *job);
 bool ranq_worker_job_ready(const struct ranq_worker *worker, const struct worker_job *job);
 /* Makes the job known to the slot, once. */
-int ranq_worker_job_introduce(struct ranq_worker *worker, struct worker_job *job, struct worker_slot *slot, struct ranq_err *err);
+int ranq_worker_job_introduce(
+	struct ranq_worker *worker, struct worker_job *job, struct worker_slot *slot, struct ranq_err *err);
 int ranq_worker_blob(struct ranq_worker *worker, const struct ranq_message_blob *m, struct ranq_err *err);
 
 #endif

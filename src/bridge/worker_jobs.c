@@ -1,5 +1,5 @@
-/* worker_jobs.c - jobs and blobs of a worker. The first compute rank of a node gets a blob in pieces (or as a descriptor, on the
- * node of rank 0) and shares the memory file with its neighbours. */
+/* worker_jobs.c - jobs and blobs of a worker. The first compute rank of a node gets a blob in pieces (or as a
+ * descriptor, on the node of rank 0) and shares the memory file with its neighbours. */
 #include "bridge/worker_impl.h"
 
 #include <stdlib.h>
@@ -36,8 +36,8 @@ struct worker_job *ranq_worker_job_find(struct ranq_worker *worker, uint64_t key
 	struct worker_job *job;
 
 	TAILQ_FOREACH(job, &worker->jobs, next)
-		if (job->key == key)
-			return job;
+	if (job->key == key)
+		return job;
 	return NULL;
 }
 
@@ -87,14 +87,17 @@ void ranq_worker_job_remove(struct ranq_worker *worker, struct worker_job *job)
 bool ranq_worker_job_ready(const struct ranq_worker *worker, const struct worker_job *job)
 {
 	return (!job->module || ranq_blobs_fd(worker->blobs, job->module) >= 0) &&
-		(!job->data || ranq_blobs_fd(worker->blobs, job->data) >= 0);
+	       (!job->data || ranq_blobs_fd(worker->blobs, job->data) >= 0);
 }
 
-int ranq_worker_job_introduce(struct ranq_worker *worker, struct worker_job *job, struct worker_slot *slot, struct ranq_err *err)
+int ranq_worker_job_introduce(
+	struct ranq_worker *worker, struct worker_job *job, struct worker_slot *slot, struct ranq_err *err)
 {
-	struct ranq_exec_job exec_job = { .job = job->key, .id_text = job->id_text, .spec = { job->spec, job->spec_len },
+	struct ranq_exec_job exec_job = {.job = job->key,
+		.id_text = job->id_text,
+		.spec = {job->spec, job->spec_len},
 		.module_fd = job->module ? ranq_blobs_fd(worker->blobs, job->module) : -1,
-		.data_fd = job->data ? ranq_blobs_fd(worker->blobs, job->data) : -1 };
+		.data_fd = job->data ? ranq_blobs_fd(worker->blobs, job->data) : -1};
 
 	if (job->added[slot->number])
 		return 0;
@@ -119,7 +122,8 @@ int ranq_worker_blob(struct ranq_worker *worker, const struct ranq_message_blob 
 {
 	bool whole;
 
-	if (ranq_blobs_piece(worker->blobs, m->blob, m->total, m->offset, m->piece.data, m->piece.len, &whole, err) != 0)
+	if (ranq_blobs_piece(worker->blobs, m->blob, m->total, m->offset, m->piece.data, m->piece.len, &whole, err) !=
+		0)
 		return -1;
 	if (whole) {
 		share(worker, m->blob, m->total);

@@ -1,4 +1,5 @@
-/* A whole bridge in one process against a real server: what it computes, and what happens when parts of it or the server go away. */
+/* A whole bridge in one process against a real server: what it computes, and what happens when parts of it or the
+ * server go away. */
 #include "tests/support/bridge_rig.h" /* first: check.h has a macro `fail`, which is a name in ranq.h */
 
 #include <check.h>
@@ -23,8 +24,8 @@ static void teardown(void)
 }
 
 /* The argument of a job without arguments is not there, so commands print their index by RANQ_TASK. */
-static const char *const echo_index[] = { "sh", "-c", "echo $RANQ_TASK", NULL };
-static const char *const sleep_long[] = { "sleep", "1000", NULL };
+static const char *const echo_index[] = {"sh", "-c", "echo $RANQ_TASK", NULL};
+static const char *const sleep_long[] = {"sleep", "1000", NULL};
 
 static void finish(uint64_t job, uint64_t tasks)
 {
@@ -59,7 +60,7 @@ END_TEST
 /* Ranks 2 and 3 are on another node: the module goes there in pieces, once, and is shared there. */
 START_TEST(functions_on_two_nodes)
 {
-	static const int node[] = { 0, 0, 1, 1 };
+	static const int node[] = {0, 0, 1, 1};
 	uint64_t job = rig_function(&rig, 300000, "noop.so", "noop");
 
 	rig_bridge(&rig, 4, node, 1);
@@ -184,7 +185,8 @@ START_TEST(a_job_that_cannot_run)
 	/* somebody deletes its module */
 	ranq_cmd_init(&cmd);
 	ranq_cmd_str(&cmd, "EVAL");
-	ranq_cmd_str(&cmd, "for _, k in ipairs(redis.call('KEYS', 'ranq:{t}:blob:*')) do redis.call('DEL', k) end return 1");
+	ranq_cmd_str(
+		&cmd, "for _, k in ipairs(redis.call('KEYS', 'ranq:{t}:blob:*')) do redis.call('DEL', k) end return 1");
 	ranq_cmd_str(&cmd, "0");
 	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
 	ranq_reply_destroy(reply);
@@ -218,7 +220,7 @@ static void expect_left(uint64_t job, uint64_t tasks)
 
 START_TEST(drain_by_command)
 {
-	static const char *const argv[] = { "sh", "-c", "sleep 0.05; echo $RANQ_TASK", NULL };
+	static const char *const argv[] = {"sh", "-c", "sleep 0.05; echo $RANQ_TASK", NULL};
 	uint64_t job = rig_command(&rig, 100, argv);
 	struct ranq_reply *reply;
 	struct ranq_cmd cmd;
@@ -238,7 +240,7 @@ END_TEST
 START_TEST(drain_by_signal)
 {
 	static char command[128];
-	const char *const argv[] = { "sh", "-c", command, NULL };
+	const char *const argv[] = {"sh", "-c", command, NULL};
 	int64_t begin;
 	uint64_t job;
 
@@ -286,7 +288,7 @@ END_TEST
 /* A task that takes its executor with it each time ends as DIED, the others do not suffer. */
 START_TEST(a_task_that_kills_its_executor)
 {
-	static const char *const argv[] = { "sh", "-c", "[ $RANQ_TASK != 5 ] || kill -9 $PPID; echo $RANQ_TASK", NULL };
+	static const char *const argv[] = {"sh", "-c", "[ $RANQ_TASK != 5 ] || kill -9 $PPID; echo $RANQ_TASK", NULL};
 	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
 	struct ranq_job_info info;
 	uint64_t job;
@@ -320,7 +322,8 @@ START_TEST(the_first_queue_comes_first)
 	high = rig_submit(&rig, "t", &options);
 	finish(high, 20);
 	ck_assert_int_eq(ranq_queue_init(&rig.queue, "low", NULL), 0);
-	ck_assert_int_eq(ranq_queue_attach(&rig.queue, rig.conn, RANQ_CALL_AUTO, 0, false, ranq_clock_ms() + 5000, NULL), 0);
+	ck_assert_int_eq(
+		ranq_queue_attach(&rig.queue, rig.conn, RANQ_CALL_AUTO, 0, false, ranq_clock_ms() + 5000, NULL), 0);
 	ck_assert_uint_lt(rig_info(&rig, low).done, 300);
 	finish(low, 300);
 	rig_expect_lines(&rig, "low", low, 300);
@@ -346,7 +349,7 @@ END_TEST
 /* The allocation ends in 5 s, the tasks need 1.5 s: none is begun that cannot end, and the bridge is away in time. */
 START_TEST(leaves_before_the_end)
 {
-	static const char *const argv[] = { "sh", "-c", "sleep 1.5; echo $RANQ_TASK", NULL };
+	static const char *const argv[] = {"sh", "-c", "sleep 1.5; echo $RANQ_TASK", NULL};
 	int64_t end = ranq_wall_ms() + 6000;
 	uint64_t job = rig_command(&rig, 100, argv);
 	struct ranq_job_info info;
@@ -364,10 +367,11 @@ START_TEST(leaves_before_the_end)
 }
 END_TEST
 
-/* Long tasks stand behind each other in one chunk by mistake (they were short before): the idle worker gets its share. */
+/* Long tasks stand behind each other in one chunk by mistake (they were short before): the idle worker gets its share.
+ */
 START_TEST(work_is_taken_back_for_idle_workers)
 {
-	static const char *const argv[] = { "sh", "-c", "[ $RANQ_TASK -lt 60 ] || sleep 0.4; echo $RANQ_TASK", NULL };
+	static const char *const argv[] = {"sh", "-c", "[ $RANQ_TASK -lt 60 ] || sleep 0.4; echo $RANQ_TASK", NULL};
 	uint64_t job = rig_command(&rig, 68, argv);
 	int64_t begin = ranq_clock_ms();
 
@@ -381,10 +385,11 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { commands_on_two_workers, one_rank_does_everything, functions_on_two_nodes, input_lines,
-		server_killed_and_restarted, a_silent_rank, all_workers_silent, cancel_frees_the_workers, a_job_that_cannot_run,
-		drain_by_command, drain_by_signal, a_registration_that_is_gone, a_task_that_kills_its_executor,
-		the_first_queue_comes_first, leaves_when_idle, leaves_before_the_end, work_is_taken_back_for_idle_workers };
+	const TTest *const tests[] = {commands_on_two_workers, one_rank_does_everything, functions_on_two_nodes,
+		input_lines, server_killed_and_restarted, a_silent_rank, all_workers_silent, cancel_frees_the_workers,
+		a_job_that_cannot_run, drain_by_command, drain_by_signal, a_registration_that_is_gone,
+		a_task_that_kills_its_executor, the_first_queue_comes_first, leaves_when_idle, leaves_before_the_end,
+		work_is_taken_back_for_idle_workers};
 	Suite *suite = suite_create("bridge");
 	TCase *tcase = tcase_create("bridge");
 	SRunner *runner;

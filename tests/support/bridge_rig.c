@@ -23,19 +23,31 @@ void rig_start(struct bridge_rig *rig, int appendonly)
 	ck_assert_msg(ranq_server_addr_parse(rig->url, &rig->addr, &err) == 0, "%s", err.text);
 	rig->conn = test_redis_connect(&rig->server);
 	ck_assert_int_eq(ranq_queue_init(&rig->queue, "t", &err), 0);
-	ck_assert_msg(ranq_queue_attach(&rig->queue, rig->conn, RANQ_CALL_AUTO, LEASE_MS, true, ranq_clock_ms() + 10000, &err) == 0, "%s",
-		err.text);
+	ck_assert_msg(ranq_queue_attach(&rig->queue, rig->conn, RANQ_CALL_AUTO, LEASE_MS, true, ranq_clock_ms() + 10000,
+			      &err) == 0,
+		"%s", err.text);
 	rig->queues[0] = "t";
-	rig->options = (struct ranq_proxy_options){ .addr = &rig->addr, .queues = rig->queues, .nqueues = 1, .lease_ms = LEASE_MS,
-		.allocation = "test", .idle_timeout_ms = -1, .grace_ms = 2000 };
+	rig->options = (struct ranq_proxy_options){.addr = &rig->addr,
+		.queues = rig->queues,
+		.nqueues = 1,
+		.lease_ms = LEASE_MS,
+		.allocation = "test",
+		.idle_timeout_ms = -1,
+		.grace_ms = 2000};
 }
 
 static void make_worker(struct bridge_rig *rig, int r, unsigned slots)
 {
-	struct ranq_exec_options exec = { .program = RANQ_TEST_BINDIR "/ranq-exec", .mark = rig->mark[r], .queue = "t", .worker = "test",
-		.rank = (unsigned)r };
-	struct ranq_worker_options options = { .base = rig->ranks[r].base, .link = rig->links[r], .slots = slots,
-		.compute_from = rig->options.computes ? 0 : 1, .lease_ms = 60000 };
+	struct ranq_exec_options exec = {.program = RANQ_TEST_BINDIR "/ranq-exec",
+		.mark = rig->mark[r],
+		.queue = "t",
+		.worker = "test",
+		.rank = (unsigned)r};
+	struct ranq_worker_options options = {.base = rig->ranks[r].base,
+		.link = rig->links[r],
+		.slots = slots,
+		.compute_from = rig->options.computes ? 0 : 1,
+		.lease_ms = 60000};
 	struct ranq_err err;
 
 	snprintf(rig->mark[r], sizeof rig->mark[r], "rig-%ld.%d", (long)getpid(), r);
@@ -56,7 +68,8 @@ void rig_bridge(struct bridge_rig *rig, int size, const int *node, unsigned slot
 	rig->options.computes = size == 1;
 	for (int r = 0; r < size; r++) {
 		ranq_rank_facts_init(&rig->facts[r]);
-		rig->ranks[r] = (struct ranq_bridge){ .base = ranq_watch_base(&err), .link = rig->links[r], .signal_fd = -1 };
+		rig->ranks[r] =
+			(struct ranq_bridge){.base = ranq_watch_base(&err), .link = rig->links[r], .signal_fd = -1};
 		ck_assert_ptr_nonnull(rig->ranks[r].base);
 		ck_assert_int_eq(ranq_bridge_init(&rig->ranks[r], &err), 0);
 		if (r > 0 || rig->options.computes)
@@ -230,7 +243,7 @@ static void shorten_lease(struct bridge_rig *rig, const char *queue)
 	ranq_cmd_clear(&cmd);
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---- */
 
 uint64_t rig_submit(struct bridge_rig *rig, const char *queue, const struct ranq_submit_options *options)
 {
@@ -289,7 +302,8 @@ static void read_all(struct bridge_rig *rig, const char *queue, uint64_t job, ui
 		ck_assert_int_eq(value.status, RANQ_STATUS_OK);
 		snprintf(want, sizeof want, "%llu\n", (unsigned long long)n++);
 		if (lines)
-			ck_assert_msg(value.len == strlen(want) && memcmp(value.data, want, value.len) == 0, "task %lld", (long long)number);
+			ck_assert_msg(value.len == strlen(want) && memcmp(value.data, want, value.len) == 0,
+				"task %lld", (long long)number);
 		else
 			ck_assert(value.len == sizeof number && memcmp(value.data, &number, sizeof number) == 0);
 	}

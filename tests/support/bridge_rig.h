@@ -1,4 +1,5 @@
-/* bridge_rig.h - a whole bridge in the test process: ranks over the in-process link, real executors, a real private server. */
+/* bridge_rig.h - a whole bridge in the test process: ranks over the in-process link, real executors, a real private
+ * server. */
 #ifndef RANQ_TESTS_BRIDGE_RIG_H
 #define RANQ_TESTS_BRIDGE_RIG_H
 
@@ -39,13 +40,13 @@ bool rig_job_ended(struct bridge_rig *rig, uint64_t job);
 bool rig_job_begun(struct bridge_rig *rig, uint64_t job);  /* some task is done */
 bool rig_job_leased(struct bridge_rig *rig, uint64_t job); /* some task is leased */
 bool rig_over(struct bridge_rig *rig, uint64_t unused);    /* the proxy is done */
-int rig_status(struct bridge_rig *rig);                     /* of the proxy */
-void rig_stop_rank(struct bridge_rig *rig, int rank);       /* as if it had died: silent from now on */
+int rig_status(struct bridge_rig *rig);                    /* of the proxy */
+void rig_stop_rank(struct bridge_rig *rig, int rank);      /* as if it had died: silent from now on */
 void rig_end_bridge(struct bridge_rig *rig);
 void rig_stop(struct bridge_rig *rig);
 
 struct ranq_job_info rig_info(struct bridge_rig *rig, uint64_t job);
-uint64_t rig_bridges(struct bridge_rig *rig);               /* registered in the queue */
+uint64_t rig_bridges(struct bridge_rig *rig); /* registered in the queue */
 /* Jobs, in queue `queue` or NULL for the first one. argv NULL-terminated; returns its number. */
 uint64_t rig_submit(struct bridge_rig *rig, const char *queue, const struct ranq_submit_options *options);
 uint64_t rig_command(struct bridge_rig *rig, uint64_t tasks, const char *const *argv);

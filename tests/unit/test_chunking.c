@@ -9,7 +9,7 @@
 
 static struct ranq_pace known(double task_ns, uint64_t chunk)
 {
-	return (struct ranq_pace){ .task_ns = task_ns, .chunk = chunk, .measured = 100 };
+	return (struct ranq_pace){.task_ns = task_ns, .chunk = chunk, .measured = 100};
 }
 
 START_TEST(sizes)
@@ -22,21 +22,21 @@ START_TEST(sizes)
 		int64_t left_ns;
 		uint64_t want;
 	} rows[] = {
-		{ "as large as it has grown", 1000, 64, 1000000, 0, 2, INT64_MAX, 64 },
-		{ "capped by --chunk", 1000, 64, 1000000, 10, 2, INT64_MAX, 10 },
-		{ "guided down at the end", 1000, 64, 100, 0, 2, INT64_MAX, 25 },
-		{ "one by one at the very end", 1000, 64, 3, 0, 2, INT64_MAX, 1 },
-		{ "the last one", 1000, 64, 1, 0, 128, INT64_MAX, 1 },
-		{ "nothing remains", 1000, 64, 0, 0, 2, INT64_MAX, 0 },
-		{ "what ends in time", 10.0 * MS, 64, 1000000, 0, 2, 50 * MS, 5 },
-		{ "nothing ends in time", 10.0 * MS, 64, 1000000, 0, 2, 9 * MS, 0 },
-		{ "the end has passed", 10.0 * MS, 64, 1000000, 0, 2, -5, 0 },
-		{ "no lanes yet", 1000, 4, 100, 0, 0, INT64_MAX, 4 },
+		{"as large as it has grown", 1000, 64, 1000000, 0, 2, INT64_MAX, 64},
+		{"capped by --chunk", 1000, 64, 1000000, 10, 2, INT64_MAX, 10},
+		{"guided down at the end", 1000, 64, 100, 0, 2, INT64_MAX, 25},
+		{"one by one at the very end", 1000, 64, 3, 0, 2, INT64_MAX, 1},
+		{"the last one", 1000, 64, 1, 0, 128, INT64_MAX, 1},
+		{"nothing remains", 1000, 64, 0, 0, 2, INT64_MAX, 0},
+		{"what ends in time", 10.0 * MS, 64, 1000000, 0, 2, 50 * MS, 5},
+		{"nothing ends in time", 10.0 * MS, 64, 1000000, 0, 2, 9 * MS, 0},
+		{"the end has passed", 10.0 * MS, 64, 1000000, 0, 2, -5, 0},
+		{"no lanes yet", 1000, 4, 100, 0, 0, INT64_MAX, 4},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct ranq_pace pace = known(rows[i].task_ns, rows[i].chunk);
-		struct ranq_chunking c = { rows[i].remaining, rows[i].cap, rows[i].lanes, rows[i].left_ns };
+		struct ranq_chunking c = {rows[i].remaining, rows[i].cap, rows[i].lanes, rows[i].left_ns};
 
 		ck_assert_msg(ranq_chunking_size(&pace, &c) == rows[i].want, "%s: %llu", rows[i].what,
 			(unsigned long long)ranq_chunking_size(&pace, &c));
@@ -46,7 +46,7 @@ END_TEST
 
 START_TEST(grows_fourfold_to_the_target)
 {
-	struct ranq_chunking c = { .remaining = UINT64_C(1) << 50, .lanes = 2, .left_ns = INT64_MAX };
+	struct ranq_chunking c = {.remaining = UINT64_C(1) << 50, .lanes = 2, .left_ns = INT64_MAX};
 	struct ranq_pace pace;
 	uint64_t size, before = 0;
 	int chunks = 0;
@@ -105,32 +105,34 @@ START_TEST(leases)
 		struct ranq_leasing l;
 		uint64_t least, most;
 	} rows[] = {
-		{ "first: one a lane", { 0, 4, 4, 0, 0 }, 4, 4 },
-		{ "unknown times: twice as many", { 0, 4, 4, 0, 4 }, 8, 8 },
-		{ "unknown times: not for ever", { 0, 4, 4, 0, 1000 }, 64, 64 },
-		{ "unknown times: enough at hand", { 4, 4, 0, 0, 4 }, 0, 0 },
-		{ "a second of work of all lanes", { 0, 4, 0, 1.0 * MS, 0 }, 3900, 4100 },
-		{ "less than half is left", { 1900, 4, 0, 1.0 * MS, 0 }, 2000, 2200 },
-		{ "more than half is left", { 2100, 4, 0, 1.0 * MS, 0 }, 0, 0 },
-		{ "long tasks: no hoarding", { 0, 4, 0, 60000.0 * MS, 0 }, 1, 1 },
-		{ "long tasks: one waits already", { 1, 4, 0, 60000.0 * MS, 0 }, 0, 0 },
-		{ "long tasks: for the idle lanes", { 0, 4, 3, 60000.0 * MS, 0 }, 3, 4 },
-		{ "very short tasks: bounded", { 0, 1000000, 0, 1, 0 }, 1, RANQ_LEASE_WANT_MAX },
-		{ "no lanes", { 0, 0, 0, 0, 0 }, 1, 1 },
+		{"first: one a lane", {0, 4, 4, 0, 0}, 4, 4},
+		{"unknown times: twice as many", {0, 4, 4, 0, 4}, 8, 8},
+		{"unknown times: not for ever", {0, 4, 4, 0, 1000}, 64, 64},
+		{"unknown times: enough at hand", {4, 4, 0, 0, 4}, 0, 0},
+		{"a second of work of all lanes", {0, 4, 0, 1.0 * MS, 0}, 3900, 4100},
+		{"less than half is left", {1900, 4, 0, 1.0 * MS, 0}, 2000, 2200},
+		{"more than half is left", {2100, 4, 0, 1.0 * MS, 0}, 0, 0},
+		{"long tasks: no hoarding", {0, 4, 0, 60000.0 * MS, 0}, 1, 1},
+		{"long tasks: one waits already", {1, 4, 0, 60000.0 * MS, 0}, 0, 0},
+		{"long tasks: for the idle lanes", {0, 4, 3, 60000.0 * MS, 0}, 3, 4},
+		{"very short tasks: bounded", {0, 1000000, 0, 1, 0}, 1, RANQ_LEASE_WANT_MAX},
+		{"no lanes", {0, 0, 0, 0, 0}, 1, 1},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		uint64_t want = ranq_leasing_want(&rows[i].l);
 
-		ck_assert_msg(want >= rows[i].least && want <= rows[i].most, "%s: %llu", rows[i].what, (unsigned long long)want);
+		ck_assert_msg(want >= rows[i].least && want <= rows[i].most, "%s: %llu", rows[i].what,
+			(unsigned long long)want);
 	}
 }
 END_TEST
 
 START_TEST(surplus)
 {
-	struct ranq_leasing unknown = { .unstarted = 1000000, .lanes = 2 }, fits = { .unstarted = 700, .lanes = 2, .task_ns = 10.0 * MS },
-						much = { .unstarted = 5000, .lanes = 2, .task_ns = 10.0 * MS };
+	struct ranq_leasing unknown = {.unstarted = 1000000, .lanes = 2},
+			    fits = {.unstarted = 700, .lanes = 2, .task_ns = 10.0 * MS},
+			    much = {.unstarted = 5000, .lanes = 2, .task_ns = 10.0 * MS};
 
 	ck_assert_uint_eq(ranq_leasing_surplus(&unknown), 0);
 	ck_assert_uint_eq(ranq_leasing_surplus(&fits), 0);
@@ -138,18 +140,19 @@ START_TEST(surplus)
 }
 END_TEST
 
-/* Lanes that take chunks from one heap of tasks of random length: the last one must not work long after the first one stopped. */
+/* Lanes that take chunks from one heap of tasks of random length: the last one must not work long after the first one
+ * stopped. */
 START_TEST(lanes_end_together)
 {
 	enum { LANES = 8, TASKS = 20000 };
-	double busy_until[LANES] = { 0 }, first = INFINITY, last = 0;
+	double busy_until[LANES] = {0}, first = INFINITY, last = 0;
 	struct ranq_pace pace;
 	uint64_t left = TASKS;
 	unsigned seed = 7;
 
 	ranq_pace_init(&pace);
 	while (left > 0) {
-		struct ranq_chunking c = { .remaining = left, .lanes = LANES, .left_ns = INT64_MAX };
+		struct ranq_chunking c = {.remaining = left, .lanes = LANES, .left_ns = INT64_MAX};
 		uint64_t n = ranq_chunking_size(&pace, &c);
 		double elapsed = 0;
 		int lane = 0;

@@ -60,7 +60,7 @@ static void send_text(struct ranq_link *link, int dst, const char *text)
 
 static bool readable(int fd)
 {
-	struct pollfd p = { fd, POLLIN, 0 };
+	struct pollfd p = {fd, POLLIN, 0};
 
 	return poll(&p, 1, 0) == 1;
 }
@@ -68,12 +68,12 @@ static bool readable(int fd)
 START_TEST(local_messages)
 {
 	struct ranq_link *links[3];
-	struct seen seen[3] = { 0 };
+	struct seen seen[3] = {0};
 	struct ranq_err err;
 
 	ck_assert_int_eq(ranq_link_local_open(3, NULL, links, &err), 0);
 	for (int r = 0; r < 3; r++)
-		links[r]->handler = (struct ranq_link_handler){ on_message, on_file, &seen[r] };
+		links[r]->handler = (struct ranq_link_handler){on_message, on_file, &seen[r]};
 	ck_assert(!readable(ranq_link_fd(links[1])));
 	ck_assert_int_eq(ranq_link_deadline_ns(links[1]), RANQ_NEVER);
 	send_text(links[0], 1, "a");
@@ -102,14 +102,14 @@ END_TEST
 
 START_TEST(local_files_stay_on_the_node)
 {
-	static const int node[3] = { 0, 0, 1 };
+	static const int node[3] = {0, 0, 1};
 	struct ranq_link *links[3];
-	struct seen seen = { 0 };
+	struct seen seen = {0};
 	struct ranq_err err;
 	int fd = memfd_create("t", MFD_CLOEXEC);
 
 	ck_assert_int_eq(ranq_link_local_open(3, node, links, &err), 0);
-	links[1]->handler = (struct ranq_link_handler){ on_message, on_file, &seen };
+	links[1]->handler = (struct ranq_link_handler){on_message, on_file, &seen};
 	ck_assert_int_eq(ranq_link_send_file(links[0], 2, fd, "n", 1, &err), -1);
 	ck_assert_int_eq(ranq_link_send_file(links[0], 1, fd, "note", 4, &err), 0);
 	ck_assert_int_eq(ranq_link_pump(links[1], &err), 0);
@@ -167,7 +167,7 @@ END_TEST
 
 START_TEST(bell_skips_what_is_not_ours)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct ranq_bell bell;
 	struct ranq_bell_note note;
 	struct ranq_err err;
@@ -179,9 +179,11 @@ START_TEST(bell_skips_what_is_not_ours)
 	n = snprintf(sa.sun_path + 1, sizeof sa.sun_path - 1, "ranq-%s-0", id);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(sendto(fd, "garbage that is long enough", 27, 0, (struct sockaddr *)&sa,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 27);
+				 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)),
+		27);
 	ck_assert_int_eq(sendto(fd, "", 0, 0, (struct sockaddr *)&sa,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)), 0);
+				 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)),
+		0);
 	close(fd);
 	if (geteuid() == 0) {
 		/* the same datagram, well formed, from another user */
@@ -189,7 +191,7 @@ START_TEST(bell_skips_what_is_not_ours)
 		int status;
 
 		if (pid == 0) {
-			struct ranq_bell other = { .fd = socket(AF_UNIX, SOCK_DGRAM, 0), .rank = 1 };
+			struct ranq_bell other = {.fd = socket(AF_UNIX, SOCK_DGRAM, 0), .rank = 1};
 
 			snprintf(other.id, sizeof other.id, "%s", id);
 			_exit(setgid(65534) || setuid(65534) ? 1 : ranq_bell_ring(&other, 0, 1, 99, -1, NULL, 0));

@@ -1,4 +1,5 @@
-/* Messages between ranks: what is encoded is decoded again; whatever else comes is refused and never read beyond its end. */
+/* Messages between ranks: what is encoded is decoded again; whatever else comes is refused and never read beyond its
+ * end. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +34,20 @@ static void results_example(struct ranq_message_results *m, uint64_t index[2], s
 {
 	index[0] = 101;
 	index[1] = 107;
-	failures[0] = (struct ranq_bytes){ "first", 5 };
-	failures[1] = (struct ranq_bytes){ "second", 6 };
-	*m = (struct ranq_message_results){ .key = 7, .chunk = 99, .slot = 3, .from = 100, .upto = 110, .done = true,
-		.counts = { 8, 1, 1, 0, 0 }, .elapsed_us = 12345, .nfailures = 2, .failure_index = index, .failures = failures,
-		.segment = { "segment", 7 } };
+	failures[0] = (struct ranq_bytes){"first", 5};
+	failures[1] = (struct ranq_bytes){"second", 6};
+	*m = (struct ranq_message_results){.key = 7,
+		.chunk = 99,
+		.slot = 3,
+		.from = 100,
+		.upto = 110,
+		.done = true,
+		.counts = {8, 1, 1, 0, 0},
+		.elapsed_us = 12345,
+		.nfailures = 2,
+		.failure_index = index,
+		.failures = failures,
+		.segment = {"segment", 7}};
 }
 
 START_TEST(results_round_trip)
@@ -72,8 +82,15 @@ END_TEST
 
 START_TEST(chunk_round_trip)
 {
-	struct ranq_message_chunk m = { .key = 1, .chunk = UINT64_MAX, .slot = 2, .start = 5, .end = RANQ_TASKS_MAX, .deaths = 4,
-		.left_ms = RANQ_NEVER, .input = { "in", 2 } }, got;
+	struct ranq_message_chunk m = {.key = 1,
+					  .chunk = UINT64_MAX,
+					  .slot = 2,
+					  .start = 5,
+					  .end = RANQ_TASKS_MAX,
+					  .deaths = 4,
+					  .left_ms = RANQ_NEVER,
+					  .input = {"in", 2}},
+				  got;
 	struct ranq_reader body;
 	struct ranq_err err;
 
@@ -95,11 +112,16 @@ END_TEST
 
 START_TEST(small_ones_round_trip)
 {
-	struct ranq_message_job job = { .key = 3, .id_text = { "default/3", 9 }, .module = 1, .data = 2, .spec = { "spec", 4 } }, job2;
-	struct ranq_message_drop drop = { .key = 3, .kill = true, .grace_ms = 500 }, drop2;
-	struct ranq_message_blob blob = { .blob = 2, .total = 10, .offset = 6, .piece = { "tail", 4 } }, blob2;
-	struct ranq_message_warn warn = { .slot = 1, .sig = 15, .grace_ms = 9 }, warn2;
-	struct ranq_message_hello hello = { .pid = 123, .slots = 4 }, hello2;
+	struct ranq_message_job job = {.key = 3,
+					.id_text = {"default/3", 9},
+					.module = 1,
+					.data = 2,
+					.spec = {"spec", 4}},
+				job2;
+	struct ranq_message_drop drop = {.key = 3, .kill = true, .grace_ms = 500}, drop2;
+	struct ranq_message_blob blob = {.blob = 2, .total = 10, .offset = 6, .piece = {"tail", 4}}, blob2;
+	struct ranq_message_warn warn = {.slot = 1, .sig = 15, .grace_ms = 9}, warn2;
+	struct ranq_message_hello hello = {.pid = 123, .slots = 4}, hello2;
 	struct ranq_reader body;
 	struct ranq_err err;
 	uint64_t number;
@@ -144,22 +166,23 @@ START_TEST(heads_that_are_refused)
 		unsigned char head[12];
 		size_t len;
 	} rows[] = {
-		{ "empty", { 0 }, 0 },
-		{ "short", { 'r', 'n', 'q', 'm', 1, 1, 0, 0, 0, 0, 0 }, 11 },
-		{ "magic", { 'r', 'n', 'q', 'x', 1, 1, 0, 0, 0, 0, 0, 0 }, 12 },
-		{ "version", { 'r', 'n', 'q', 'm', 2, 1, 0, 0, 0, 0, 0, 0 }, 12 },
-		{ "type 0", { 'r', 'n', 'q', 'm', 1, 0, 0, 0, 0, 0, 0, 0 }, 12 },
-		{ "type unknown", { 'r', 'n', 'q', 'm', 1, RANQ_MESSAGE_COUNT, 0, 0, 0, 0, 0, 0 }, 12 },
-		{ "reserved", { 'r', 'n', 'q', 'm', 1, 1, 0, 1, 0, 0, 0, 0 }, 12 },
-		{ "length", { 'r', 'n', 'q', 'm', 1, 1, 0, 0, 1, 0, 0, 0 }, 12 },
-		{ "huge length", { 'r', 'n', 'q', 'm', 1, 1, 0, 0, 255, 255, 255, 255 }, 12 },
+		{"empty", {0}, 0},
+		{"short", {'r', 'n', 'q', 'm', 1, 1, 0, 0, 0, 0, 0}, 11},
+		{"magic", {'r', 'n', 'q', 'x', 1, 1, 0, 0, 0, 0, 0, 0}, 12},
+		{"version", {'r', 'n', 'q', 'm', 2, 1, 0, 0, 0, 0, 0, 0}, 12},
+		{"type 0", {'r', 'n', 'q', 'm', 1, 0, 0, 0, 0, 0, 0, 0}, 12},
+		{"type unknown", {'r', 'n', 'q', 'm', 1, RANQ_MESSAGE_COUNT, 0, 0, 0, 0, 0, 0}, 12},
+		{"reserved", {'r', 'n', 'q', 'm', 1, 1, 0, 1, 0, 0, 0, 0}, 12},
+		{"length", {'r', 'n', 'q', 'm', 1, 1, 0, 0, 1, 0, 0, 0}, 12},
+		{"huge length", {'r', 'n', 'q', 'm', 1, 1, 0, 0, 255, 255, 255, 255}, 12},
 	};
 	enum ranq_message_type type;
 	struct ranq_reader body;
 	struct ranq_err err;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		ck_assert_msg(ranq_message_open(rows[i].head, rows[i].len, &type, &body, &err) == -1, "%s", rows[i].what);
+		ck_assert_msg(
+			ranq_message_open(rows[i].head, rows[i].len, &type, &body, &err) == -1, "%s", rows[i].what);
 }
 END_TEST
 
@@ -167,8 +190,8 @@ END_TEST
 START_TEST(bodies_that_are_refused)
 {
 	struct ranq_message_results m, got;
-	struct ranq_message_chunk chunk = { .key = 1, .start = 5, .end = 5 }, chunk2;
-	struct ranq_message_blob blob = { .blob = 1, .total = 4, .offset = 2, .piece = { "abc", 3 } }, blob2;
+	struct ranq_message_chunk chunk = {.key = 1, .start = 5, .end = 5}, chunk2;
+	struct ranq_message_blob blob = {.blob = 1, .total = 4, .offset = 2, .piece = {"abc", 3}}, blob2;
 	struct ranq_bytes failures[2];
 	struct ranq_reader body;
 	struct ranq_err err;
@@ -225,15 +248,24 @@ static int decode_any(const void *data, size_t len)
 	if (ranq_message_open(data, len, &type, &body, &err) != 0)
 		return -1;
 	switch (type) {
-	case RANQ_MESSAGE_JOB: return ranq_message_job_decode(&body, &m.job, &err);
-	case RANQ_MESSAGE_DROP: return ranq_message_drop_decode(&body, &m.drop, &err);
-	case RANQ_MESSAGE_BLOB: return ranq_message_blob_decode(&body, &m.blob, &err);
-	case RANQ_MESSAGE_CHUNK: return ranq_message_chunk_decode(&body, &m.chunk, &err);
-	case RANQ_MESSAGE_TRUNCATE: return ranq_message_truncate_decode(&body, &m.truncate, &err);
-	case RANQ_MESSAGE_WARN: return ranq_message_warn_decode(&body, &m.warn, &err);
-	case RANQ_MESSAGE_PING: return ranq_message_ping_decode(&body, &m.ping, &err);
-	case RANQ_MESSAGE_HELLO: return ranq_message_hello_decode(&body, &m.hello, &err);
-	case RANQ_MESSAGE_NOTICE: return ranq_message_notice_decode(&body, &m.notice, &err);
+	case RANQ_MESSAGE_JOB:
+		return ranq_message_job_decode(&body, &m.job, &err);
+	case RANQ_MESSAGE_DROP:
+		return ranq_message_drop_decode(&body, &m.drop, &err);
+	case RANQ_MESSAGE_BLOB:
+		return ranq_message_blob_decode(&body, &m.blob, &err);
+	case RANQ_MESSAGE_CHUNK:
+		return ranq_message_chunk_decode(&body, &m.chunk, &err);
+	case RANQ_MESSAGE_TRUNCATE:
+		return ranq_message_truncate_decode(&body, &m.truncate, &err);
+	case RANQ_MESSAGE_WARN:
+		return ranq_message_warn_decode(&body, &m.warn, &err);
+	case RANQ_MESSAGE_PING:
+		return ranq_message_ping_decode(&body, &m.ping, &err);
+	case RANQ_MESSAGE_HELLO:
+		return ranq_message_hello_decode(&body, &m.hello, &err);
+	case RANQ_MESSAGE_NOTICE:
+		return ranq_message_notice_decode(&body, &m.notice, &err);
 	case RANQ_MESSAGE_RESULTS:
 		if (ranq_message_results_decode(&body, &results, &err) != 0)
 			return -1;
@@ -241,11 +273,13 @@ static int decode_any(const void *data, size_t len)
 			ck_assert(results.failure_index[i] >= results.from && results.failure_index[i] < results.upto);
 		ranq_message_results_clear(&results);
 		return 0;
-	default: return ranq_message_number_decode(&body, &m.number, &err);
+	default:
+		return ranq_message_number_decode(&body, &m.number, &err);
 	}
 }
 
-/* Changed and shortened messages of each type: refused or decoded to something in range; the sanitizers watch the reads. */
+/* Changed and shortened messages of each type: refused or decoded to something in range; the sanitizers watch the
+ * reads. */
 START_TEST(mutated)
 {
 	struct ranq_message_results m;
