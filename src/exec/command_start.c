@@ -195,10 +195,10 @@ static void pause_for_rank(struct ranq_executor *x)
 }
 
 /* A script without #! is sh's, as for execvp. */
-static pid_t start_script(
-	struct ranq_executor *x, struct ranq_spawn *spawn, const struct ranq_strings *argv, int *started)
+static pid_t start_script(struct ranq_executor *x, const struct ranq_spawn *spawn, size_t nwords, int *started)
 {
-	char **words = calloc(argv->n + 2, sizeof *words);
+	char **words = calloc(nwords + 2, sizeof *words);
+	struct ranq_spawn script = *spawn;
 	char shell[] = "/bin/sh";
 	char *path = strdup(spawn->path);
 	pid_t pid = -1;
@@ -206,10 +206,10 @@ static pid_t start_script(
 	if (words && path) {
 		words[0] = shell;
 		words[1] = path;
-		memcpy(words + 2, argv->at + 1, (argv->n - 1) * sizeof *words);
-		spawn->path = shell;
-		spawn->argv = words;
-		pid = ranq_spawner_start(x->spawner, spawn, started);
+		memcpy(words + 2, spawn->argv + 1, (nwords - 1) * sizeof *words);
+		script.path = shell;
+		script.argv = words;
+		pid = ranq_spawner_start(x->spawner, &script, started);
 	}
 	free(words);
 	free(path);
@@ -245,7 +245,7 @@ static int try_start(struct ranq_command *c, const struct ranq_strings *argv, st
 	spawn.err = p->err[1];
 	c->pid = ranq_spawner_start(c->x->spawner, &spawn, &started);
 	if (c->pid < 0 && started && errno == ENOEXEC)
-		c->pid = start_script(c->x, &spawn, argv, &started);
+		c->pid = start_script(c->x, &spawn, argv->n, &started);
 	error = errno;
 	if (c->pid > 0) {
 		close_fd(&p->out[1]);

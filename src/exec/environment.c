@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Beginnings of names. Open MPI: OMPI_, PMIX_, PRTE_, ORTE_; MPICH and its kin: PMI*, HYD*, MPIR_, MPI_LOCAL*; Slurm's PMI plug-ins. Scheduler
- * variables such as SLURM_JOB_ID stay: a task that calls srun or mpirun needs them. */
+/* Beginnings of names. Open MPI: OMPI_, PMIX_, PRTE_, ORTE_; MPICH and its kin: PMI*, HYD*, MPIR_, MPI_LOCAL*; Slurm's
+ * PMI plug-ins. Scheduler variables such as SLURM_JOB_ID stay: a task that calls srun or mpirun needs them. */
 static const char *const private_prefixes[] = {
 	"OMPI_",       "PMIX_",      "PMI_",           "PMI2_",          "PRTE_",     "ORTE_",       "HYDI_",
 	"HYDRA_",      "HYD_",       "MPIR_",          "MPIEXEC_",       "MPI_LOCAL", "MPIRUN_",     "SLURM_PMI",

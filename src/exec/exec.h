@@ -1,8 +1,8 @@
 /* exec.h - what a rank sees of running tasks: a fork server (`ranq-exec`) and executor slots.
  *
- * Start the fork server before MPI_Init. All descriptors are CLOEXEC and meant for one event loop: watch ranq_exec_fd() and
- * the fd of each slot for reading (and writing while ranq_slot_wants_write), then call ranq_exec_pump() / ranq_slot_pump().
- * Nothing here blocks. No Redis, no MPI. The wire formats are in exec/wire.h. */
+ * Start the fork server before MPI_Init. All descriptors are CLOEXEC and meant for one event loop: watch ranq_exec_fd()
+ * and the fd of each slot for reading (and writing while ranq_slot_wants_write), then call ranq_exec_pump() /
+ * ranq_slot_pump(). Nothing here blocks, but for some ms of sweeping when ranq-exec has died. No Redis, no MPI. The wire formats are in exec/wire.h. */
 #ifndef RANQ_EXEC_EXEC_H
 #define RANQ_EXEC_EXEC_H
 
@@ -24,10 +24,12 @@ struct ranq_exec;
 struct ranq_exec *ranq_exec_open(const struct ranq_exec_options *options, struct ranq_err *err);
 /* Ends executors (TERM, after grace_ms KILL of their groups and everything marked), waits for ranq-exec. Takes NULL. */
 void ranq_exec_close(struct ranq_exec *exec, int grace_ms);
-int ranq_exec_fd(const struct ranq_exec *exec);
-/* Handles reports of the fork server. When it died: sweeps by mark, starts another, its slots are dead. -1: cannot be restarted. */
+int ranq_exec_fd(const struct ranq_exec *exec); /* changes when ranq-exec had to be started again */
+/* Handles reports of the fork server. When it died: sweeps by mark, starts another, its slots are dead. -1: cannot be
+ * restarted. */
 int ranq_exec_pump(struct ranq_exec *exec, struct ranq_err *err);
-int64_t ranq_exec_deadline_ms(const struct ranq_exec *exec); /* next time at which ranq_exec_pump must be called, RANQ_NEVER */
+/* Next time at which ranq_exec_pump must be called, or RANQ_NEVER. */
+int64_t ranq_exec_deadline_ms(const struct ranq_exec *exec);
 
 /* A job as the executors need it. Shared by all slots of a rank; files are memfds (or -1) that stay the caller's. */
 struct ranq_exec_job {
@@ -37,7 +39,8 @@ struct ranq_exec_job {
 	int module_fd, data_fd;
 };
 
-/* A slot: one executor at a time, started on demand, again after a crash; one chunk at a time, the next may be queued behind it. */
+/* A slot: one executor at a time, started on demand, again after a crash; one chunk at a time, the next may be queued
+ * behind it. */
 struct ranq_slot_options {
 	const char *cpus;      /* "0,2-3" or NULL: do not bind */
 	int numa_node;         /* memory preference, -1 none */
@@ -45,7 +48,8 @@ struct ranq_slot_options {
 	unsigned slot;
 };
 struct ranq_slot;
-struct ranq_slot *ranq_slot_create(struct ranq_exec *exec, const struct ranq_slot_options *options, struct ranq_err *err);
+struct ranq_slot *ranq_slot_create(struct ranq_exec *exec, const struct ranq_slot_options *options,
+	struct ranq_err *err);
 void ranq_slot_destroy(struct ranq_slot *slot);
 int ranq_slot_fd(const struct ranq_slot *slot); /* may change after a restart; -1 while no executor runs */
 bool ranq_slot_wants_write(const struct ranq_slot *slot);
@@ -73,20 +77,24 @@ struct ranq_slot_event {
 	const struct ranq_bytes *failures; /* packed ranq_failure */
 	bool chunk_done;
 };
-/* Makes the job known to the slot (sent to the executor before its first chunk, again after a restart). The job struct's bytes are copied. */
+/* Makes the job known to the slot (sent to the executor before its first chunk, again after a restart). Bytes and
+ * descriptors are copied. */
 int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *job, struct ranq_err *err);
 void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t job); /* runs its fini, forgets it */
 int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *chunk, struct ranq_err *err);
 unsigned ranq_slot_queued(const struct ranq_slot *slot); /* chunks given and not done: at most 2 */
-/* Lowers the end of a chunk as far as it is not started yet; asynchronous: the answer is the chunk's last RESULTS event, whose
- * upto tells where it really ended. new_end <= start of what runs: ends after the running task. */
+/* Lowers the end of a chunk as far as it is not started yet; asynchronous: the answer is the chunk's last RESULTS event,
+ * whose upto tells where it really ended. new_end <= start of what runs: ends after the running task. */
 void ranq_slot_truncate(struct ranq_slot *slot, uint64_t chunk, uint64_t new_end);
-/* Kills what runs (TERM, then KILL after grace_ms) and drops the chunks of the job: no RESULTS for the killed task. */
+/* Kills what runs (TERM, then KILL after grace_ms) and drops the chunks of the job: no RESULTS for the killed task; each
+ * chunk still ends with an event that says chunk_done, where its results end. Bodies see ranq_task_cancelled. */
 void ranq_slot_cancel(struct ranq_slot *slot, uint64_t job, int grace_ms);
 /* Drain: sends sig (0: none) to the running task's group, kills it after grace_ms unless it ended. The tasks not finished are not reported:
  * the chunk ends (chunk_done) where its results end. */
 void ranq_slot_warn(struct ranq_slot *slot, int sig, int64_t grace_ms);
-/* Next event or NOTHING; call until NOTHING whenever the fd is readable or the deadline is over. -1 is a broken slot. */
+/* Next event or NOTHING; call until NOTHING whenever the fd is readable (or writable, when wanted), the deadline is over,
+ * or something was given or ordered. -1: no executor could be started for 10 s (it goes on trying), or the fork server
+ * was closed. */
 int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct ranq_err *err);
 int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot);
 

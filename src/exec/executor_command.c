@@ -186,6 +186,16 @@ static int wait_ms(const struct ranq_command *c, int64_t now)
 	return left > 3600000 ? 3600000 : (int)left;
 }
 
+/* A short task's result does not wait for the long task behind it. But nor does the long task's clock wait for a rank
+ * that does not read just now. */
+static void flush_results(struct ranq_executor *x)
+{
+	struct pollfd socket = {.fd = x->fd, .events = POLLOUT};
+
+	if (poll(&socket, 1, 0) == 1 && ranq_outbox_flush(&x->out, x->fd, false) < 0)
+		ranq_executor_end(x);
+}
+
 static void sleep_until_something(struct ranq_command *c)
 {
 	struct pollfd fds[3] = {{c->out, POLLIN, 0}, {c->err, POLLIN, 0}, {c->x->fd, POLLIN, 0}};
@@ -202,9 +212,8 @@ static void sleep_until_something(struct ranq_command *c)
 		read_errors(c, READ_BYTES);
 	if (n > 0 && fds[2].revents)
 		ranq_executor_pump(c->x, false);
-	/* a short task before this long one must not wait for it */
-	if (!n && c->x->out.count && ranq_outbox_flush(&c->x->out, c->x->fd, false) < 0)
-		ranq_executor_end(c->x);
+	if (!n && c->x->out.count)
+		flush_results(c->x);
 }
 
 static bool has_exited(const struct ranq_command *c)
@@ -274,8 +283,8 @@ static void judge(struct ranq_command *c, int status, struct ranq_outcome *out)
 		out->status = RANQ_TASK_CANCELLED;
 		out->interrupted = true;
 	} else if (WIFSIGNALED(status)) {
-		ranq_outcome_error(out, -1, "killed by signal %d (%s)%s", WTERMSIG(status),
-			strsignal(WTERMSIG(status)), short_of_memory(c->x, WTERMSIG(status)));
+		ranq_outcome_error(out, -1, "killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
+			short_of_memory(c->x, WTERMSIG(status)));
 	} else {
 		ranq_outcome_error(out, WEXITSTATUS(status), "exit status %d", WEXITSTATUS(status));
 	}
