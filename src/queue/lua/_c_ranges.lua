@@ -160,7 +160,7 @@ end
 -- A producer that fell silent: what it sent so far is all there is.
 local function close_input(q, j, reason)
 	put(j, 'open', 0)
-	if reason then put(j, 'creason', reason) end
+	if reason then put(cold(j), 'creason', reason) end
 	redis.call('ZREM', q.P .. 'LP', j.id)
 	j.everyone = true
 end
