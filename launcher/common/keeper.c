@@ -104,7 +104,8 @@ static pid_t start_ranks(struct ranq_keeper *keeper, struct ranq_err *err)
 	snprintf(ranks, sizeof ranks, "%u", keeper->ranks);
 	snprintf(log_path, sizeof log_path, "%s/join.log", keeper->dir);
 	snprintf(queue, sizeof queue, "RANQ_QUEUE=%s", keeper->queue ? keeper->queue : "");
-	const char *const argv[] = {keeper->ranq, "join", "-n", ranks, NULL};
+	/* whoever ends this run does not want what still runs */
+	const char *const argv[] = {keeper->ranq, "join", "-n", ranks, "--grace", "1s", NULL};
 	const char *const env[] = {server, mpi_tmp, "RANQ_PASSWORD_FILE", keeper->queue ? queue : NULL, NULL};
 	int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	struct ranq_spawn spawn = {.argv = argv, .env = env, .out_fd = log, .err_fd = log, .keep_fd = -1, .session = true, .death_signal = SIGTERM};

@@ -33,7 +33,7 @@ struct join_options {
 	uint64_t ranks, slots;
 	int64_t idle_timeout_ms, walltime_ms, grace_ms, lease_ms; /* 0: not given */
 	const char *queue, *server, *name, *tags, *bind, *end_time, *on_server_lost, *warn_signal;
-	bool report_bindings, dry_run;
+	bool report_bindings, proxy_computes, dry_run;
 };
 
 #define FIELD(f) offsetof(struct join_options, f)
@@ -46,12 +46,13 @@ static const struct ranq_option join_option_table[] = {
 	{"bind", 0, "UNIT", RANQ_OPTION_TEXT, FIELD(bind), "pin executors to core, pu, l3, numa, package or none"},
 	{"report-bindings", 0, NULL, RANQ_OPTION_FLAG, FIELD(report_bindings), "print where executors are pinned"},
 	{"slots", 0, "N", RANQ_OPTION_UINT, FIELD(slots), "executors of each compute rank (default: 1)", NULL, 1, 1024},
+	{"proxy-computes", 0, NULL, RANQ_OPTION_FLAG, FIELD(proxy_computes), "rank 0 computes as well"},
 	{"idle-timeout", 0, "D", RANQ_OPTION_DURATION, FIELD(idle_timeout_ms), "leave when there was no work for so long"},
-	{"walltime", 0, "D", RANQ_OPTION_DURATION, FIELD(walltime_ms), "leave when so much time is over"},
+	{"walltime", 0, "D", RANQ_OPTION_DURATION, FIELD(walltime_ms), "leave when so much time is over", NULL, 1, 0},
 	{"end-time", 0, "TIME", RANQ_OPTION_TEXT, FIELD(end_time), "leave before this time (seconds since 1970 or ISO 8601)"},
 	{"warn-signal", 0, "SIG", RANQ_OPTION_TEXT, FIELD(warn_signal), "signal for tasks that run when the bridge must leave"},
 	{"grace", 0, "D", RANQ_OPTION_DURATION, FIELD(grace_ms), "time that they have then"},
-	{"lease", 0, "D", RANQ_OPTION_DURATION, FIELD(lease_ms), "lease of the queue, set at its first use"},
+	{"lease", 0, "D", RANQ_OPTION_DURATION, FIELD(lease_ms), "lease of the queue, set at its first use", NULL, RANQ_LEASE_MS_MIN, 0},
 	{"on-server-lost", 0, "WHAT", RANQ_OPTION_TEXT, FIELD(on_server_lost), "finish or stop running tasks when Redis is away"},
 	{"dry-run", 0, NULL, RANQ_OPTION_FLAG, FIELD(dry_run), "print the command line and leave"},
 	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help"},
@@ -131,6 +132,8 @@ static void make_arguments(const struct join *join, const struct ranq_allocation
 		add_number(words, "--end-time", allocation->end_s, "");
 	if (options->report_bindings)
 		words->at[words->n++] = strdup("--report-bindings");
+	if (options->proxy_computes)
+		words->at[words->n++] = strdup("--proxy-computes");
 }
 
 /* ---- waiting ---- */

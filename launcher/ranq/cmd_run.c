@@ -19,6 +19,7 @@
 #include "common/progress.h"
 #include "common/table.h"
 
+#define LOCAL_PATIENCE_MS 1000 /* a private server that is gone does not come back */
 #define NO_WORKER_MS 2000
 #define SHOWN_FAILURES 10
 #define SHOWN_LINES 20
@@ -73,7 +74,10 @@ static int open_local(struct run *run, const char *queue, struct ranq_err *err)
 	if (!run->local)
 		return -1;
 	run->session = ranq_cli_open_at(ranq_local_addr(run->local), queue, true, run->options->job.lease_ms, err);
-	return run->session ? 0 : -1;
+	if (!run->session)
+		return -1;
+	run->session->options.patience_ms = LOCAL_PATIENCE_MS;
+	return 0;
 }
 
 static int open_server(struct run *run, struct ranq_err *err)
@@ -263,6 +267,8 @@ static int give_up(struct run *run, struct ranq_err *why)
 {
 	struct ranq_err err;
 	bool interrupted = why->code == RANQ_ERR_INTERRUPTED, ours = run->local || (interrupted && run->options->cancel_on_interrupt);
+	if (run->local && !interrupted)
+		ranq_local_check(run->local, why); /* a server that is gone is the cause, a refused connection its effect */
 	ranq_progress_hide(&run->bar);
 	ranq_cli_interrupt_handled();
 	ranq_output_flush(&run->output, NULL);

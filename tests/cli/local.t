@@ -24,9 +24,9 @@ b" "its outputs"
 expect_nothing "after a run"
 
 begin "interrupted"
-kill -INT $run
+kill -TERM $run
 wait $run
-is $? 130 "INT: status 130"
+is $? 130 "TERM: status 130"
 expect_nothing "interrupted"
 
 begin "killed"
@@ -54,7 +54,8 @@ begin "both killed"
 keeper=$(pgrep -P $run | head -1)
 kill -KILL "$run" "$keeper"
 wait $run 2>/dev/null
-ok wait_for 20 bash -c '! pgrep -f "redis-server.*ranq-local-" >/dev/null'
+no_server() { [ -z "$(of_run redis-server)" ]; }
+ok wait_for 20 no_server
 touch -d '10 minutes ago' "$XDG_RUNTIME_DIR"/ranq-local-*
 rm -rf "$T/marker"
 TEST="the run after that" status 0 ranq run --local=1 -- echo again
