@@ -79,6 +79,7 @@ wait $join 2>/dev/null
 ok wait_for 5 test -s "$T/drained"
 
 # join and mpirun are killed at once: the next join sweeps what they left
+rm -f "$T/stray"
 script <<<'setsid sleep 1000 & echo $! >"$T/stray"; exec -a mpirun sleep 1000'
 ranq join >"$T/join" 2>&1 &
 join=$!
