@@ -1,8 +1,9 @@
 /* exec.h - what a rank sees of running tasks: a fork server (`ranq-exec`) and executor slots.
  *
  * Start the fork server before MPI_Init. All descriptors are CLOEXEC and meant for one event loop: watch ranq_exec_fd()
- * and the fd of each slot for reading (and writing while ranq_slot_wants_write), then call ranq_exec_pump() /
- * ranq_slot_pump(). Nothing here blocks, but for some ms of sweeping when ranq-exec has died. No Redis, no MPI. The wire formats are in exec/wire.h. */
+ * and the fd of each slot for reading (and writing while ranq_slot_wants_write), then call ranq_exec_pump() and
+ * ranq_slot_pump(). Nothing here blocks, but for some ms of sweeping when ranq-exec has died. No Redis, no MPI. The
+ * wire formats are in exec/wire.h. */
 #ifndef RANQ_EXEC_EXEC_H
 #define RANQ_EXEC_EXEC_H
 
@@ -83,18 +84,18 @@ int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *job, s
 void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t job); /* runs its fini, forgets it */
 int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *chunk, struct ranq_err *err);
 unsigned ranq_slot_queued(const struct ranq_slot *slot); /* chunks given and not done: at most 2 */
-/* Lowers the end of a chunk as far as it is not started yet; asynchronous: the answer is the chunk's last RESULTS event,
- * whose upto tells where it really ended. new_end <= start of what runs: ends after the running task. */
+/* Lowers the end of a chunk as far as it is not started yet; asynchronous: the answer is the chunk's last RESULTS
+ * event, whose upto tells where it really ended. new_end <= start of what runs: ends after the running task. */
 void ranq_slot_truncate(struct ranq_slot *slot, uint64_t chunk, uint64_t new_end);
-/* Kills what runs (TERM, then KILL after grace_ms) and drops the chunks of the job: no RESULTS for the killed task; each
- * chunk still ends with an event that says chunk_done, where its results end. Bodies see ranq_task_cancelled. */
+/* Kills what runs (TERM, then KILL after grace_ms) and drops the chunks of the job: no RESULTS for the killed task;
+ * each chunk still ends with an event that says chunk_done, where its results end. Bodies see ranq_task_cancelled. */
 void ranq_slot_cancel(struct ranq_slot *slot, uint64_t job, int grace_ms);
-/* Drain: sends sig (0: none) to the running task's group, kills it after grace_ms unless it ended. The tasks not finished are not reported:
- * the chunk ends (chunk_done) where its results end. */
+/* Drain: sends sig (0: none) to the running task's group, kills it after grace_ms unless it ended. A task that ends in
+ * failure behind the signal, or is killed, is not reported: the chunk ends (chunk_done) where its results end. */
 void ranq_slot_warn(struct ranq_slot *slot, int sig, int64_t grace_ms);
-/* Next event or NOTHING; call until NOTHING whenever the fd is readable (or writable, when wanted), the deadline is over,
- * or something was given or ordered. -1: no executor could be started for 10 s (it goes on trying), or the fork server
- * was closed. */
+/* Next event or NOTHING; call until NOTHING whenever the fd is readable (or writable, when wanted), the deadline is
+ * over, or something was given or ordered. -1: no executor could be started for 10 s (it goes on trying), or the fork
+ * server was closed. */
 int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct ranq_err *err);
 int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot);
 

@@ -77,6 +77,14 @@ static void explain_status(struct ranq_slot *slot, const char *when, char reason
 	}
 }
 
+/* Since when the dead task ran: since we first saw it, else at most since we last looked. */
+static int64_t elapsed_us(const struct ranq_slot *slot)
+{
+	bool seen = atomic_load(&slot->end.page->seq) == slot->seen_seq;
+
+	return (ranq_clock_ms() - (seen ? slot->seen_ms : slot->watched_ms)) * 1000;
+}
+
 static void count_death(
 	struct ranq_slot *slot, struct ranq_slot_chunk *chunk, const struct ranq_slot_job *job, uint64_t index)
 {
@@ -85,7 +93,7 @@ static void count_death(
 	if (!trouble)
 		return;
 	trouble->deaths++;
-	trouble->elapsed_us = (ranq_clock_ms() - slot->seen_ms) * 1000;
+	trouble->elapsed_us = elapsed_us(slot);
 	explain_status(slot, "", trouble->reason, &trouble->signal, &trouble->exit_code);
 	if (trouble->deaths >= job->spec.max_deaths) {
 		trouble->given_up = true;

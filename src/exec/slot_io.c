@@ -78,6 +78,7 @@ int ranq_slot_start_executor(struct ranq_slot *slot, const char *key)
 	slot->end.gone = slot->end.status_known = slot->ended = false;
 	slot->next_run = slot->nruns = 0;
 	slot->seen_seq = slot->timed_out_seq = 0;
+	slot->seen_ms = slot->watched_ms = ranq_clock_ms();
 	slot->timeout_kill_ms = slot->stop_kill_ms = RANQ_NEVER;
 	slot->state = RANQ_SLOT_LIVE;
 	return 0;

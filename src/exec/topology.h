@@ -1,4 +1,5 @@
-/* topology.h - which cores each compute rank of a node gets: a pure plan from a topology, applied elsewhere. The only user of hwloc. */
+/* topology.h - which cores each compute rank of a node gets: a pure plan from a topology, applied elsewhere. The only
+ * user of hwloc. */
 #ifndef RANQ_EXEC_TOPOLOGY_H
 #define RANQ_EXEC_TOPOLOGY_H
 
@@ -27,13 +28,13 @@ int ranq_topology_count_cores(const struct ranq_topology *topology, const char *
 struct ranq_placement {
 	char *cpus;    /* list, or NULL: not bound */
 	int numa_node; /* OS index, -1 none */
-	unsigned ncpus, ncores;
+	unsigned ncpus, ncores; /* hardware threads; cores that they belong to */
 	char text[96]; /* for people: "package 0 core 3" */
 };
-/* Plan for `ranks` compute ranks of one node over the union `allowed` of what they were given. More ranks than places: they share round robin.
- * placements: `ranks` entries, cleared with ranq_placement_clear. */
-int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, bool scatter, unsigned ranks,
-	struct ranq_placement *placements, struct ranq_err *err);
+/* Plan for `ranks` compute ranks of one node over the union `allowed` of what they were given. More ranks than places:
+ * they share round robin. placements: `ranks` entries, cleared with ranq_placement_clear. */
+int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, bool scatter,
+	unsigned ranks, struct ranq_placement *placements, struct ranq_err *err);
 void ranq_placement_clear(struct ranq_placement *placement);
 /* Union of two cpu lists; malloced. */
 char *ranq_cpus_union(const char *a, const char *b, struct ranq_err *err);

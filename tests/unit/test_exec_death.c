@@ -105,6 +105,7 @@ START_TEST(crash)
 	ck_assert_int_eq(rig.tasks[3].failure.signal, SIGSEGV);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[3].failure.reason, "killed by signal 11"));
 	ck_assert_uint_eq(rig.died_events, 1);
+	ck_assert_uint_lt(rig.tasks[3].failure.elapsed_us, 5000000);
 	exec_rig_close(&rig);
 }
 END_TEST
