@@ -245,6 +245,20 @@ static int make_proxy(struct rank *rank, struct ranq_err *err)
 	return rank->bridge.proxy ? 0 : -1;
 }
 
+/* For tests: RANQ_TEST_NODES=N spreads the ranks over N nodes that share nothing but MPI. */
+static void pretend_nodes(struct rank *rank)
+{
+#ifdef RANQ_FAULTS
+	const char *text = getenv("RANQ_TEST_NODES");
+	int nodes = text ? atoi(text) : 0;
+
+	if (nodes > 1 && rank->known_rank >= 0)
+		snprintf(rank->facts.node, sizeof rank->facts.node, "pretended node %d", rank->known_rank % nodes);
+#else
+	(void)rank;
+#endif
+}
+
 static int begin(struct rank *rank, struct ranq_err *err)
 {
 	struct ranq_link *link;
@@ -254,6 +268,7 @@ static int begin(struct rank *rank, struct ranq_err *err)
 	if (rank->bridge.signal_fd < 0)
 		return -1;
 	ranq_rank_facts_init(&rank->facts);
+	pretend_nodes(rank);
 	ranq_placing_facts(&rank->facts);
 	if (computes(rank, rank->known_rank, rank->mpi ? rank->known_size : 1) &&
 		open_exec(rank, rank->known_rank, err) != 0)
