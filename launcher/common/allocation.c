@@ -1,5 +1,5 @@
-/* allocation.c - environment first, then one question to the scheduler for what the environment does not tell (both leave out the end).
- * Slurm: %e moves at once when a job is preempted or its limit changed, %L does not, hence %e. */
+/* allocation.c - environment first, then one question to the scheduler for what the environment does not tell (both
+ * leave out the end). Slurm: %e moves at once when a job is preempted or its limit changed, %L does not, hence %e. */
 #include "common/allocation.h"
 
 #include <ctype.h>
@@ -121,7 +121,8 @@ static int64_t parse_hms(const char *text)
 {
 	unsigned hours, minutes, seconds;
 	char rest;
-	if (strspn(text, "0123456789:") != strlen(text) || sscanf(text, "%6u:%2u:%2u%c", &hours, &minutes, &seconds, &rest) != 3)
+	if (strspn(text, "0123456789:") != strlen(text) ||
+		sscanf(text, "%6u:%2u:%2u%c", &hours, &minutes, &seconds, &rest) != 3)
 		return 0;
 	return (int64_t)hours * 3600 + minutes * 60 + seconds;
 }
@@ -131,9 +132,11 @@ int64_t ranq_allocation_parse_qstat(const char *text)
 	json_t *root = json_loads(text, 0, NULL), *jobs = json_object_get(root, "Jobs"), *job;
 	const char *id;
 	int64_t end_s = 0;
-	json_object_foreach(jobs, id, job) {
+	json_object_foreach(jobs, id, job)
+	{
 		const char *start = json_string_value(json_object_get(job, "stime"));
-		const char *limit = json_string_value(json_object_get(json_object_get(job, "Resource_List"), "walltime"));
+		const char *limit =
+			json_string_value(json_object_get(json_object_get(job, "Resource_List"), "walltime"));
 		struct tm when = {.tm_isdst = -1};
 		const char *rest = start ? strptime(start, "%a %b %d %H:%M:%S %Y", &when) : NULL;
 		time_t at = rest && *rest == '\0' ? mktime(&when) : (time_t)-1;

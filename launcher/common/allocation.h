@@ -1,6 +1,7 @@
 /* allocation.h - where this process runs: a Slurm or PBS allocation or just a machine; which nodes, until when.
  *
- * Nothing that a scheduler says is trusted: what cannot be parsed or does not come in time is "unknown", never an error. */
+ * Nothing that a scheduler says is trusted: what cannot be parsed or does not come in time is "unknown", never an
+ * error. */
 #ifndef RANQ_LAUNCHER_ALLOCATION_H
 #define RANQ_LAUNCHER_ALLOCATION_H
 
@@ -11,22 +12,23 @@ enum ranq_scheduler { RANQ_SCHEDULER_NONE, RANQ_SCHEDULER_SLURM, RANQ_SCHEDULER_
 
 struct ranq_allocation {
 	enum ranq_scheduler scheduler;
-	char id[128];       /* "slurm:123", "slurm:123.1" after a requeue, "pbs:7.server", "host:NAME" */
-	char job_id[96];    /* as the scheduler wants it, "" without one */
-	char *nodes;        /* names separated by commas as they are now, in order; NULL: only this one. Owned */
+	char id[128];          /* "slurm:123", "slurm:123.1" after a requeue, "pbs:7.server", "host:NAME" */
+	char job_id[96];       /* as the scheduler wants it, "" without one */
+	char *nodes;           /* names separated by commas as they are now, in order; NULL: only this one. Owned */
 	unsigned nnodes, cpus; /* cpus: of all nodes together */
-	int64_t end_s;      /* wall clock, seconds; 0: unknown or none */
+	int64_t end_s;         /* wall clock, seconds; 0: unknown or none */
 };
 
 const char *ranq_scheduler_name(enum ranq_scheduler scheduler);
-/* Fills *allocation; asks the scheduler (at most 10 s). Call again before each start: nodes may be gone, the end may have moved. */
+/* Fills *allocation; asks the scheduler (at most 10 s). Call again before each start: nodes may be gone, the end may
+ * have moved. */
 void ranq_allocation_find(struct ranq_allocation *allocation);
 void ranq_allocation_clear(struct ranq_allocation *allocation);
 
 /* The parsers, pure, for tests. */
 
-/* Output of `squeue -h -j ID -o '%e|%N|%D|%C'`: end, node list, number of nodes, of cpus. 0, or -1 when it is not that. `nodes` gets the
- * compact list ("h[1-3]"). */
+/* Output of `squeue -h -j ID -o '%e|%N|%D|%C'`: end, node list, number of nodes, of cpus. 0, or -1 when it is not that.
+ * `nodes` gets the compact list ("h[1-3]"). */
 int ranq_allocation_parse_squeue(const char *text, struct ranq_allocation *allocation);
 /* Output of `qstat -f -F json ID`: end = stime + walltime (0: unknown). */
 int64_t ranq_allocation_parse_qstat(const char *text);

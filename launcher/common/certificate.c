@@ -35,7 +35,8 @@ static bool is_address(const char *name)
 /* A name goes into a configuration language of OpenSSL, so nothing but the letters of names and addresses may pass. */
 static bool is_plain(const char *name)
 {
-	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:") == strlen(name);
+	return *name &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:") == strlen(name);
 }
 
 static int add_extension(X509 *cert, int nid, const char *value)
@@ -55,8 +56,11 @@ static int add_names(X509 *cert, const char *const *names)
 	ranq_buf_init(&list, 1 << 16);
 	for (; *names; names++)
 		if (is_plain(*names))
-			ranq_buf_printf(&list, "%s%s:%s", list.len ? "," : "", is_address(*names) ? "IP" : "DNS", *names);
-	int added = list.len && !ranq_buf_failed(&list) ? add_extension(cert, NID_subject_alt_name, ranq_buf_cstr(&list)) : -1;
+			ranq_buf_printf(
+				&list, "%s%s:%s", list.len ? "," : "", is_address(*names) ? "IP" : "DNS", *names);
+	int added = list.len && !ranq_buf_failed(&list)
+			    ? add_extension(cert, NID_subject_alt_name, ranq_buf_cstr(&list))
+			    : -1;
 	ranq_buf_clear(&list);
 	return added;
 }
@@ -77,11 +81,14 @@ static X509 *make_certificate(EVP_PKEY *key, const char *const *names)
 	if (!cert)
 		return NULL;
 	X509_NAME *subject = X509_get_subject_name(cert);
-	if (X509_set_version(cert, 2) && set_serial(cert) == 0 && X509_gmtime_adj(X509_getm_notBefore(cert), -CLOCK_SKEW_S) &&
+	if (X509_set_version(cert, 2) && set_serial(cert) == 0 &&
+		X509_gmtime_adj(X509_getm_notBefore(cert), -CLOCK_SKEW_S) &&
 		X509_gmtime_adj(X509_getm_notAfter(cert), LIFETIME_S) && X509_set_pubkey(cert, key) &&
-		X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)"ranq server", -1, -1, 0) &&
-		X509_set_issuer_name(cert, subject) && add_extension(cert, NID_basic_constraints, "critical,CA:TRUE") == 0 &&
-		add_names(cert, names) == 0 && X509_sign(cert, key, EVP_sha256()))
+		X509_NAME_add_entry_by_txt(
+			subject, "CN", MBSTRING_ASC, (const unsigned char *)"ranq server", -1, -1, 0) &&
+		X509_set_issuer_name(cert, subject) &&
+		add_extension(cert, NID_basic_constraints, "critical,CA:TRUE") == 0 && add_names(cert, names) == 0 &&
+		X509_sign(cert, key, EVP_sha256()))
 		return cert;
 	X509_free(cert);
 	return NULL;
@@ -105,7 +112,8 @@ static int write_pem(const char *path, EVP_PKEY *key, X509 *cert, struct ranq_er
 	FILE *file = open_new(path, &temporary);
 	int done = -1;
 	if (file) {
-		int written = key ? PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) : PEM_write_X509(file, cert);
+		int written =
+			key ? PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) : PEM_write_X509(file, cert);
 		if (fclose(file) == 0 && written)
 			done = rename(temporary, path);
 	}
@@ -120,7 +128,8 @@ static EVP_PKEY *make_key(void)
 	EVP_PKEY *key = NULL;
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
 	if (!context || EVP_PKEY_keygen_init(context) <= 0 ||
-		EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) <= 0 || EVP_PKEY_keygen(context, &key) <= 0)
+		EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) <= 0 ||
+		EVP_PKEY_keygen(context, &key) <= 0)
 		key = NULL;
 	EVP_PKEY_CTX_free(context);
 	return key;
@@ -146,7 +155,7 @@ int ranq_certificate_check(const char *cert_path, const char *name, unsigned day
 	X509 *cert = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
 	time_t then = time(NULL) + (time_t)days * 86400;
 	int good = cert && X509_cmp_time(X509_get0_notAfter(cert), &then) > 0 &&
-		(is_address(name) ? X509_check_ip_asc(cert, name, 0) : X509_check_host(cert, name, 0, 0, NULL)) == 1;
+		   (is_address(name) ? X509_check_ip_asc(cert, name, 0) : X509_check_host(cert, name, 0, 0, NULL)) == 1;
 	X509_free(cert);
 	if (file)
 		fclose(file);
@@ -163,7 +172,8 @@ bool ranq_certificate_supported(void)
 int ranq_certificate_make(const char *key_path, const char *cert_path, const char *const *names, struct ranq_err *err)
 {
 	(void)key_path, (void)cert_path, (void)names;
-	return ranq_err_set(err, RANQ_ERR_INPUT, "this ranq was built without OpenSSL, so it cannot make a certificate");
+	return ranq_err_set(
+		err, RANQ_ERR_INPUT, "this ranq was built without OpenSSL, so it cannot make a certificate");
 }
 
 int ranq_certificate_check(const char *cert_path, const char *name, unsigned days)

@@ -9,8 +9,8 @@
 
 bool ranq_certificate_supported(void); /* built with OpenSSL */
 
-/* Writes key and certificate (PEM, mode 0600, put in place in one step each), good for ten years, for `names`: host names and IP
- * addresses, NULL-terminated. Errors: SYSTEM, INPUT (built without OpenSSL). */
+/* Writes key and certificate (PEM, mode 0600, put in place in one step each), good for ten years, for `names`: host
+ * names and IP addresses, NULL-terminated. Errors: SYSTEM, INPUT (built without OpenSSL). */
 int ranq_certificate_make(const char *key_path, const char *cert_path, const char *const *names, struct ranq_err *err);
 
 /* 0: the file holds a certificate that is valid for at least `days` more and for `name`; -1 otherwise. */

@@ -26,7 +26,8 @@ static void set_source(struct ranq_config_value *into, enum ranq_origin origin, 
 	else if (origin == RANQ_ORIGIN_CONNECTION)
 		snprintf(into->source, sizeof into->source, "connection file of 'ranq server start'");
 	else
-		snprintf(into->source, sizeof into->source, "%s", origin == RANQ_ORIGIN_NONE ? "not set" : ranq_origin_text(origin));
+		snprintf(into->source, sizeof into->source, "%s",
+			origin == RANQ_ORIGIN_NONE ? "not set" : ranq_origin_text(origin));
 }
 
 static void set_error(struct ranq_config_value *into, const struct ranq_err *err)
@@ -51,7 +52,8 @@ static void explain_server(struct ranq_config_value *server, struct ranq_config_
 			snprintf(server->value, sizeof server->value, "%s", ranq_server_addr_text(&addr));
 	}
 	if (found > 0 && (addr.user || addr.password)) {
-		snprintf(user->value, sizeof user->value, "%s%s", addr.user ? addr.user : "default", addr.password ? ", with a password" : "");
+		snprintf(user->value, sizeof user->value, "%s%s", addr.user ? addr.user : "default",
+			addr.password ? ", with a password" : "");
 		set_source(user, origin, "RANQ_SERVER, RANQ_PASSWORD_FILE");
 	}
 	ranq_server_addr_clear(&addr);

@@ -1,7 +1,8 @@
 /* keeper.c - starts redis-server and `ranq join`, waits for the end of the channel, ends both.
  *
- * The order at the end is the reason why nothing is left: join gets TERM (drain: the ranks commit and MPI tidies up its own files), then a
- * second TERM (it kills mpirun), then the server, which has nothing to save, then whatever carries the mark, then the directory. */
+ * The order at the end is the reason why nothing is left: join gets TERM (drain: the ranks commit and MPI tidies up its
+ * own files), then a second TERM (it kills mpirun), then the server, which has nothing to save, then whatever carries
+ * the mark, then the directory. */
 #include "common/keeper.h"
 
 #include <errno.h>
@@ -37,7 +38,8 @@ static void tell(const struct ranq_keeper *keeper, char kind, const char *text)
 	send(keeper->channel, message, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Keeps the channel and the lock, drops all else that the caller had open (its stdout may be a pipe that somebody reads to its end). */
+/* Keeps the channel and the lock, drops all else that the caller had open (its stdout may be a pipe that somebody reads
+ * to its end). */
 static void drop_descriptors(struct ranq_keeper *keeper)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -79,8 +81,11 @@ static pid_t start_redis(struct ranq_keeper *keeper, struct ranq_err *err)
 	char socket_path[sizeof keeper->dir + 16];
 	struct ranq_server_addr addr;
 	snprintf(socket_path, sizeof socket_path, "%s/%s", keeper->dir, RANQ_REDIS_SOCKET);
-	struct ranq_redis_options options = {.program = keeper->redis, .dir = keeper->dir, .socket = socket_path,
-		.ends_with_us = true, .keep_fd = -1};
+	struct ranq_redis_options options = {.program = keeper->redis,
+		.dir = keeper->dir,
+		.socket = socket_path,
+		.ends_with_us = true,
+		.keep_fd = -1};
 	putenv(keeper->mark);
 	pid_t pid = ranq_redis_start(&options, err);
 	if (pid < 0)
@@ -95,7 +100,8 @@ static pid_t start_redis(struct ranq_keeper *keeper, struct ranq_err *err)
 	return -1;
 }
 
-/* `ranq join`, so that crashes of the bridge are handled in one place. Its MPI keeps its session files in our directory. */
+/* `ranq join`, so that crashes of the bridge are handled in one place. Its MPI keeps its session files in our
+ * directory. */
 static pid_t start_ranks(struct ranq_keeper *keeper, struct ranq_err *err)
 {
 	char server[200], mpi_tmp[200], ranks[16], log_path[200], queue[300];
@@ -108,7 +114,13 @@ static pid_t start_ranks(struct ranq_keeper *keeper, struct ranq_err *err)
 	const char *const argv[] = {keeper->ranq, "join", "-n", ranks, "--grace", "1s", NULL};
 	const char *const env[] = {server, mpi_tmp, "RANQ_PASSWORD_FILE", keeper->queue ? queue : NULL, NULL};
 	int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	struct ranq_spawn spawn = {.argv = argv, .env = env, .out_fd = log, .err_fd = log, .keep_fd = -1, .session = true, .death_signal = SIGTERM};
+	struct ranq_spawn spawn = {.argv = argv,
+		.env = env,
+		.out_fd = log,
+		.err_fd = log,
+		.keep_fd = -1,
+		.session = true,
+		.death_signal = SIGTERM};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	if (log >= 0)
 		close(log);

@@ -1,12 +1,13 @@
-/* keeper.h - the process that owns a private server and its local ranks; forked by local.c, which holds the other end of `channel`. */
+/* keeper.h - the process that owns a private server and its local ranks; forked by local.c, which holds the other end
+ * of `channel`. */
 #ifndef RANQ_LAUNCHER_KEEPER_H
 #define RANQ_LAUNCHER_KEEPER_H
 
 struct ranq_keeper {
-	char dir[128];    /* of everything; removed at the end */
-	char mark[160];   /* RANQ_LOCAL=dir: stands in the environment of everything that is started */
+	char dir[128];      /* of everything; removed at the end */
+	char mark[160];     /* RANQ_LOCAL=dir: stands in the environment of everything that is started */
 	char *redis, *ranq; /* programs */
-	const char *queue; /* or NULL */
+	const char *queue;  /* or NULL */
 	unsigned ranks;
 	int channel, lock; /* socket to the caller (its end is the order to stop); lock of dir */
 };

@@ -1,10 +1,12 @@
 /* local.c - the side of the caller: makes the directory, forks the keeper (keeper.c), talks to it over a socket pair.
  *
  * Who dies and what happens then:
- *   this process        the keeper reads the end of the channel and ends everything
- *   the keeper          redis-server gets KILL and `ranq join` TERM from the kernel; ranq_local_stop kills what is left and removes the directory
- *   both at once        as before, and the next start removes the directory, whose lock nobody holds any more
- *   join or server      the keeper tells, ranq_local_check passes it on */
+ *
+ * - this process: the keeper reads the end of the channel and ends everything
+ * - the keeper: redis-server gets KILL and `ranq join` TERM from the kernel; ranq_local_stop kills the rest and removes
+ * the directory
+ * - both at once: as before, and the next start removes the directory, whose lock nobody holds any more
+ * - join or server: the keeper tells, ranq_local_check passes it on */
 #include "common/local.h"
 
 #include <dirent.h>
@@ -38,7 +40,7 @@
 struct ranq_local {
 	struct ranq_server_addr addr;
 	struct ranq_keeper keeper;
-	pid_t pid;          /* of the keeper */
+	pid_t pid; /* of the keeper */
 	bool failed;
 	struct ranq_err why; /* when failed */
 };
@@ -56,8 +58,8 @@ unsigned ranq_local_default_ranks(void)
 static bool good_base(const char *dir)
 {
 	struct stat status;
-	return dir && *dir == '/' && strlen(dir) < 70 && !strpbrk(dir, "?#%\"\\ ") && stat(dir, &status) == 0 && S_ISDIR(status.st_mode) &&
-		access(dir, W_OK | X_OK) == 0;
+	return dir && *dir == '/' && strlen(dir) < 70 && !strpbrk(dir, "?#%\"\\ ") && stat(dir, &status) == 0 &&
+	       S_ISDIR(status.st_mode) && access(dir, W_OK | X_OK) == 0;
 }
 
 static const char *base_dir(void)
@@ -68,12 +70,14 @@ static const char *base_dir(void)
 	return good_base(tmp) ? tmp : "/tmp";
 }
 
-/* Directories of runs that were killed together with their keeper: ours, older than the moment between mkdir and flock, lock free. */
+/* Directories of runs that were killed together with their keeper: ours, older than the moment between mkdir and flock,
+ * lock free. */
 static void remove_if_stale(const char *dir)
 {
 	char lock_path[PATH_MAX + 8];
 	struct stat status;
-	if (lstat(dir, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid() || time(NULL) - status.st_mtime < STALE_AGE_S)
+	if (lstat(dir, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
+		time(NULL) - status.st_mtime < STALE_AGE_S)
 		return;
 	snprintf(lock_path, sizeof lock_path, "%s/lock", dir);
 	int fd = open(lock_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -156,9 +160,11 @@ static int take_message(struct ranq_local *local, int timeout_ms)
 		return 1;
 	local->failed = true;
 	if (*text == RANQ_KEEPER_FAILED || *text == RANQ_KEEPER_MISSING)
-		ranq_err_set(&local->why, *text == RANQ_KEEPER_MISSING ? RANQ_ERR_INPUT : RANQ_ERR_SERVER, "%s", text + 1);
+		ranq_err_set(
+			&local->why, *text == RANQ_KEEPER_MISSING ? RANQ_ERR_INPUT : RANQ_ERR_SERVER, "%s", text + 1);
 	else
-		ranq_err_set(&local->why, RANQ_ERR_SERVER, "the process that keeps the private server and the local ranks was killed");
+		ranq_err_set(&local->why, RANQ_ERR_SERVER,
+			"the process that keeps the private server and the local ranks was killed");
 	return -1;
 }
 
@@ -175,7 +181,8 @@ static int await_ready(struct ranq_local *local, struct ranq_err *err)
 			*err = local->why;
 		return -1;
 	}
-	return ranq_err_set(err, RANQ_ERR_SERVER, "the private Redis server did not start within %d s", START_LIMIT_MS / 1000);
+	return ranq_err_set(
+		err, RANQ_ERR_SERVER, "the private Redis server did not start within %d s", START_LIMIT_MS / 1000);
 }
 
 static int start(struct ranq_local *local, struct ranq_err *err)

@@ -1,8 +1,8 @@
 /* local.h - a private Redis and local ranks for the time of one command: `run --local`, quickstart, tests.
  *
- * A keeper process (a child in a session of its own) owns everything: the directory (0700, under XDG_RUNTIME_DIR or TMPDIR), redis-server and
- * the bridge. It ends all of it when ranq_local_stop is called or when the process that started it is gone, however it went.
- * Nothing survives: no process, no socket, no file. */
+ * A keeper process (a child in a session of its own) owns everything: the directory (0700, under XDG_RUNTIME_DIR or
+ * TMPDIR), redis-server and the bridge. It ends all of it when ranq_local_stop is called or when the process that
+ * started it is gone, however it went. Nothing survives: no process, no socket, no file. */
 #ifndef RANQ_LAUNCHER_LOCAL_H
 #define RANQ_LAUNCHER_LOCAL_H
 
@@ -14,8 +14,9 @@ struct ranq_local;
 /* One compute rank per core that this process may use. */
 unsigned ranq_local_default_ranks(void);
 
-/* Starts both and returns when the server answers; the ranks may still be starting. ranks: compute ranks, 0: one per core.
- * queue: the one that the ranks serve, NULL: RANQ_QUEUE or "default". Errors: SYSTEM, SERVER, INPUT (a program is missing). */
+/* Starts both and returns when the server answers; the ranks may still be starting. ranks: compute ranks, 0: one per
+ * core. queue: the one that the ranks serve, NULL: RANQ_QUEUE or "default". Errors: SYSTEM, SERVER, INPUT (a program is
+ * missing). */
 struct ranq_local *ranq_local_start(unsigned ranks, const char *queue, struct ranq_err *err);
 
 /* Address of the private server; borrowed, lives as long as local. */

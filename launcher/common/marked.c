@@ -1,5 +1,6 @@
-/* marked.c - see the header. A process between fork and exec shows the environment of its parent, so the scan sees it too; one that is
- * born behind the scan's back is found by the next round, which is why killing goes on until a round finds nobody. */
+/* marked.c - see the header. A process between fork and exec shows the environment of its parent, so the scan sees it
+ * too; one that is born behind the scan's back is found by the next round, which is why killing goes on until a round
+ * finds nobody. */
 #include "common/marked.h"
 
 #include <ctype.h>

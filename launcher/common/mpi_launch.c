@@ -1,11 +1,13 @@
 /* mpi_launch.c - see the header. Facts that shape the lines:
  *
- * - Open MPI under srun needs --mpi=pmix, MPICH --mpi=pmi2; with another plug-in MPICH silently makes N worlds of one. srun is preferred since a
- *   bridge under `srun --no-kill --kill-on-bad-exit=0` outlives the death of a rank and of a node; mpirun kills all ranks when one dies.
- * - mpirun and srun hand USR1 on to all ranks, and TERM makes mpirun kill. MPICH uses USR1 itself and its mpiexec dies of USR2, but hands TERM on and
- *   waits for the ranks as long as they take.
- * - odls_base_sigkill_timeout: the pause between CONT, TERM and KILL of mpirun's killing sequence. Raising it delays TERM, so it stays at one second
- *   on a workstation; in an allocation, where the scheduler has sent TERM to all ranks itself, ten seconds let them use the scheduler's grace. */
+ * - Open MPI under srun needs --mpi=pmix, MPICH --mpi=pmi2; with another plug-in MPICH silently makes N worlds of one.
+ * srun is preferred since a bridge under `srun --no-kill --kill-on-bad-exit=0` outlives the death of a rank and of a
+ * node; mpirun kills all ranks when one dies.
+ * - mpirun and srun hand USR1 on to all ranks, and TERM makes mpirun kill. MPICH uses USR1 itself and its mpiexec dies
+ * of USR2, but hands TERM on and waits for the ranks as long as they take.
+ * - odls_base_sigkill_timeout: the pause between CONT, TERM and KILL of mpirun's killing sequence. Raising it delays
+ * TERM, so it stays at one second on a workstation; in an allocation, where the scheduler has sent TERM to all ranks
+ * itself, ten seconds let them use the scheduler's grace. */
 #include "common/mpi_launch.h"
 
 #include <fcntl.h>
@@ -31,7 +33,8 @@ const char *ranq_mpi_name(enum ranq_mpi mpi)
 	return names[mpi];
 }
 
-/* NEEDED entries are strings of the file: Open MPI is libmpi.so.20 or .40, MPICH libmpich.so.N or, where it is the only one, libmpi.so.12. */
+/* NEEDED entries are strings of the file: Open MPI is libmpi.so.20 or .40, MPICH libmpich.so.N or, where it is the only
+ * one, libmpi.so.12. */
 static enum ranq_mpi mpi_of_bytes(const void *bytes, size_t len)
 {
 	static const struct {
@@ -90,8 +93,10 @@ static char *find_launcher(enum ranq_mpi mpi, struct ranq_err *err)
 			return path;
 		free(path);
 	}
-	ranq_err_set(err, RANQ_ERR_INPUT, "cannot find the mpirun of %s, which ranq-bridge was built with: install or load it, or name it in "
-		"RANQ_MPIRUN", ranq_mpi_name(mpi));
+	ranq_err_set(err, RANQ_ERR_INPUT,
+		"cannot find the mpirun of %s, which ranq-bridge was built with: install or load it, or name it in "
+		"RANQ_MPIRUN",
+		ranq_mpi_name(mpi));
 	return NULL;
 }
 
@@ -156,7 +161,8 @@ static void plan_srun(const struct ranq_mpi_request *request, struct ranq_mpi_la
 }
 
 /* A file "host" or "host<separator>slots" a line, so that each node gets its share of the ranks. */
-static int write_hosts(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch, const char *separator, struct ranq_err *err)
+static int write_hosts(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch, const char *separator,
+	struct ranq_err *err)
 {
 	const struct ranq_allocation *allocation = request->allocation;
 	unsigned share = (request->ranks + allocation->nnodes) / allocation->nnodes; /* of ranks + 1, rounded up */
@@ -179,8 +185,8 @@ static int plan_open_mpi(const struct ranq_mpi_request *request, struct ranq_mpi
 {
 	static const char *const common[] = {"--oversubscribe", "--bind-to", "none", NULL};
 	/* a cut link shows after 9 s and not after 8 min */
-	static const char *const nodes[] = {"--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl", "2", "--mca",
-		"oob_tcp_keepalive_probes", "3", NULL};
+	static const char *const nodes[] = {"--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl",
+		"2", "--mca", "oob_tcp_keepalive_probes", "3", NULL};
 	static const char *const grace[] = {"--mca", "odls_base_sigkill_timeout", "10", NULL};
 	const struct ranq_allocation *allocation = request->allocation;
 	add_words(launch, common);
@@ -230,7 +236,8 @@ static int plan(const struct ranq_mpi_request *request, struct ranq_mpi_launch *
 		launch->launcher = find_launcher(launch->mpi, err);
 	if (!launch->launcher)
 		return -1;
-	enum ranq_mpi dialect = launch->mpi == RANQ_MPI_UNKNOWN && !srun ? ranq_mpi_of_launcher(launch->launcher) : launch->mpi;
+	enum ranq_mpi dialect =
+		launch->mpi == RANQ_MPI_UNKNOWN && !srun ? ranq_mpi_of_launcher(launch->launcher) : launch->mpi;
 	launch->drain_signal = dialect != RANQ_MPI_MPICH ? SIGUSR1 : srun ? SIGUSR2 : SIGTERM;
 	launch->kill_signal = dialect == RANQ_MPI_MPICH ? SIGKILL : SIGTERM;
 	launch->argv = calloc(ARGUMENTS_MAX + 1, sizeof *launch->argv);
@@ -239,11 +246,13 @@ static int plan(const struct ranq_mpi_request *request, struct ranq_mpi_launch *
 	add(launch, "%s", launch->launcher);
 	if (srun)
 		plan_srun(request, launch);
-	else if ((dialect == RANQ_MPI_MPICH ? plan_mpich(request, launch, err) : plan_open_mpi(request, launch, err)) < 0)
+	else if ((dialect == RANQ_MPI_MPICH ? plan_mpich(request, launch, err) : plan_open_mpi(request, launch, err)) <
+		 0)
 		return -1;
 	add(launch, "%s", request->bridge);
 	add_words(launch, request->arguments);
-	return launch->argc + 1 < ARGUMENTS_MAX ? 0 : ranq_err_set(err, RANQ_ERR_INPUT, "too many options for the bridge");
+	return launch->argc + 1 < ARGUMENTS_MAX ? 0
+						: ranq_err_set(err, RANQ_ERR_INPUT, "too many options for the bridge");
 }
 
 int ranq_mpi_plan(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch, struct ranq_err *err)

@@ -1,5 +1,5 @@
-/* private_dir.c - see the header. Everything here may be attacked by another user of the same machine through /tmp or a shared scratch directory, so
- * nothing is used that is not a directory or a file of ours that nobody else may enter. */
+/* private_dir.c - see the header. Everything here may be attacked by another user of the same machine through /tmp or a
+ * shared scratch directory, so nothing is used that is not a directory or a file of ours that nobody else may enter. */
 #include "common/private_dir.h"
 
 #include <errno.h>
@@ -55,8 +55,10 @@ static int check_private(const char *path, struct ranq_err *err)
 	if (status.st_uid != geteuid())
 		return ranq_err_set(err, RANQ_ERR_INPUT, "the directory '%s' belongs to another user", path);
 	if (status.st_mode & 077)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "the directory '%s' is open to others: name a new one below it, which is made "
-			"with mode 0700, or run 'chmod 700 %s'", path, path);
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"the directory '%s' is open to others: name a new one below it, which is made "
+			"with mode 0700, or run 'chmod 700 %s'",
+			path, path);
 	return 0;
 }
 
@@ -180,8 +182,8 @@ int ranq_identity_write(const char *dir, const struct ranq_identity *identity, s
 	FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!file)
 		return ranq_err_sys(err, "cannot write '%s'", fresh);
-	fprintf(file, "listen %s\nport %u\nplain %d\nsocket %s\npassword %s\n", identity->listen, identity->port, identity->plain,
-		identity->socket, identity->password);
+	fprintf(file, "listen %s\nport %u\nplain %d\nsocket %s\npassword %s\n", identity->listen, identity->port,
+		identity->plain, identity->socket, identity->password);
 	if (fclose(file) != 0 || rename(fresh, path) < 0)
 		return ranq_err_sys(err, "cannot write '%s'", path);
 	return 0;

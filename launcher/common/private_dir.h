@@ -9,7 +9,7 @@
 
 /* What a data directory remembers from start to start; "" and 0: not known yet. */
 struct ranq_identity {
-	char listen[256];    /* "" : Unix socket */
+	char listen[256]; /* "" : Unix socket */
 	unsigned port;
 	bool plain;
 	char socket[108];
@@ -22,7 +22,8 @@ int ranq_private_state_dir(char *path, size_t size, struct ranq_err *err);
 int ranq_private_data_dir(const char *given, char *path, size_t size, struct ranq_err *err);
 void ranq_private_remember_dir(const char *path);
 
-/* Takes DIR/NAME as a lock; waits up to limit_ms. Returns the descriptor, -1: held by another (err: STATE) or a failure. */
+/* Takes DIR/NAME as a lock; waits up to limit_ms. Returns the descriptor, -1: held by another (err: STATE) or a
+ * failure. */
 int ranq_private_lock(const char *dir, const char *name, int limit_ms, struct ranq_err *err);
 
 void ranq_identity_read(const char *dir, struct ranq_identity *identity);

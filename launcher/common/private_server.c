@@ -1,8 +1,9 @@
 /* private_server.c - start and stop under one lock per user.
  *
- * Two locks: `server.lock` in the state directory orders the starts and stops of this user; `lock` in the data directory is handed to the server
- * itself (and its children that rewrite the append-only file), so it is free only when nobody writes there any more. A server that was killed, or a
- * start that was killed after it had started one, can therefore never lead to two servers on one append-only file. */
+ * Two locks: `server.lock` in the state directory orders the starts and stops of this user; `lock` in the data
+ * directory is handed to the server itself (and its children that rewrite the append-only file), so it is free only
+ * when nobody writes there any more. A server that was killed, or a start that was killed after it had started one, can
+ * therefore never lead to two servers on one append-only file. */
 #include "common/private_server.h"
 
 #include <arpa/inet.h>
@@ -10,8 +11,8 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
-#include <netdb.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -48,8 +49,9 @@ const char *ranq_private_network_fs(const char *path)
 	static const struct {
 		unsigned long magic;
 		const char *name;
-	} known[] = {{0x6969, "NFS"}, {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}, {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB"},
-		{0x19830326, "BeeGFS"}, {0x00C36400, "Ceph"}, {0xAAD7AAEA, "PanFS"}, {0x5346414F, "AFS"}, {0x01021997, "9p"}};
+	} known[] = {{0x6969, "NFS"}, {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}, {0xFF534D42, "CIFS"},
+		{0xFE534D42, "SMB"}, {0x19830326, "BeeGFS"}, {0x00C36400, "Ceph"}, {0xAAD7AAEA, "PanFS"},
+		{0x5346414F, "AFS"}, {0x01021997, "9p"}};
 	struct statfs status;
 	if (statfs(path, &status) < 0)
 		return NULL;
@@ -84,7 +86,8 @@ int ranq_private_parse_listen(const char *text, char host[256], unsigned *port, 
 		char *rest;
 		unsigned long value = strtoul(colon + 1, &rest, 10);
 		if (*rest || value < 1 || value > 65535 || rest == colon + 1)
-			return ranq_err_set(err, RANQ_ERR_INPUT, "--listen: '%.20s' is not a port (1 to 65535)", colon + 1);
+			return ranq_err_set(
+				err, RANQ_ERR_INPUT, "--listen: '%.20s' is not a port (1 to 65535)", colon + 1);
 		*port = (unsigned)value;
 	}
 	return 0;
@@ -119,9 +122,10 @@ static unsigned try_port(const char *host, unsigned wanted)
 		if (fd < 0)
 			continue;
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-		if (bind(fd, one->ai_addr, one->ai_addrlen) == 0 && getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
-			port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port :
-				((struct sockaddr_in *)&bound)->sin_port);
+		if (bind(fd, one->ai_addr, one->ai_addrlen) == 0 &&
+			getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
+			port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+								 : ((struct sockaddr_in *)&bound)->sin_port);
 		close(fd);
 	}
 	freeaddrinfo(all);
@@ -134,7 +138,8 @@ static int choose_port(struct setup *setup, struct ranq_err *err)
 	unsigned wanted = setup->port;
 	if (wanted) {
 		if (!try_port(setup->listen, wanted))
-			return ranq_err_set(err, RANQ_ERR_INPUT, "cannot listen on '%s' port %u: it is in use, or no address of this machine",
+			return ranq_err_set(err, RANQ_ERR_INPUT,
+				"cannot listen on '%s' port %u: it is in use, or no address of this machine",
 				setup->listen, wanted);
 		return 0;
 	}
@@ -142,16 +147,20 @@ static int choose_port(struct setup *setup, struct ranq_err *err)
 		setup->port = try_port(setup->listen, setup->identity.port);
 	if (!setup->port)
 		setup->port = try_port(setup->listen, 0);
-	return setup->port ? 0 : ranq_err_set(err, RANQ_ERR_INPUT, "cannot listen on '%s': it is no address of this machine", setup->listen);
+	return setup->port ? 0
+			   : ranq_err_set(err, RANQ_ERR_INPUT,
+				     "cannot listen on '%s': it is no address of this machine", setup->listen);
 }
 
-/* A socket below the data directory, or, where its path would be too long or the file system cannot hold one, in a 0700 directory of its own. */
+/* A socket below the data directory, or, where its path would be too long or the file system cannot hold one, in a 0700
+ * directory of its own. */
 static int choose_socket(struct setup *setup, struct ranq_err *err)
 {
 	struct stat status;
 	char path[PATH_MAX + 16], *slash;
 	int len = snprintf(path, sizeof path, "%s/%s", setup->dir, RANQ_REDIS_SOCKET);
-	if (len < (int)sizeof setup->identity.socket && !ranq_private_network_fs(setup->dir) && !strpbrk(setup->dir, "?#% ")) {
+	if (len < (int)sizeof setup->identity.socket && !ranq_private_network_fs(setup->dir) &&
+		!strpbrk(setup->dir, "?#% ")) {
 		memcpy(setup->identity.socket, path, (size_t)len + 1);
 		return 0;
 	}
@@ -160,7 +169,8 @@ static int choose_socket(struct setup *setup, struct ranq_err *err)
 	if (slash && slash != path) { /* the one of the last start */
 		*slash = '\0';
 		mkdir(path, 0700);
-		if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 077))
+		if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid() &&
+			!(status.st_mode & 077))
 			return 0;
 	}
 	snprintf(path, sizeof path, "/tmp/ranq-%u-XXXXXX", (unsigned)geteuid());
@@ -182,8 +192,9 @@ static size_t interface_addresses(char texts[][INET6_ADDRSTRLEN], size_t max)
 		return 0;
 	for (struct ifaddrs *one = all; one && n < max; one = one->ifa_next) {
 		int family = one->ifa_addr ? one->ifa_addr->sa_family : AF_UNSPEC;
-		const void *bytes = family == AF_INET ? (const void *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr :
-			(const void *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
+		const void *bytes = family == AF_INET
+					    ? (const void *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr
+					    : (const void *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
 		if ((family == AF_INET || family == AF_INET6) && inet_ntop(family, bytes, texts[n], INET6_ADDRSTRLEN))
 			n++;
 	}
@@ -253,7 +264,8 @@ static bool is_server_of(pid_t pid, const char *dir)
 	return strcmp(cwd, dir) == 0 && (strstr(name, "redis") || strstr(name, "valkey"));
 }
 
-/* The server that works in dir on this host, 0: none. A pid from a file is not enough: it may be another process by now. */
+/* The server that works in dir on this host, 0: none. A pid from a file is not enough: it may be another process by
+ * now. */
 static pid_t find_server(const char *dir)
 {
 	pid_t found = 0;
@@ -269,7 +281,8 @@ static pid_t find_server(const char *dir)
 	return found;
 }
 
-/* The lock of the data directory. A server that holds it although nobody knows it any more (its start was killed) is ended first. */
+/* The lock of the data directory. A server that holds it although nobody knows it any more (its start was killed) is
+ * ended first. */
 static int take_data_lock(const char *dir, struct ranq_err *err)
 {
 	struct ranq_err held = {0};
@@ -307,8 +320,10 @@ static int describe(const struct setup *setup, struct ranq_connection_file *file
 	file->addr.tls = !setup->identity.plain;
 	if (file->addr.tls)
 		file->addr.ca_pem = read_certificate(setup);
-	return file->addr.host && file->addr.password && (!file->addr.tls || file->addr.ca_pem) ? 0 :
-		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory, or the certificate in '%s' cannot be read", setup->dir);
+	return file->addr.host && file->addr.password && (!file->addr.tls || file->addr.ca_pem)
+		       ? 0
+		       : ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory, or the certificate in '%s' cannot be read",
+				 setup->dir);
 }
 
 /* Decides everything that does not need a running server. */
@@ -325,7 +340,8 @@ static int prepare(const struct ranq_private_options *options, struct setup *set
 	setup->identity.plain = options->plain;
 	public_name(setup, name);
 	if (!options->plain && !ranq_certificate_supported())
-		return ranq_err_set(err, RANQ_ERR_INPUT, "this ranq was built without TLS: use --plain on a network that you trust");
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"this ranq was built without TLS: use --plain on a network that you trust");
 	if (choose_port(setup, err) < 0 || (!options->plain && make_certificate(setup, name, err) < 0))
 		return -1;
 	make_password(&setup->identity);
@@ -334,10 +350,11 @@ static int prepare(const struct ranq_private_options *options, struct setup *set
 	return 0;
 }
 
-static int launch(const struct ranq_private_options *options, const struct setup *setup, int lock, struct ranq_connection_file *file,
-	struct ranq_err *err)
+static int launch(const struct ranq_private_options *options, const struct setup *setup, int lock,
+	struct ranq_connection_file *file, struct ranq_err *err)
 {
-	struct ranq_redis_options redis = {.dir = setup->dir, .persistent = true, .keep_fd = lock, .maxmemory = options->maxmemory};
+	struct ranq_redis_options redis = {
+		.dir = setup->dir, .persistent = true, .keep_fd = lock, .maxmemory = options->maxmemory};
 	char *program = ranq_redis_program(err);
 	if (!program)
 		return -1;
@@ -391,7 +408,8 @@ static bool answers(const struct ranq_connection_file *file)
 	return conn || strstr(err.text, "loading");
 }
 
-static bool same_wish(const struct ranq_private_options *options, const struct setup *setup, const struct ranq_connection_file *file)
+static bool same_wish(
+	const struct ranq_private_options *options, const struct setup *setup, const struct ranq_connection_file *file)
 {
 	char name[256];
 	public_name(setup, name);
@@ -399,8 +417,8 @@ static bool same_wish(const struct ranq_private_options *options, const struct s
 		return false;
 	if (!options->listen)
 		return true;
-	return file->addr.host && strcmp(file->addr.host, name) == 0 && (!setup->port || setup->port == file->addr.port) &&
-		file->addr.tls == !options->plain;
+	return file->addr.host && strcmp(file->addr.host, name) == 0 &&
+	       (!setup->port || setup->port == file->addr.port) && file->addr.tls == !options->plain;
 }
 
 /* 1: one runs and is what is wished; 0: none runs (an old file does not count); -1: one runs that is in the way. */
@@ -422,17 +440,21 @@ static int find_running(const struct ranq_private_options *options, const struct
 	if (alive && same_wish(options, setup, file))
 		return 1;
 	if (alive)
-		return ranq_err_set(err, RANQ_ERR_STATE, "a server with other settings runs already (%s): run 'ranq server stop' first",
+		return ranq_err_set(err, RANQ_ERR_STATE,
+			"a server with other settings runs already (%s): run 'ranq server stop' first",
 			ranq_server_addr_text(&file->addr));
 	if (!here)
-		return ranq_err_set(err, RANQ_ERR_STATE, "your server was started on '%s', from where it cannot be seen here: run 'ranq server stop' "
-			"there, or remove '%s' if it is gone", file->host ? file->host : "another host", file_path);
+		return ranq_err_set(err, RANQ_ERR_STATE,
+			"your server was started on '%s', from where it cannot be seen here: run 'ranq server stop' "
+			"there, or remove '%s' if it is gone",
+			file->host ? file->host : "another host", file_path);
 	ranq_connection_file_clear(file);
 	ranq_connection_file_init(file);
 	return 0;
 }
 
-static int start_locked(const struct ranq_private_options *options, struct ranq_private_start *start, struct ranq_err *err)
+static int start_locked(
+	const struct ranq_private_options *options, struct ranq_private_start *start, struct ranq_err *err)
 {
 	struct setup setup = {.tcp = options->listen != NULL};
 	char file_path[PATH_MAX];
@@ -460,7 +482,8 @@ static int lock_user(struct ranq_err *err)
 	return ranq_private_lock(state, "server.lock", START_LOCK_MS, err);
 }
 
-int ranq_private_start(const struct ranq_private_options *options, struct ranq_private_start *start, struct ranq_err *err)
+int ranq_private_start(
+	const struct ranq_private_options *options, struct ranq_private_start *start, struct ranq_err *err)
 {
 	*start = (struct ranq_private_start){0};
 	ranq_connection_file_init(&start->file);
@@ -481,7 +504,8 @@ void ranq_private_start_clear(struct ranq_private_start *start)
 
 /* ---- stop ---- */
 
-/* The reply to SHUTDOWN is the end of the connection, so its failure is success; whether it ended is seen from the lock. */
+/* The reply to SHUTDOWN is the end of the connection, so its failure is success; whether it ended is seen from the
+ * lock. */
 static void ask_to_end(const struct ranq_connection_file *file)
 {
 	struct ranq_conn *conn = ranq_conn_open(&file->addr, ranq_clock_ms() + 5000, NULL);
@@ -513,8 +537,8 @@ static int stop_here(const struct ranq_connection_file *file, struct ranq_err *e
 	ask_to_end(file);
 	lock = dir ? ranq_private_lock(dir, "lock", STOP_MS, NULL) : -1;
 	if (lock < 0)
-		return ranq_err_set(err, RANQ_ERR_SERVER, "the server (process %ld) does not end; look into '%s/%s'", file->pid, dir ? dir : "",
-			RANQ_REDIS_LOG);
+		return ranq_err_set(err, RANQ_ERR_SERVER, "the server (process %ld) does not end; look into '%s/%s'",
+			file->pid, dir ? dir : "", RANQ_REDIS_LOG);
 	close(lock);
 	if (file->addr.unix_path)
 		unlink(file->addr.unix_path);
@@ -539,7 +563,8 @@ static int stop_locked(struct ranq_err *err)
 	}
 	gethostname(host, sizeof host - 1);
 	if (file.host && strcmp(file.host, host) != 0)
-		stopped = ranq_err_set(err, RANQ_ERR_STATE, "your server runs on '%s': run 'ranq server stop' there", file.host);
+		stopped = ranq_err_set(
+			err, RANQ_ERR_STATE, "your server runs on '%s': run 'ranq server stop' there", file.host);
 	else
 		stopped = stop_here(&file, err);
 	if (stopped >= 0 && unlink(path) < 0 && errno != ENOENT)

@@ -1,4 +1,5 @@
-/* redis_server.c - see the header. Directives that a server before 7.0 does not know are left out for it, since it would refuse to start. */
+/* redis_server.c - see the header. Directives that a server before 7.0 does not know are left out for it, since it
+ * would refuse to start. */
 #include "common/redis_server.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ char *ranq_redis_program(struct ranq_err *err)
 	}
 	char *found = ranq_spawn_find_path(names);
 	if (!found)
-		ranq_err_set(err, RANQ_ERR_INPUT, "cannot find 'redis-server' or 'valkey-server' in PATH: install one (Debian: apt install "
+		ranq_err_set(err, RANQ_ERR_INPUT,
+			"cannot find 'redis-server' or 'valkey-server' in PATH: install one (Debian: apt install "
 			"redis-server), or name it in RANQ_REDIS_SERVER");
 	return found;
 }
@@ -64,7 +66,8 @@ static uint64_t read_number(const char *path)
 
 uint64_t ranq_redis_memory(void)
 {
-	static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+	static const char *const limits[] = {
+		"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 	uint64_t memory = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 4ULL << 30;
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
@@ -75,7 +78,8 @@ uint64_t ranq_redis_memory(void)
 	return memory;
 }
 
-/* A value as redis.conf wants it: in quotes, with \ and " escaped. Control characters cannot stand in a path of ours (refused by the caller). */
+/* A value as redis.conf wants it: in quotes, with \ and " escaped. Control characters cannot stand in a path of ours
+ * (refused by the caller). */
 static void add_quoted(struct ranq_buf *conf, const char *name, const char *value)
 {
 	ranq_buf_printf(conf, "%s \"", name);
@@ -106,7 +110,8 @@ static void add_doors(struct ranq_buf *conf, const struct ranq_redis_options *op
 		ranq_buf_printf(conf, "port %u\n", options->port);
 		return;
 	}
-	ranq_buf_printf(conf, "port 0\ntls-port %u\ntls-auth-clients no\ntls-protocols \"TLSv1.2 TLSv1.3\"\n", options->port);
+	ranq_buf_printf(
+		conf, "port 0\ntls-port %u\ntls-auth-clients no\ntls-protocols \"TLSv1.2 TLSv1.3\"\n", options->port);
 	add_file(conf, "tls-cert-file", options->dir, RANQ_REDIS_CERT);
 	add_file(conf, "tls-key-file", options->dir, RANQ_REDIS_KEY);
 	add_file(conf, "tls-ca-cert-file", options->dir, RANQ_REDIS_CERT);
@@ -127,7 +132,8 @@ static void add_user(struct ranq_buf *conf, const char *user, const char *passwo
 static void add_persistence(struct ranq_buf *conf, bool persistent)
 {
 	if (persistent)
-		ranq_buf_add_str(conf, "appendonly yes\nappendfsync everysec\nno-appendfsync-on-rewrite no\naof-load-truncated yes\nsave 3600 1\n");
+		ranq_buf_add_str(conf, "appendonly yes\nappendfsync everysec\nno-appendfsync-on-rewrite "
+				       "no\naof-load-truncated yes\nsave 3600 1\n");
 	else
 		ranq_buf_add_str(conf, "appendonly no\nsave \"\"\n");
 }
@@ -135,7 +141,8 @@ static void add_persistence(struct ranq_buf *conf, bool persistent)
 static void make_conf(struct ranq_buf *conf, const struct ranq_redis_options *options)
 {
 	uint64_t maxmemory = options->maxmemory ? options->maxmemory : ranq_redis_memory() / 10 * 6;
-	ranq_buf_add_str(conf, "# made by ranq; every start writes it anew\nprotected-mode yes\ndaemonize no\nsupervised no\n");
+	ranq_buf_add_str(
+		conf, "# made by ranq; every start writes it anew\nprotected-mode yes\ndaemonize no\nsupervised no\n");
 	add_quoted(conf, "dir", options->dir);
 	add_doors(conf, options);
 	if (options->password)
@@ -143,9 +150,11 @@ static void make_conf(struct ranq_buf *conf, const struct ranq_redis_options *op
 	add_persistence(conf, options->persistent);
 	ranq_buf_printf(conf, "maxmemory %llu\nmaxmemory-policy noeviction\n", (unsigned long long)maxmemory);
 	ranq_buf_add_str(conf, "lazyfree-lazy-user-del yes\nlazyfree-lazy-expire yes\nlazyfree-lazy-server-del yes\n"
-		"client-output-buffer-limit normal 256mb 64mb 10\ntcp-keepalive 15\ntimeout 0\ntcp-backlog 4096\nmaxclients 10000\n");
+			       "client-output-buffer-limit normal 256mb 64mb 10\ntcp-keepalive 15\ntimeout "
+			       "0\ntcp-backlog 4096\nmaxclients 10000\n");
 	if (ranq_redis_major(options->program) >= 7)
-		ranq_buf_add_str(conf, "maxmemory-clients 5%\nenable-debug-command no\nenable-module-command no\nenable-protected-configs no\n");
+		ranq_buf_add_str(conf, "maxmemory-clients 5%\nenable-debug-command no\nenable-module-command "
+				       "no\nenable-protected-configs no\n");
 }
 
 static int write_all(int fd, const unsigned char *data, size_t len)
@@ -190,7 +199,8 @@ static int check_options(const struct ranq_redis_options *options, struct ranq_e
 	if (has_control(options->dir) || (options->socket && has_control(options->socket)))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "the path of the server's directory holds control characters");
 	if (options->socket && strlen(options->socket) > 107)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "the path of a Unix socket holds at most 107 bytes, '%s' is longer", options->socket);
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"the path of a Unix socket holds at most 107 bytes, '%s' is longer", options->socket);
 	return 0;
 }
 
@@ -212,8 +222,13 @@ pid_t ranq_redis_start(const struct ranq_redis_options *options, struct ranq_err
 	if (log < 0)
 		return ranq_err_sys(err, "cannot write '%s'", log_path);
 	const char *const argv[] = {options->program, conf_path, NULL};
-	struct ranq_spawn spawn = {.argv = argv, .dir = options->dir, .out_fd = log, .err_fd = log,
-		.keep_fd = options->keep_fd, .session = true, .death_signal = options->ends_with_us ? SIGKILL : 0};
+	struct ranq_spawn spawn = {.argv = argv,
+		.dir = options->dir,
+		.out_fd = log,
+		.err_fd = log,
+		.keep_fd = options->keep_fd,
+		.session = true,
+		.death_signal = options->ends_with_us ? SIGKILL : 0};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	close(log);
 	return pid;
@@ -250,10 +265,12 @@ static int server_ended(const char *dir, int status, struct ranq_err *err)
 	char path[4096], line[256], how[48];
 	snprintf(path, sizeof path, "%s/%s", dir, RANQ_REDIS_LOG);
 	ranq_redis_log_end(path, line, sizeof line);
-	return ranq_err_set(err, RANQ_ERR_SERVER, "the Redis server %s; its log '%s' ends: %s", ranq_spawn_status_text(status, how), path, line);
+	return ranq_err_set(err, RANQ_ERR_SERVER, "the Redis server %s; its log '%s' ends: %s",
+		ranq_spawn_status_text(status, how), path, line);
 }
 
-int ranq_redis_await(pid_t pid, const char *dir, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err)
+int ranq_redis_await(
+	pid_t pid, const char *dir, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err)
 {
 	int64_t loading_deadline_ms = ranq_clock_ms() + LOADING_LIMIT_MS;
 	struct ranq_err last = {0};

@@ -254,7 +254,8 @@ int ranq_spawn_capture(const char *const *argv, int timeout_ms, struct ranq_buf 
 	close(ends[0]);
 	if (late) {
 		ranq_spawn_stop(pid, 0);
-		return ranq_err_set(err, RANQ_ERR_SERVER, "'%s' did not answer within %d s", argv[0], timeout_ms / 1000);
+		return ranq_err_set(
+			err, RANQ_ERR_SERVER, "'%s' did not answer within %d s", argv[0], timeout_ms / 1000);
 	}
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -323,7 +324,7 @@ char *ranq_spawn_find_own(const char *name, const char *variable, struct ranq_er
 	if (!found)
 		found = find_in_path(name);
 	if (!found)
-		ranq_err_set(err, RANQ_ERR_INPUT, "cannot find '%s': it is neither beside this program nor in PATH%s", name,
-			strcmp(name, "ranq-bridge") == 0 ? " (this ranq may have been built without MPI)" : "");
+		ranq_err_set(err, RANQ_ERR_INPUT, "cannot find '%s': it is neither beside this program nor in PATH%s",
+			name, strcmp(name, "ranq-bridge") == 0 ? " (this ranq may have been built without MPI)" : "");
 	return found;
 }

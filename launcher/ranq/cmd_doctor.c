@@ -1,4 +1,5 @@
-/* cmd_doctor.c - `ranq doctor`: what works here and what is missing, each finding with its cure. It changes nothing anywhere. */
+/* cmd_doctor.c - `ranq doctor`: what works here and what is missing, each finding with its cure. It changes nothing
+ * anywhere. */
 #include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,15 +81,16 @@ static void check_facts(struct report *report, const struct ranq_server_facts *f
 	const char *program = facts->valkey ? "Valkey" : "Redis";
 	char size[32];
 	if (facts->major < 6)
-		find(report, LEVEL_FAIL, "version", "use Redis 6 or later, or Valkey", "%s %u.%u.%u is too old", program, facts->major,
-			facts->minor, facts->patch);
+		find(report, LEVEL_FAIL, "version", "use Redis 6 or later, or Valkey", "%s %u.%u.%u is too old",
+			program, facts->major, facts->minor, facts->patch);
 	else
-		find(report, LEVEL_OK, "version", NULL, "%s %u.%u.%u, %s", program, facts->major, facts->minor, facts->patch,
-			facts->has_functions ? "functions" : "scripts (no functions before 7.0)");
+		find(report, LEVEL_OK, "version", NULL, "%s %u.%u.%u, %s", program, facts->major, facts->minor,
+			facts->patch, facts->has_functions ? "functions" : "scripts (no functions before 7.0)");
 	if (facts->aof)
 		find(report, LEVEL_OK, "persistence", NULL, "append-only file");
 	else
-		find(report, LEVEL_WARN, "persistence", "'appendonly yes' in its configuration, or a server by 'ranq server start'",
+		find(report, LEVEL_WARN, "persistence",
+			"'appendonly yes' in its configuration, or a server by 'ranq server start'",
 			"no append-only file: a restart of the server loses the queue");
 	if (strcmp(facts->maxmemory_policy, "noeviction") == 0)
 		find(report, LEVEL_OK, "eviction", NULL, "policy noeviction");
@@ -98,7 +100,8 @@ static void check_facts(struct report *report, const struct ranq_server_facts *f
 	if (facts->maxmemory)
 		find(report, LEVEL_OK, "memory", NULL, "limit %s", ranq_size_format(facts->maxmemory, size));
 	else
-		find(report, LEVEL_WARN, "memory", "set 'maxmemory'", "no limit: a flood of results ends in the server being killed");
+		find(report, LEVEL_WARN, "memory", "set 'maxmemory'",
+			"no limit: a flood of results ends in the server being killed");
 }
 
 /* Half the round trip is the error of the comparison. */
@@ -113,10 +116,12 @@ static void check_clock(struct report *report, struct ranq_conn *conn)
 	double trip_ms = (double)(ranq_clock_ns() - sent_ns) / 1e6;
 	if (called == 0 && ranq_reply_count(reply) == 2) {
 		double there = (double)ranq_reply_int(ranq_reply_at(reply, 0)), here = (double)ranq_wall_ms() / 1000;
-		find(report, trip_ms > 50 ? LEVEL_WARN : LEVEL_OK, "latency", trip_ms > 50 ? "a server nearer to the workers" : NULL,
-			"%.2f ms to the server and back", trip_ms);
+		find(report, trip_ms > 50 ? LEVEL_WARN : LEVEL_OK, "latency",
+			trip_ms > 50 ? "a server nearer to the workers" : NULL, "%.2f ms to the server and back",
+			trip_ms);
 		if (here - there > 30 || there - here > 30)
-			find(report, LEVEL_WARN, "clock", "set both clocks (ranq itself does not mind, people reading times do)",
+			find(report, LEVEL_WARN, "clock",
+				"set both clocks (ranq itself does not mind, people reading times do)",
 				"this machine and the server differ by %.0f s", here - there);
 		else
 			find(report, LEVEL_OK, "clock", NULL, "agrees with the server's");
@@ -140,7 +145,8 @@ static void check_server(struct report *report, const char *url)
 		find(report, LEVEL_OK, "server", NULL, "%s answers", ranq_server_addr_text(&addr));
 		check_facts(report, ranq_conn_facts(conn));
 		check_clock(report, conn);
-		if (!addr.tls && !addr.unix_path && strcmp(addr.host, "localhost") != 0 && strncmp(addr.host, "127.", 4) != 0)
+		if (!addr.tls && !addr.unix_path && strcmp(addr.host, "localhost") != 0 &&
+			strncmp(addr.host, "127.", 4) != 0)
 			find(report, LEVEL_WARN, "encryption", "'ranq server start --listen' has TLS",
 				"no TLS: password and data cross the network readable");
 	} else if (found > 0) {
@@ -164,14 +170,18 @@ static void check_redis(struct report *report)
 	if (ranq_certificate_supported())
 		find(report, LEVEL_OK, "tls", NULL, "built in");
 	else
-		find(report, LEVEL_WARN, "tls", "build with OpenSSL", "not built in: no rediss:// and no 'ranq server start --listen' but with --plain");
+		find(report, LEVEL_WARN, "tls", "build with OpenSSL",
+			"not built in: no rediss:// and no 'ranq server start --listen' but with --plain");
 }
 
 static void check_launcher(struct report *report, const char *bridge, const struct ranq_allocation *allocation)
 {
 	static const char *const none[] = {NULL};
 	const char *given = getenv("RANQ_MPIRUN");
-	struct ranq_mpi_request request = {.bridge = bridge, .arguments = none, .ranks = 1, .allocation = allocation,
+	struct ranq_mpi_request request = {.bridge = bridge,
+		.arguments = none,
+		.ranks = 1,
+		.allocation = allocation,
 		.launcher = given && *given ? given : NULL};
 	struct ranq_mpi_launch launch;
 	struct ranq_err err = {0};
@@ -181,8 +191,9 @@ static void check_launcher(struct report *report, const char *bridge, const stru
 	}
 	enum ranq_mpi of_launcher = launch.srun ? launch.mpi : ranq_mpi_of_launcher(launch.launcher);
 	if (launch.mpi != RANQ_MPI_UNKNOWN && of_launcher != RANQ_MPI_UNKNOWN && of_launcher != launch.mpi)
-		find(report, LEVEL_FAIL, "mpi", "the mpirun of the same MPI in RANQ_MPIRUN", "ranq-bridge is linked with %s, but %s is of %s",
-			ranq_mpi_name(launch.mpi), launch.launcher, ranq_mpi_name(of_launcher));
+		find(report, LEVEL_FAIL, "mpi", "the mpirun of the same MPI in RANQ_MPIRUN",
+			"ranq-bridge is linked with %s, but %s is of %s", ranq_mpi_name(launch.mpi), launch.launcher,
+			ranq_mpi_name(of_launcher));
 	else
 		find(report, LEVEL_OK, "mpi", NULL, "%s, started by %s", ranq_mpi_name(launch.mpi), launch.launcher);
 	ranq_mpi_launch_clear(&launch);
@@ -196,14 +207,15 @@ static void check_programs(struct report *report, const struct ranq_allocation *
 		find(report, LEVEL_OK, "ranq-bridge", NULL, "%s", bridge);
 		check_launcher(report, bridge, allocation);
 	} else {
-		find(report, LEVEL_WARN, "ranq-bridge", "build with MPI and hwloc (RANQ_BUILD_BRIDGE=ON); a login node does without", "%s",
-			err.text);
+		find(report, LEVEL_WARN, "ranq-bridge",
+			"build with MPI and hwloc (RANQ_BUILD_BRIDGE=ON); a login node does without", "%s", err.text);
 	}
 	char *exec = ranq_spawn_find_own("ranq-exec", NULL, &err);
 	if (exec)
 		find(report, LEVEL_OK, "ranq-exec", NULL, "%s", exec);
 	else
-		find(report, bridge ? LEVEL_FAIL : LEVEL_WARN, "ranq-exec", "install it beside ranq-bridge", "%s", err.text);
+		find(report, bridge ? LEVEL_FAIL : LEVEL_WARN, "ranq-exec", "install it beside ranq-bridge", "%s",
+			err.text);
 	free(exec);
 	free(bridge);
 }
@@ -218,16 +230,19 @@ static void check_scheduler(struct report *report, const struct ranq_allocation 
 	struct tm local;
 	if (allocation->scheduler == RANQ_SCHEDULER_NONE) {
 		char *sbatch = ranq_spawn_find_path(slurm), *qsub = ranq_spawn_find_path(pbs);
-		find(report, LEVEL_OK, "scheduler", NULL, "not inside an allocation; %s", sbatch ? "Slurm is here (sbatch)" :
-			qsub ? "PBS is here (qsub)" : "neither Slurm nor PBS is here");
+		find(report, LEVEL_OK, "scheduler", NULL, "not inside an allocation; %s",
+			sbatch ? "Slurm is here (sbatch)"
+			: qsub ? "PBS is here (qsub)"
+			       : "neither Slurm nor PBS is here");
 		free(sbatch);
 		free(qsub);
 		return;
 	}
 	if (end > 0 && localtime_r(&end, &local))
 		strftime(until, sizeof until, "until %F %T", &local);
-	find(report, end > 0 ? LEVEL_OK : LEVEL_WARN, "scheduler", end > 0 ? NULL : "'ranq join --walltime D' or --end-time",
-		"%s: %u node%s, %u cpus, %s", allocation->id, allocation->nnodes, allocation->nnodes == 1 ? "" : "s", allocation->cpus, until);
+	find(report, end > 0 ? LEVEL_OK : LEVEL_WARN, "scheduler",
+		end > 0 ? NULL : "'ranq join --walltime D' or --end-time", "%s: %u node%s, %u cpus, %s", allocation->id,
+		allocation->nnodes, allocation->nnodes == 1 ? "" : "s", allocation->cpus, until);
 }
 
 static void check_cpus(struct report *report)
@@ -263,7 +278,8 @@ static void check_space(struct report *report, const char *name, const char *pat
 	if (access(path, W_OK | X_OK) < 0)
 		find(report, LEVEL_FAIL, name, "a directory that you may write to", "'%s' cannot be written to", path);
 	else if (free_bytes < least)
-		find(report, LEVEL_WARN, name, "make room", "only %s free in %s", ranq_size_format(free_bytes, size), path);
+		find(report, LEVEL_WARN, name, "make room", "only %s free in %s", ranq_size_format(free_bytes, size),
+			path);
 	else
 		find(report, LEVEL_OK, name, NULL, "%s free in %s", ranq_size_format(free_bytes, size), path);
 }
@@ -275,12 +291,15 @@ static void check_directories(struct report *report)
 	check_space(report, "tmp", tmp && *tmp ? tmp : "/tmp", 64ULL << 20);
 	check_space(report, "shm", "/dev/shm", 64ULL << 20);
 	if (!home || !*home)
-		find(report, LEVEL_WARN, "home", "set HOME", "HOME is not set: no configuration and no connection file");
+		find(report, LEVEL_WARN, "home", "set HOME",
+			"HOME is not set: no configuration and no connection file");
 	else if (fs)
-		find(report, LEVEL_OK, "home", NULL, "%s is on %s: good for the connection file; give 'ranq server start --dir' a local disk", home,
+		find(report, LEVEL_OK, "home", NULL,
+			"%s is on %s: good for the connection file; give 'ranq server start --dir' a local disk", home,
 			fs);
 	else
-		find(report, LEVEL_OK, "home", NULL, "%s is on a local file system: other hosts need RANQ_SERVER", home);
+		find(report, LEVEL_OK, "home", NULL, "%s is on a local file system: other hosts need RANQ_SERVER",
+			home);
 }
 
 /* ---- */
@@ -291,7 +310,8 @@ static void show_config(struct report *report)
 	size_t n = ranq_config_explain(values, sizeof values / sizeof *values);
 	for (size_t i = 0; i < n; i++) {
 		if (!report->json) {
-			printf("set   %-12s %s%s(%s)\n", values[i].name, values[i].value, *values[i].value ? " " : "", values[i].source);
+			printf("set   %-12s %s%s(%s)\n", values[i].name, values[i].value, *values[i].value ? " " : "",
+				values[i].source);
 			continue;
 		}
 		struct ranq_json *item = ranq_json_object(NULL);
@@ -330,7 +350,8 @@ static int run_doctor(const struct ranq_command *command, int argc, char **argv)
 	examine(&report, &options);
 	int failed = report.count[LEVEL_FAIL] > 0;
 	if (!options.json) {
-		printf("%u ok, %u to think about, %u to mend\n", report.count[LEVEL_OK], report.count[LEVEL_WARN], report.count[LEVEL_FAIL]);
+		printf("%u ok, %u to think about, %u to mend\n", report.count[LEVEL_OK], report.count[LEVEL_WARN],
+			report.count[LEVEL_FAIL]);
 		return failed;
 	}
 	ranq_json_bool(report.json, "healthy", !failed);
@@ -341,9 +362,8 @@ const struct ranq_command ranq_command_doctor = {
 	.name = "doctor",
 	.summary = "say what works here and what is missing, with cures",
 	.synopsis = "[--server URL] [--json]",
-	.details =
-		"A line each: 'set' tells a setting and who set it, then 'ok', 'warn' or 'fail' with the finding and its cure.\n"
-		"Exit status 1 when something fails. Nothing is changed.",
+	.details = "A line each: 'set' tells a setting and who set it; 'ok', 'warn' and 'fail' tell a finding and its cure.\n"
+		   "Exit status 1 when something fails. Nothing is changed.",
 	.groups = doctor_groups,
 	.max_operands = 0,
 	.run = run_doctor,

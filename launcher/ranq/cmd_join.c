@@ -1,8 +1,9 @@
-/* cmd_join.c - `ranq join`: starts a bridge here, on whatever nodes this allocation has, and starts it again after a crash.
+/* cmd_join.c - `ranq join`: starts a bridge on whatever nodes this allocation has, and starts it again after a crash.
  *
- * The bridge has its own crash handling; join is for the deaths that take the whole MPI world down. Between the two nothing is lost: what a dead
- * bridge held comes back by lease expiry. join never signals mpirun with TERM first, since mpirun then kills its ranks within two seconds: the first
- * signal that join gets becomes the drain signal of the bridge, the second one kills. */
+ * The bridge has its own crash handling; join is for the deaths that take the whole MPI world down. Between the two
+ * nothing is lost: what a dead bridge held comes back by lease expiry. join never signals mpirun with TERM first, since
+ * mpirun then kills its ranks within two seconds: the first signal that join gets becomes the drain signal of the
+ * bridge, the second one kills. */
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@
 #define QUICK_KILLED_MAX 20  /* a poison task needs some rounds until it is isolated */
 #define QUICK_FAILED_MAX 4   /* the bridge or mpirun cannot start at all */
 #define BACKOFF_FIRST_MS 250
-#define BACKOFF_MAX_MS 10000
+#define BACKOFF_MAX_MS 3000
 #define KILL_GRACE_MS 5000
 
 struct join_options {
@@ -38,7 +39,8 @@ struct join_options {
 
 #define FIELD(f) offsetof(struct join_options, f)
 static const struct ranq_option join_option_table[] = {
-	{"ranks", 'n', "N", RANQ_OPTION_UINT, FIELD(ranks), "compute ranks in all (default: one per core); a proxy is added", NULL, 1, 1000000},
+	{"ranks", 'n', "N", RANQ_OPTION_UINT, FIELD(ranks),
+		"compute ranks in all (default: one per core); a proxy is added", NULL, 1, 1000000},
 	{"queue", 'q', "QUEUE,...", RANQ_OPTION_TEXT, FIELD(queue), "queues to serve, the first one first"},
 	{"server", 0, "URL", RANQ_OPTION_TEXT, FIELD(server), "the Redis server"},
 	{"name", 0, "NAME", RANQ_OPTION_TEXT, FIELD(name), "name of the bridge in 'ranq workers'"},
@@ -47,13 +49,18 @@ static const struct ranq_option join_option_table[] = {
 	{"report-bindings", 0, NULL, RANQ_OPTION_FLAG, FIELD(report_bindings), "print where executors are pinned"},
 	{"slots", 0, "N", RANQ_OPTION_UINT, FIELD(slots), "executors of each compute rank (default: 1)", NULL, 1, 1024},
 	{"proxy-computes", 0, NULL, RANQ_OPTION_FLAG, FIELD(proxy_computes), "rank 0 computes as well"},
-	{"idle-timeout", 0, "D", RANQ_OPTION_DURATION, FIELD(idle_timeout_ms), "leave when there was no work for so long"},
+	{"idle-timeout", 0, "D", RANQ_OPTION_DURATION, FIELD(idle_timeout_ms),
+		"leave when there was no work for so long"},
 	{"walltime", 0, "D", RANQ_OPTION_DURATION, FIELD(walltime_ms), "leave when so much time is over", NULL, 1, 0},
-	{"end-time", 0, "TIME", RANQ_OPTION_TEXT, FIELD(end_time), "leave before this time (seconds since 1970 or ISO 8601)"},
-	{"warn-signal", 0, "SIG", RANQ_OPTION_TEXT, FIELD(warn_signal), "signal for tasks that run when the bridge must leave"},
+	{"end-time", 0, "TIME", RANQ_OPTION_TEXT, FIELD(end_time),
+		"leave before this time (seconds since 1970 or ISO 8601)"},
+	{"warn-signal", 0, "SIG", RANQ_OPTION_TEXT, FIELD(warn_signal),
+		"signal for tasks that run when the bridge must leave"},
 	{"grace", 0, "D", RANQ_OPTION_DURATION, FIELD(grace_ms), "time that they have then"},
-	{"lease", 0, "D", RANQ_OPTION_DURATION, FIELD(lease_ms), "lease of the queue, set at its first use", NULL, RANQ_LEASE_MS_MIN, 0},
-	{"on-server-lost", 0, "WHAT", RANQ_OPTION_TEXT, FIELD(on_server_lost), "finish or stop running tasks when Redis is away"},
+	{"lease", 0, "D", RANQ_OPTION_DURATION, FIELD(lease_ms), "lease of the queue, set at its first use", NULL,
+		RANQ_LEASE_MS_MIN, 0},
+	{"on-server-lost", 0, "WHAT", RANQ_OPTION_TEXT, FIELD(on_server_lost),
+		"finish or stop running tasks when Redis is away"},
 	{"dry-run", 0, NULL, RANQ_OPTION_FLAG, FIELD(dry_run), "print the command line and leave"},
 	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help"},
 	{NULL},
@@ -173,7 +180,7 @@ static void hand_on(struct join *join, pid_t pid, const struct ranq_mpi_launch *
 	}
 }
 
-/* Until the launcher is over; signals are handed on. A second signal has a limit: mpirun may hang in its own killing. */
+/* Until the launcher is over; signals are handed on. A second signal has a limit: mpirun may hang in it. */
 static int await_end(struct join *join, pid_t pid, const struct ranq_mpi_launch *launch)
 {
 	int status;
@@ -196,7 +203,8 @@ static bool is_any(pid_t pid, const char *value, void *arg)
 	return !*(bool *)arg;
 }
 
-/* What mpirun left: ranks that outlive it for some seconds and may still commit, tasks that ran away. They get that time, then KILL. */
+/* What mpirun left: ranks that outlive it for some seconds and may still commit, tasks that ran away. They get that
+ * time, then KILL. */
 static void sweep(const struct join *join)
 {
 	int64_t deadline_ms = ranq_clock_ms() + KILL_GRACE_MS;
@@ -212,6 +220,14 @@ static void sweep(const struct join *join)
 
 /* ---- one life of the bridge ---- */
 
+/* After a signal. A launcher that died of the drain signal had not started its ranks yet, so nothing was lost. */
+static int drained_status(const struct join *join, int code)
+{
+	if (join->signals > 1)
+		return 130;
+	return code == 128 + SIGUSR1 || code == 128 + SIGUSR2 || code == 128 + SIGTERM ? 0 : 1;
+}
+
 /* Exit status of the whole when the bridge should not be started again, else VERDICT_AGAIN through *verdict. */
 static int judge(struct join *join, int status, int64_t life_ms, enum verdict *verdict)
 {
@@ -221,7 +237,7 @@ static int judge(struct join *join, int status, int64_t life_ms, enum verdict *v
 	if (code == 0)
 		return 0;
 	if (join->signals)
-		return join->signals > 1 ? 130 : code == 128 + SIGUSR1 || code == 128 + SIGUSR2 || code == 128 + SIGTERM ? 0 : 1;
+		return drained_status(join, code);
 	if (code >= 2 && code <= 4 && join->starts == 1) /* the bridge said why */
 		return code;
 	bool quick = life_ms < QUICK_DEATH_MS;
@@ -232,8 +248,10 @@ static int judge(struct join *join, int status, int64_t life_ms, enum verdict *v
 		join->backoff_ms = BACKOFF_MAX_MS;
 	ranq_spawn_status_text(status, how);
 	if (join->quick_killed >= QUICK_KILLED_MAX || join->quick_failed >= QUICK_FAILED_MAX) {
-		ranq_cli_say(join->command, "the bridge %s after %.1f s, the %u. time in a row: giving up (see 'ranq doctor')", how,
-			(double)life_ms / 1000, join->quick_failed >= QUICK_FAILED_MAX ? join->quick_failed : join->quick_killed);
+		ranq_cli_say(join->command,
+			"the bridge %s after %.1f s, the %u. time in a row: giving up (see 'ranq doctor')", how,
+			(double)life_ms / 1000,
+			join->quick_failed >= QUICK_FAILED_MAX ? join->quick_failed : join->quick_killed);
 		return 1;
 	}
 	*verdict = VERDICT_AGAIN;
@@ -242,18 +260,19 @@ static int judge(struct join *join, int status, int64_t life_ms, enum verdict *v
 	return 1;
 }
 
-static void say_start(const struct join *join, const struct ranq_allocation *allocation, const struct ranq_mpi_launch *launch,
-	unsigned ranks)
+static void say_start(const struct join *join, const struct ranq_allocation *allocation,
+	const struct ranq_mpi_launch *launch, unsigned ranks)
 {
 	char where[192] = "this machine", until[64] = "";
 	time_t end = (time_t)allocation->end_s;
 	struct tm local;
 	if (allocation->scheduler != RANQ_SCHEDULER_NONE)
-		snprintf(where, sizeof where, "%s (%u node%s)", allocation->id, allocation->nnodes, allocation->nnodes == 1 ? "" : "s");
+		snprintf(where, sizeof where, "%s (%u node%s)", allocation->id, allocation->nnodes,
+			allocation->nnodes == 1 ? "" : "s");
 	if (end > 0 && localtime_r(&end, &local))
 		strftime(until, sizeof until, ", until %F %T", &local);
-	ranq_cli_say(join->command, "%u compute rank%s on %s%s, by %s (%s)", ranks, ranks == 1 ? "" : "s", where, until, launch->launcher,
-		ranq_mpi_name(launch->mpi));
+	ranq_cli_say(join->command, "%u compute rank%s on %s%s, by %s (%s)", ranks, ranks == 1 ? "" : "s", where, until,
+		launch->launcher, ranq_mpi_name(launch->mpi));
 }
 
 static int show_plan(const struct ranq_mpi_launch *launch)
@@ -264,7 +283,8 @@ static int show_plan(const struct ranq_mpi_launch *launch)
 	return 0;
 }
 
-static int run_once(struct join *join, const struct ranq_mpi_launch *launch, enum verdict *verdict, struct ranq_err *err)
+static int run_once(
+	struct join *join, const struct ranq_mpi_launch *launch, enum verdict *verdict, struct ranq_err *err)
 {
 	const char *env[8];
 	size_t n = 0;
@@ -274,7 +294,12 @@ static int run_once(struct join *join, const struct ranq_mpi_launch *launch, enu
 	env[n] = NULL;
 	int64_t started_ms = ranq_clock_ms();
 	/* when join itself is killed, the kernel gives mpirun the drain signal */
-	struct ranq_spawn spawn = {.argv = launch->argv, .env = env, .out_fd = -1, .err_fd = -1, .keep_fd = -1, .session = true,
+	struct ranq_spawn spawn = {.argv = launch->argv,
+		.env = env,
+		.out_fd = -1,
+		.err_fd = -1,
+		.keep_fd = -1,
+		.session = true,
 		.death_signal = launch->drain_signal};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	if (pid < 0)
@@ -296,7 +321,10 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 	make_arguments(join, &allocation, &words);
 	unsigned ranks = join->options.ranks ? (unsigned)join->options.ranks : allocation.cpus;
 	const char *launcher = getenv("RANQ_MPIRUN");
-	struct ranq_mpi_request request = {.bridge = join->bridge, .arguments = (const char *const *)words.at, .ranks = ranks, .allocation = &allocation,
+	struct ranq_mpi_request request = {.bridge = join->bridge,
+		.arguments = (const char *const *)words.at,
+		.ranks = ranks,
+		.allocation = &allocation,
 		.launcher = launcher && *launcher ? launcher : NULL};
 	*verdict = VERDICT_END;
 	status = ranq_mpi_plan(&request, &launch, err);
@@ -317,7 +345,8 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 
 /* ---- around it ---- */
 
-/* Orphans of joins that were killed together with their bridge: marked by a join that is gone, and no launcher or rank among them. */
+/* Orphans of joins that were killed together with their bridge: marked by a join that is gone, and no launcher or rank
+ * among them. */
 struct orphans {
 	char host[HOST_NAME_MAX + 1];
 	char mark[HOST_NAME_MAX + 64];
@@ -345,7 +374,8 @@ static bool is_bridge(pid_t pid)
 	if (!fgets(name, sizeof name, file))
 		*name = '\0';
 	fclose(file);
-	static const char *const own[] = {"ranq-bridge", "ranq-exec", "mpirun", "mpiexec", "srun", "orted", "hydra_pmi"};
+	static const char *const own[] = {
+		"ranq-bridge", "ranq-exec", "mpirun", "mpiexec", "srun", "orted", "hydra_pmi"};
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (strncmp(name, own[i], strlen(own[i])) == 0)
 			return true;
@@ -395,7 +425,8 @@ static void block_signals(struct join *join)
 	sigprocmask(SIG_BLOCK, &join->set, NULL);
 }
 
-/* One clear line now instead of what mpirun makes of it. The first time a server that is away is an error; later it is waited for. */
+/* One clear line now instead of what mpirun makes of it. The first time a server that is away is an error; later it is
+ * waited for. */
 static int check_server(const struct join *join, struct ranq_err *err)
 {
 	struct ranq_server_addr addr;
@@ -411,7 +442,8 @@ static int prepare(struct join *join, struct ranq_err *err)
 {
 	char host[HOST_NAME_MAX + 1] = "localhost";
 	gethostname(host, sizeof host - 1);
-	snprintf(join->mark, sizeof join->mark, "RANQ_JOIN=%s:%d:%llu", host, (int)getpid(), ranq_marked_start_time(getpid()));
+	snprintf(join->mark, sizeof join->mark, "RANQ_JOIN=%s:%d:%llu", host, (int)getpid(),
+		ranq_marked_start_time(getpid()));
 	join->bridge = ranq_spawn_find_own("ranq-bridge", "RANQ_BRIDGE", err);
 	if (!join->bridge || (!join->options.dry_run && check_server(join, err) < 0))
 		return -1;
@@ -482,11 +514,10 @@ const struct ranq_command ranq_command_join = {
 	.name = "join",
 	.summary = "start workers here: a bridge on this machine or allocation",
 	.synopsis = "[-q QUEUE[,QUEUE...]] [-n RANKS] [BRIDGE OPTIONS]",
-	.details =
-		"Inside a Slurm or PBS allocation it finds nodes, launcher and end time by itself, elsewhere it runs mpirun on\n"
-		"this machine. After a crash it starts the bridge again on what is left. TERM, INT, HUP, USR1 and USR2 drain: running\n"
-		"tasks end, the rest goes back to the queue; a second one kills.\n"
-		"RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.",
+	.details = "Inside a Slurm or PBS allocation it finds nodes, launcher and end time by itself, elsewhere it runs\n"
+		   "mpirun on this machine. After a crash it starts the bridge again on what is left.\n"
+		   "TERM, INT, HUP, USR1 and USR2 drain: running tasks end, the rest goes back; a second one kills.\n"
+		   "RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.",
 	.groups = join_groups,
 	.max_operands = 0,
 	.run = run_join,

@@ -19,9 +19,12 @@ struct server_options {
 
 #define FIELD(f) offsetof(struct server_options, f)
 static const struct ranq_option server_option_table[] = {
-	{"dir", 0, "DIR", RANQ_OPTION_TEXT, FIELD(dir), "data directory, on a local disk (default: as before, or ~/.local/state/ranq/server)"},
-	{"listen", 0, "ADDR[:PORT]", RANQ_OPTION_TEXT, FIELD(listen), "serve other hosts too, with a random password and TLS; 0.0.0.0: on all networks"},
-	{"plain", 0, NULL, RANQ_OPTION_FLAG, FIELD(plain), "with --listen: no TLS; whoever sees the network can read all and take over"},
+	{"dir", 0, "DIR", RANQ_OPTION_TEXT, FIELD(dir),
+		"data directory, on a local disk (default: as before, or ~/.local/state/ranq/server)"},
+	{"listen", 0, "ADDR[:PORT]", RANQ_OPTION_TEXT, FIELD(listen),
+		"serve other hosts too, with a random password and TLS; 0.0.0.0: on all networks"},
+	{"plain", 0, NULL, RANQ_OPTION_FLAG, FIELD(plain),
+		"with --listen: no TLS; whoever sees the network can read all and take over"},
 	{"maxmemory", 0, "SIZE", RANQ_OPTION_SIZE, FIELD(maxmemory), "memory limit (default: 60 % of the machine)"},
 	{"json", 0, NULL, RANQ_OPTION_FLAG, FIELD(json), "print JSON (status)"},
 	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help"},
@@ -42,21 +45,25 @@ static void say_started(const struct ranq_command *command, const struct ranq_pr
 		ranq_cli_say(command, "running already (process %ld)", start->file.pid);
 		return;
 	}
-	ranq_cli_say(command, "started (process %ld), data in %s", start->file.pid, start->file.dir ? start->file.dir : "?");
+	ranq_cli_say(
+		command, "started (process %ld), data in %s", start->file.pid, start->file.dir ? start->file.dir : "?");
 	if (start->network_fs)
-		ranq_cli_say(command, "warning: %s is on %s: appending there is slow and may lose data; use --dir on a local disk",
+		ranq_cli_say(command,
+			"warning: %s is on %s: appending there is slow and may lose data; use --dir on a local disk",
 			start->file.dir, start->fs);
 	if (addr->unix_path)
-		ranq_cli_say(command, "it serves this host only; for compute nodes: ranq server stop; ranq server start --listen 0.0.0.0");
+		ranq_cli_say(command, "it serves this host only; for compute nodes: ranq server stop; ranq server "
+				      "start --listen 0.0.0.0");
 	else if (options->plain)
-		ranq_cli_say(command, "warning: without TLS the password and all data cross the network readable, and whoever can read them can run "
-			"commands as you");
+		ranq_cli_say(command, "warning: without TLS the password and all data cross the network readable, and "
+				      "whoever can read them can run "
+				      "commands as you");
 }
 
 static int start(const struct ranq_command *command, const struct server_options *given)
 {
-	struct ranq_private_options options = {.dir = given->dir, .listen = given->listen, .plain = given->plain,
-		.maxmemory = given->maxmemory};
+	struct ranq_private_options options = {
+		.dir = given->dir, .listen = given->listen, .plain = given->plain, .maxmemory = given->maxmemory};
 	struct ranq_private_start started;
 	struct ranq_err err = {0};
 	if (given->maxmemory && given->maxmemory < 16 << 20) {
@@ -86,8 +93,8 @@ static int stop(const struct ranq_command *command)
 
 struct status {
 	struct ranq_connection_file file;
-	bool known, running;       /* a connection file is there; the server answers */
-	struct ranq_err why;       /* when not running */
+	bool known, running; /* a connection file is there; the server answers */
+	struct ranq_err why; /* when not running */
 	struct ranq_server_facts facts;
 	int64_t uptime_s, memory, clients, aof_bytes;
 };
@@ -113,7 +120,8 @@ static void read_info(struct ranq_conn *conn, struct status *status)
 	struct ranq_cmd cmd;
 	ranq_cmd_init(&cmd);
 	ranq_cmd_str(&cmd, "INFO");
-	if (ranq_conn_call(conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL) == 0 && ranq_reply_type(reply) == RANQ_REPLY_STRING) {
+	if (ranq_conn_call(conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL) == 0 &&
+		ranq_reply_type(reply) == RANQ_REPLY_STRING) {
 		struct ranq_bytes bytes = ranq_reply_bytes(reply);
 		char *text = strndup(bytes.data, bytes.len); /* ends with a NUL, which the scan relies upon */
 		struct ranq_bytes info = {text, text ? strlen(text) : 0};
@@ -136,7 +144,8 @@ static void look(struct status *status)
 		return;
 	if (ranq_connection_file_read(path, &status->file, &status->why) < 0) {
 		if (status->why.code == RANQ_ERR_NOTFOUND)
-			ranq_err_set(&status->why, RANQ_ERR_SERVER, "no server is running (start one with 'ranq server start')");
+			ranq_err_set(&status->why, RANQ_ERR_SERVER,
+				"no server is running (start one with 'ranq server start')");
 		return;
 	}
 	status->known = true;
@@ -158,12 +167,13 @@ static void print_text(const struct status *status)
 	printf("server    %s\n", ranq_server_addr_text(&status->file.addr));
 	printf("host      %s, process %ld\n", status->file.host ? status->file.host : "?", status->file.pid);
 	printf("data      %s\n", status->file.dir ? status->file.dir : "?");
-	printf("version   %s %u.%u.%u%s\n", facts->valkey ? "Valkey" : "Redis", facts->major, facts->minor, facts->patch,
-		facts->tls ? ", TLS" : "");
+	printf("version   %s %u.%u.%u%s\n", facts->valkey ? "Valkey" : "Redis", facts->major, facts->minor,
+		facts->patch, facts->tls ? ", TLS" : "");
 	printf("up        %s\n", ranq_duration_format(status->uptime_s * 1000, uptime));
 	printf("memory    %s of %s, eviction policy %s\n", ranq_size_format((uint64_t)status->memory, memory),
 		facts->maxmemory ? ranq_size_format(facts->maxmemory, limit) : "no limit", facts->maxmemory_policy);
-	printf("on disk   %s\n", facts->aof ? ranq_size_format((uint64_t)status->aof_bytes, aof) : "nothing: the append-only file is off");
+	printf("on disk   %s\n", facts->aof ? ranq_size_format((uint64_t)status->aof_bytes, aof)
+					    : "nothing: the append-only file is off");
 	printf("clients   %lld\n", (long long)status->clients);
 }
 
@@ -226,7 +236,8 @@ static int run_server(const struct ranq_command *command, int argc, char **argv)
 	const char *action = operands.at[0];
 	bool starting = strcmp(action, "start") == 0;
 	if (!starting && (options.dir || options.listen || options.plain || options.maxmemory))
-		ranq_err_set(&err, RANQ_ERR_USAGE, "--dir, --listen, --plain and --maxmemory belong to 'ranq server start'");
+		ranq_err_set(
+			&err, RANQ_ERR_USAGE, "--dir, --listen, --plain and --maxmemory belong to 'ranq server start'");
 	else if (starting)
 		return start(command, &options);
 	else if (strcmp(action, "stop") == 0)
@@ -242,11 +253,10 @@ const struct ranq_command ranq_command_server = {
 	.name = "server",
 	.summary = "a private Redis server of your own",
 	.synopsis = "start [--dir DIR] [--listen ADDR[:PORT] [--plain]] [--maxmemory SIZE]\nstop\nstatus [--json]",
-	.details =
-		"start   starts it unless it runs already and leaves a connection file that every ranq of yours reads, on each host\n"
-		"        that shares your home directory. Without --listen it serves this host only, by a Unix socket.\n"
-		"stop    ends it; the data stays and a later start carries on with it.\n"
-		"status  says where it is and how it does; exit status 3 when none is running.",
+	.details = "start   starts it unless it runs already and leaves a connection file that every ranq of yours reads, on\n"
+		   "        each host that shares your home directory; without --listen it serves this host only\n"
+		   "stop    ends it; the data stays and a later start carries on with it\n"
+		   "status  says where it is and how it does; exit status 3 when none is running",
 	.groups = server_groups,
 	.min_operands = 1,
 	.max_operands = 1,

@@ -36,7 +36,8 @@ static void teardown(void)
 	ranq_marked_remove_tree(home);
 }
 
-static struct ranq_reply *command(const struct ranq_server_addr *addr, const char *name, const char *key, const char *value)
+static struct ranq_reply *command(
+	const struct ranq_server_addr *addr, const char *name, const char *key, const char *value)
 {
 	struct ranq_err err = {0};
 	struct ranq_conn *conn = ranq_conn_open(addr, ranq_clock_ms() + 5000, &err);
@@ -216,7 +217,8 @@ START_TEST(tells_no_secret)
 		ssize_t got = read(fd, bytes, sizeof bytes);
 		close(fd);
 		ck_assert_int_gt(got, 0);
-		ck_assert_ptr_null(memmem(bytes, (size_t)got, started.file.addr.password, strlen(started.file.addr.password)));
+		ck_assert_ptr_null(
+			memmem(bytes, (size_t)got, started.file.addr.password, strlen(started.file.addr.password)));
 	}
 	expect_mode(paths[2], 0600);
 	ck_assert_int_eq(ranq_private_stop(&err), 1);
@@ -264,8 +266,8 @@ START_TEST(listen_texts)
 	static const struct {
 		const char *text, *host;
 		unsigned port;
-	} good[] = {{"127.0.0.1", "127.0.0.1", 0}, {"host.a:7000", "host.a", 7000}, {"[::1]:65535", "::1", 65535}, {"[::1]", "::1", 0},
-		{"fe80::1", "fe80::1", 0}};
+	} good[] = {{"127.0.0.1", "127.0.0.1", 0}, {"host.a:7000", "host.a", 7000}, {"[::1]:65535", "::1", 65535},
+		{"[::1]", "::1", 0}, {"fe80::1", "fe80::1", 0}};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
 		char host[256];
 		unsigned port;

@@ -13,7 +13,12 @@
 
 static int64_t local_time(int year, int month, int day, int hour, int minute, int second)
 {
-	struct tm when = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute, .tm_sec = second,
+	struct tm when = {.tm_year = year - 1900,
+		.tm_mon = month - 1,
+		.tm_mday = day,
+		.tm_hour = hour,
+		.tm_min = minute,
+		.tm_sec = second,
 		.tm_isdst = -1};
 	return (int64_t)mktime(&when);
 }
@@ -36,9 +41,10 @@ END_TEST
 
 START_TEST(squeue_rubbish)
 {
-	static const char *const bad[] = {"", "\n", "slurm_load_jobs error: Invalid job id specified\n", "2026-11-20T06:31:18|h1|1\n",
-		"2026-11-20T06:31:18|h1|0|4\n", "2026-11-20T06:31:18|h1|1|4|5\n", "2026-11-20T06:31:18|h1;rm -rf x|1|4\n",
-		"2026-11-20T06:31:18|-oProxyCommand=x|1|4\n", "2026-11-20T06:31:18|h1|-1|4\n", "2026-11-20T06:31:18|h1|1|99999999999\n",
+	static const char *const bad[] = {"", "\n", "slurm_load_jobs error: Invalid job id specified\n",
+		"2026-11-20T06:31:18|h1|1\n", "2026-11-20T06:31:18|h1|0|4\n", "2026-11-20T06:31:18|h1|1|4|5\n",
+		"2026-11-20T06:31:18|h1;rm -rf x|1|4\n", "2026-11-20T06:31:18|-oProxyCommand=x|1|4\n",
+		"2026-11-20T06:31:18|h1|-1|4\n", "2026-11-20T06:31:18|h1|1|99999999999\n",
 		"2026-11-20T06:31:18||1|4\n"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct ranq_allocation a = {.nnodes = 7, .cpus = 9, .end_s = 11};
@@ -50,7 +56,8 @@ START_TEST(squeue_rubbish)
 }
 END_TEST
 
-#define QSTAT(stime, walltime) "{\"timestamp\":1795160673,\"Jobs\":{\"3.pbs0\":{\"job_state\":\"R\",\"stime\":" stime \
+#define QSTAT(stime, walltime) \
+	"{\"timestamp\":1795160673,\"Jobs\":{\"3.pbs0\":{\"job_state\":\"R\",\"stime\":" stime \
 	",\"Resource_List\":{\"ncpus\":1,\"walltime\":" walltime "}}}}"
 
 START_TEST(qstat_end)
@@ -59,9 +66,10 @@ START_TEST(qstat_end)
 		local_time(2026, 11, 20, 7, 54, 31));
 	ck_assert_int_eq(ranq_allocation_parse_qstat(QSTAT("\"Fri Nov 20 07:44:31 2026\"", "\"100:00:00\"")),
 		local_time(2026, 11, 20, 7, 44, 31) + 360000);
-	static const char *const unknown[] = {"", "{", "[]", "{\"Jobs\":{}}", "{\"Jobs\":[1]}", QSTAT("12", "\"00:10:00\""),
-		QSTAT("\"Fri Nov 20 07:44:31 2026\"", "600"), QSTAT("\"soon\"", "\"00:10:00\""),
-		QSTAT("\"Fri Nov 20 07:44:31 2026\"", "\"-1:10:00\""), "Unknown Job Id 999.pbs0"};
+	static const char *const unknown[] = {"", "{", "[]", "{\"Jobs\":{}}", "{\"Jobs\":[1]}",
+		QSTAT("12", "\"00:10:00\""), QSTAT("\"Fri Nov 20 07:44:31 2026\"", "600"),
+		QSTAT("\"soon\"", "\"00:10:00\""), QSTAT("\"Fri Nov 20 07:44:31 2026\"", "\"-1:10:00\""),
+		"Unknown Job Id 999.pbs0"};
 	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
 		ck_assert_msg(ranq_allocation_parse_qstat(unknown[i]) == 0, "an end in: %s", unknown[i]);
 }
@@ -141,7 +149,8 @@ START_TEST(plan_one_machine)
 	char text[1024], want[1024];
 	struct ranq_err err = {0};
 	make_world(&world, "ELF libmpi.so.40 ", "mpirun", "mpirun (Open MPI) 4.1.4");
-	struct ranq_mpi_request request = {.bridge = world.bridge, .arguments = arguments, .ranks = 2, .allocation = &here};
+	struct ranq_mpi_request request = {
+		.bridge = world.bridge, .arguments = arguments, .ranks = 2, .allocation = &here};
 	ck_assert_msg(ranq_mpi_plan(&request, &launch, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(launch.mpi, RANQ_MPI_OPEN);
 	ck_assert_int_eq(launch.drain_signal, SIGUSR1);
@@ -163,7 +172,8 @@ START_TEST(plan_mpich_and_none)
 	char text[1024], want[1024];
 	struct ranq_err err = {0};
 	make_world(&world, "ELF libmpich.so.12 ", "mpiexec", "HYDRA build details:");
-	struct ranq_mpi_request request = {.bridge = world.bridge, .arguments = arguments, .ranks = 1, .allocation = &here};
+	struct ranq_mpi_request request = {
+		.bridge = world.bridge, .arguments = arguments, .ranks = 1, .allocation = &here};
 	ck_assert_int_eq(ranq_mpi_plan(&request, &launch, &err), 0);
 	ck_assert_int_eq(launch.drain_signal, SIGTERM);
 	join_arguments(&launch, text, sizeof text);
@@ -183,12 +193,14 @@ START_TEST(plan_nodes)
 {
 	struct world world;
 	struct ranq_mpi_launch launch;
-	struct ranq_allocation pbs = {.scheduler = RANQ_SCHEDULER_PBS, .nodes = strdup("m1,m2"), .nnodes = 2, .cpus = 4};
+	struct ranq_allocation pbs = {
+		.scheduler = RANQ_SCHEDULER_PBS, .nodes = strdup("m1,m2"), .nnodes = 2, .cpus = 4};
 	static const char *const arguments[] = {NULL};
 	char text[1024], hosts[256];
 	struct ranq_err err = {0};
 	make_world(&world, "ELF libmpi.so.40 ", "mpirun", "mpirun (Open MPI) 4.1.4");
-	struct ranq_mpi_request request = {.bridge = world.bridge, .arguments = arguments, .ranks = 4, .allocation = &pbs};
+	struct ranq_mpi_request request = {
+		.bridge = world.bridge, .arguments = arguments, .ranks = 4, .allocation = &pbs};
 	ck_assert_msg(ranq_mpi_plan(&request, &launch, &err) == 0, "%s", err.text);
 	join_arguments(&launch, text, sizeof text);
 	ck_assert_ptr_nonnull(strstr(text, "--hostfile"));
@@ -209,17 +221,19 @@ START_TEST(plan_srun)
 {
 	struct world world;
 	struct ranq_mpi_launch launch;
-	struct ranq_allocation slurm = {.scheduler = RANQ_SCHEDULER_SLURM, .nodes = strdup("h1,h3"), .nnodes = 2, .cpus = 8};
+	struct ranq_allocation slurm = {
+		.scheduler = RANQ_SCHEDULER_SLURM, .nodes = strdup("h1,h3"), .nnodes = 2, .cpus = 8};
 	static const char *const arguments[] = {NULL};
 	char text[1024];
 	struct ranq_err err = {0};
 	make_world(&world, "ELF libmpi.so.40 ", "srun", "MPI plugin types are... pmix_v4 pmix pmi2 none");
-	struct ranq_mpi_request request = {.bridge = world.bridge, .arguments = arguments, .ranks = 8, .allocation = &slurm};
+	struct ranq_mpi_request request = {
+		.bridge = world.bridge, .arguments = arguments, .ranks = 8, .allocation = &slurm};
 	ck_assert_msg(ranq_mpi_plan(&request, &launch, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(launch.srun, true);
 	join_arguments(&launch, text, sizeof text);
-	static const char *const wanted[] = {"--mpi=pmix", "--no-kill", "--kill-on-bad-exit=0", "--cpu-bind=none", "--ntasks=9",
-		"--nodelist=h1,h3", "--overcommit"};
+	static const char *const wanted[] = {"--mpi=pmix", "--no-kill", "--kill-on-bad-exit=0", "--cpu-bind=none",
+		"--ntasks=9", "--nodelist=h1,h3", "--overcommit"};
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		ck_assert_msg(strstr(text, wanted[i]), "no %s in: %s", wanted[i], text);
 	ranq_mpi_launch_clear(&launch);
