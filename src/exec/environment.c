@@ -101,8 +101,11 @@ const char *ranq_environment_get(const struct ranq_environment *env, const char 
 
 bool ranq_environment_is_private(const char *entry)
 {
+	static const char permission[] = "OMPI_ALLOW_RUN_AS_ROOT"; /* given by the user: a task's own mpirun needs it too */
 	size_t i;
 
+	if (!strncmp(entry, permission, sizeof permission - 1))
+		return false;
 	for (i = 0; i < sizeof private_prefixes / sizeof *private_prefixes; i++)
 		if (!strncmp(entry, private_prefixes[i], strlen(private_prefixes[i])))
 			return true;

@@ -39,6 +39,8 @@ static const struct scrub_row {
 	{"REDISCLI_AUTH=secret", true},
 	{"RANQ_MARK=outer", true},
 	{"RANQ_TASK=3", true},
+	{"OMPI_ALLOW_RUN_AS_ROOT=1", false},
+	{"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", false},
 	{"SLURM_JOB_ID=7", false},
 	{"PBS_JOBID=7", false},
 	{"RANQ_SERVER=unix:///x", false},
