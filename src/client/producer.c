@@ -183,7 +183,8 @@ static int close_job(struct ranq_producer *producer, const char *reason, struct 
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
 	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_close_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, reason);
+	int rc = ranq_queue_close_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, producer->batch,
+		reason);
 	if (rc)
 		no_memory(err);
 	else

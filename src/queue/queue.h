@@ -87,8 +87,10 @@ int ranq_queue_submit_parse(const struct ranq_reply *r, uint64_t *job, bool *exi
 int ranq_queue_append_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid, uint64_t batch,
 	uint64_t count, const struct ranq_bytes *blocks, const uint64_t *block_counts, size_t nblocks);
 int ranq_queue_append_parse(const struct ranq_reply *r, uint64_t *tasks, bool *held, struct ranq_err *err);
-/* Ends the input. reason NULL: properly; else the job becomes ERROR with it after its tasks ran. */
-int ranq_queue_close_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid, const char *reason);
+/* Ends the input. reason NULL: properly, and then `batches` is how many were taken: a server that has another number (it lost some in a
+ * roll-back) refuses with STATE instead of dropping tasks; send them all again. Else the job becomes ERROR with it after its tasks ran. */
+int ranq_queue_close_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid, uint64_t batches,
+	const char *reason);
 int ranq_queue_close_parse(const struct ranq_reply *r, struct ranq_err *err);
 
 /* ---- bridge ----------------------------------------------------------------------------------------------------------- */
@@ -258,7 +260,7 @@ struct ranq_fetch {
 struct ranq_fetch_reply {
 	enum ranq_job_state state;
 	bool held, finished; /* finished: no further item will ever come */
-	uint64_t tasks, done, failed, freed_to /* in order: results below this index were freed */, cursor /* unordered: next cursor */;
+	uint64_t tasks, done, failed, freed_to /* results below this index were freed */, cursor /* unordered: next cursor */;
 	size_t n;
 	struct {
 		uint64_t start, end;

@@ -166,13 +166,15 @@ int ranq_queue_append_parse(const struct ranq_reply *r, uint64_t *tasks, bool *h
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_close_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid, const char *reason)
+int ranq_queue_close_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid, uint64_t batches,
+	const char *reason)
 {
 	size_t len = strlen(text_or_empty(reason));
 
 	ranq_call_begin(q, cmd, "close");
 	ranq_call_u64(cmd, job);
 	ranq_cmd_str(cmd, uuid);
+	ranq_call_u64(cmd, batches);
 	ranq_cmd_bytes(cmd, text_or_empty(reason), len < RANQ_REASON_MAX ? len : RANQ_REASON_MAX);
 	return 0;
 }

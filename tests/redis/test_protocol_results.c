@@ -359,7 +359,10 @@ START_TEST(a_streamed_job_grows_by_batches_once_each)
 	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_OPEN); /* all done, but more may come */
 	ck_assert_int_eq(append(job, uuid, 1, 5, &tasks), 0);
 	ck_assert_uint_eq(tasks, 15);
-	ranq_queue_close_cmd(&tq.q, &tq.cmd, job, uuid, NULL);
+	ranq_queue_close_cmd(&tq.q, &tq.cmd, job, uuid, 3, NULL);
+	ck_assert_int_eq(tq_code(), RANQ_ERR_STATE); /* it has two: it must have lost one */
+	ck_assert(tq_info(job).open);
+	ranq_queue_close_cmd(&tq.q, &tq.cmd, job, uuid, 2, NULL);
 	ck_assert_int_eq(tq_code(), RANQ_ERR_OK);
 	ck_assert_int_eq(append(job, uuid, 1, 5, &tasks), 0); /* late repetition */
 	ck_assert_int_eq(append(job, uuid, 2, 5, &tasks), -1);

@@ -6,7 +6,7 @@
 -- What lease, commit and release need of a job. Each field costs half a microsecond a call, so the rest is read by `cold` where it is
 -- needed, and what never changes is one field, `policy`.
 local FIELDS = { 'state', 'n', 'policy', 'next', 'done', 'leased', 'retn', 'arr', 'bytes', 'tb', 'el', 'w', 'held', 'open', 'parked', 'c1',
-	'c2', 'c3', 'c4' }
+	'c2', 'c3', 'c4', 'fto', 'nak' }
 local POLICY = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+) (%d+) (%d+) (.*)$'
 
 local FINAL = { COMPLETE = true, ERROR = true, CANCELLED = true, IMPOSSIBLE = true }
@@ -49,7 +49,7 @@ local function job(q, id)
 		bytes = tonumber(v[9] or 0), tb = tonumber(v[10] or 0), el = tonumber(v[11] or 0), w = v[12] and tonumber(v[12]) or 0,
 		held = v[13] and tonumber(v[13]) or 0, open = v[14] and tonumber(v[14]) or 0, parked = v[15] and tonumber(v[15]) or 0,
 		c1 = v[16] and tonumber(v[16]) or 0, c2 = v[17] and tonumber(v[17]) or 0, c3 = v[18] and tonumber(v[18]) or 0,
-		c4 = v[19] and tonumber(v[19]) or 0, changed = {}, bells = 0, lo = LIMIT, hi = 0, final = FINAL[state] or false }
+		c4 = v[19] and tonumber(v[19]) or 0, fto = v[20] and tonumber(v[20]) or 0, nak = v[21] and tonumber(v[21]) or 0, changed = {}, bells = 0, lo = LIMIT, hi = 0, final = FINAL[state] or false }
 	if not (j.p and j.n and j.next and j.done and j.leased and j.next >= 0 and j.next <= j.n and j.done >= 0 and j.done <= j.n and
 		j.n < LIMIT and j.leased >= 0) then
 		job_sanitize(j)
@@ -65,8 +65,8 @@ end
 local function cold(j)
 	if not j.cold then
 		j.cold = true
-		local v = redis.call('HMGET', j.k, 'pr', 'fto', 'freed', 'started', 'damaged', 'creason')
-		j.pr, j.fto, j.freed, j.started, j.damaged, j.creason = nat(v[1]), nat(v[2]), nat(v[3]), v[4], v[5], v[6]
+		local v = redis.call('HMGET', j.k, 'pr', 'freed', 'started', 'damaged', 'creason')
+		j.pr, j.freed, j.started, j.damaged, j.creason = nat(v[1]), nat(v[2]), v[3], v[4], v[5]
 	end
 	return j
 end

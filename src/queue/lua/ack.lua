@@ -1,6 +1,8 @@
 -- flags: allow-oom
 -- args: job, epoch, 1 when there is a state, state, then start, end of each range. reply: 1 when there is more to free: repeat
 --
+-- The ranges may lie beyond the present end of a streamed job that lost batches in a roll-back.
+--
 -- Stores the state and frees the items that lie wholly inside what was acknowledged so far. The acknowledged prefix is one number; other
 -- acknowledged intervals are disjoint members of :ak, so they take room for gaps only.
 
@@ -76,8 +78,10 @@ local function ack(keys, args)
 	local budget = MANY
 	for i = 5, #args, 2 do
 		if budget <= 0 then break end
-		budget = budget - ack_range(q, j, int(args[i]), math.min(tonumber(args[i + 1]), j.n), budget)
+		budget = budget - ack_range(q, j, int(args[i]), tonumber(args[i + 1]), budget)
 	end
+	local intervals = redis.call('ZCARD', j.k .. ':ak')
+	if intervals ~= j.nak then put(j, 'nak', intervals) end
 	unhold(q, j)
 	if q.rlimit > 0 then unhold_some(q) end
 	return done(q, budget <= 0 and 1 or 0)

@@ -15,5 +15,5 @@ local function attach_consumer(keys, args)
 		epoch = redis.call('HINCRBY', c, 'epoch', 1)
 		redis.call('HSET', c, 'client', args[2])
 	end
-	return done(q, { epoch, cold(j).fto, v[3] or '' })
+	return done(q, { epoch, j.fto, v[3] or '' })
 end

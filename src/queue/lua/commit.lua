@@ -69,6 +69,16 @@ local function commit_cut(held, touched, field, f, id, at, s, e)
 	end
 end
 
+-- After a roll-back of the server tasks run again whose results the consumer has and has acknowledged since: nobody will read them, and
+-- stored they would fill the backlog for ever.
+local function commit_acknowledged(j, s, e)
+	if e <= j.fto then return true end
+	if j.nak == 0 then return false end
+	local member = redis.call('ZREVRANGEBYSCORE', j.k .. ':ak', S(s), '-inf', 'LIMIT', 0, 1)[1]
+	local till = string.match(member or '', '^%d+:(%d+)$')
+	return till ~= nil and e <= tonumber(till)
+end
+
 -- Counts an item of a running job and notes what is to be stored.
 local function commit_count(q, args, p, j, kind, s, e)
 	if j.done == 0 then j.bells = j.bells + 64 end
@@ -87,6 +97,7 @@ local function commit_count(q, args, p, j, kind, s, e)
 	if j.p.results ~= 0 then return end
 	local item = args[p + 7]
 	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, item) end
+	if commit_acknowledged(j, s, e) then return add(cold(j), 'freed', e - s) end
 	local first, size, k, arr = S(s), #item, j.nstored, j.arr + 1
 	local member = first .. ':' .. S(e) .. ':' .. size
 	j.arr, j.fresh, j.nstored = arr, j.fresh + size, k + 2

@@ -3,7 +3,7 @@
 -- reply: state, held, finished, tasks, done, failed, freed to, cursor, n, n * (start, end, freed, item)
 --
 -- In order: the item that covers `from` and those that follow without a gap. When the job is over a gap is skipped: its tasks never ran.
--- What the consumer freed is named with an empty item. Nothing new: the waiter is rung when there is.
+-- What the consumer freed is named with an empty item (as they come: `freed to` names the prefix). Nothing new: the waiter is rung when there is.
 
 local function fetch_item(member)
 	local s, e, size = string.match(member, '^(%d+):(%d+):(%d+)$')
@@ -12,9 +12,10 @@ end
 
 -- The end of the acknowledged interval that covers `at`, or nil.
 local function fetch_freed(j, at)
-	if at < j.fto then return j.fto end
+	if at >= j.n then return nil end
+	if at < j.fto then return math.min(j.fto, j.n) end
 	local s, e = string.match(redis.call('ZREVRANGEBYSCORE', j.k .. ':ak', S(at), '-inf', 'LIMIT', 0, 1)[1] or '', '^(%d+):(%d+)$')
-	return e and tonumber(e) > at and tonumber(e) or nil
+	return e and tonumber(e) > at and math.min(tonumber(e), j.n) or nil
 end
 
 -- Appends what was planned; plan: start, end, field of :r or false when freed.
@@ -76,16 +77,16 @@ end
 -- Returns the next cursor and whether that was all.
 local function fetch_unordered(j, cursor, max_items, max_bytes, plan)
 	if cursor > j.arr then cursor = 0 end
-	if cursor == 0 and j.fto > 0 then fetch_plan(plan, 0, j.fto, false) end
 	local list = redis.call('ZRANGEBYSCORE', j.k .. ':a', '(' .. S(cursor), '+inf', 'WITHSCORES', 'LIMIT', 0, max_items)
 	local bytes = 0
 	for i = 1, #list, 2 do
 		local s, e, size, field = fetch_item(list[i])
-		if #plan >= 3 * max_items or (bytes > 0 and bytes + size > max_bytes) then return cursor, false end
+		if bytes > 0 and bytes + size > max_bytes then return cursor, false end
 		fetch_plan(plan, s, e, field)
 		bytes, cursor = bytes + size, tonumber(list[i + 1])
 	end
-	return cursor, #list < 2 * max_items
+	if #list < 2 * max_items then return j.arr, true end
+	return cursor, false
 end
 
 local function fetch(keys, args)
