@@ -297,8 +297,12 @@ void ranq_producer_close(struct ranq_producer *producer, const char *reason)
 {
 	if (!producer)
 		return;
-	if (!producer->done)
+	if (!producer->done) {
+		/* lines that were read already belong to the job */
+		if (ranq_blocks_flush(&producer->blocks, NULL) == 0 && producer->blocks.n)
+			append(producer, true, NULL);
 		close_job(producer, reason ? reason : "the producer left", NULL);
+	}
 	ranq_session_close(producer->session);
 	ranq_blocks_clear(&producer->blocks);
 	free(producer);
