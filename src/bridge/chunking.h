@@ -41,9 +41,9 @@ uint64_t ranq_chunking_size(const struct ranq_pace *pace, const struct ranq_chun
 unsigned ranq_chunking_depth(const struct ranq_pace *pace);
 
 struct ranq_leasing {
-	uint64_t unstarted;   /* tasks at hand of all jobs of the queue */
+	uint64_t unstarted;   /* work at hand, in such tasks */
 	unsigned lanes, idle; /* all executors; those with nothing to do */
-	double task_ns;       /* of the slowest job at hand; 0: unknown */
+	double task_ns;       /* of the tasks that are likely to come; 0: unknown */
 	uint64_t last_want;   /* of the lease before, 0: none */
 };
 /* Tasks to ask the queue for now; 0: enough is at hand. */

@@ -63,11 +63,11 @@ static int hello(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, s
 		worker->lanes[s].rank = rank;
 		worker->lanes[s].slot = s;
 		TAILQ_INIT(&worker->lanes[s].chunks);
+		proxy_lane_join(proxy, &worker->lanes[s]);
 	}
 	worker->nlanes = (unsigned)m.slots;
 	worker->hello = true;
 	worker->pid = (int64_t)m.pid;
-	proxy->lanes += worker->nlanes;
 	return 0;
 }
 
@@ -129,16 +129,19 @@ int ranq_proxy_message(
 
 /* ---- clock ---- */
 
+/* Tasks turned out to be longer than thought: what would take this bridge many seconds is for others. */
 static void give_back_surplus(struct ranq_proxy *proxy)
 {
-	for (size_t i = 0; i < proxy->options.nqueues; i++) {
-		struct ranq_leasing leasing = {.lanes = proxy->lanes};
-		uint64_t surplus;
+	struct proxy_job *job;
 
-		leasing.unstarted = proxy_unstarted(proxy, i, &leasing.task_ns);
-		surplus = ranq_leasing_surplus(&leasing);
+	TAILQ_FOREACH(job, &proxy->jobs, next)
+	{
+		struct ranq_leasing leasing = {
+			.unstarted = job->unstarted, .lanes = proxy->lanes, .task_ns = job->pace.task_ns};
+		uint64_t surplus = ranq_leasing_surplus(&leasing);
+
 		if (surplus > 0)
-			proxy_pieces_release(&proxy->queues[i], leasing.unstarted - surplus);
+			proxy_pieces_release(job->pq, job, job->unstarted - surplus);
 	}
 }
 
@@ -152,6 +155,7 @@ void ranq_proxy_tick(struct ranq_proxy *proxy)
 	proxy_blobs_pump(proxy);
 	proxy_jobs_tick(proxy);
 	proxy_dispatch(proxy);
+	proxy_give_back_late(proxy);
 	proxy_steal(proxy);
 	if (proxy->phase == PROXY_RUN)
 		give_back_surplus(proxy);
@@ -227,6 +231,8 @@ static struct ranq_proxy *proxy_alloc(const struct ranq_proxy_options *options)
 	TAILQ_INIT(&proxy->pieces);
 	TAILQ_INIT(&proxy->blobs);
 	TAILQ_INIT(&proxy->transfers);
+	TAILQ_INIT(&proxy->free[0]);
+	TAILQ_INIT(&proxy->free[1]);
 	proxy->queues = calloc(n, sizeof *proxy->queues);
 	proxy->bells = calloc(n, sizeof *proxy->bells);
 	proxy->workers = calloc((size_t)options->link->size, sizeof *proxy->workers);
@@ -275,8 +281,8 @@ void ranq_proxy_destroy(struct ranq_proxy *proxy)
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++)
 			while (!TAILQ_EMPTY(&proxy->workers[r].lanes[s].chunks))
-				proxy_chunk_end(
-					&proxy->workers[r].lanes[s], TAILQ_FIRST(&proxy->workers[r].lanes[s].chunks));
+				proxy_chunk_end(proxy, &proxy->workers[r].lanes[s],
+					TAILQ_FIRST(&proxy->workers[r].lanes[s].chunks));
 		proxy->workers[r].lost = true; /* no more messages */
 		free(proxy->workers[r].lanes);
 		proxy->workers[r].nlanes = 0;

@@ -20,6 +20,7 @@
 #include "bridge/fault.h"
 #include "util/clock.h"
 
+#define SILENCE_CHECK_MS 100
 #define LIFE_MS 300 /* for a sign of life after SIGCONT */
 #define LIFE_CHECK_MS 20
 #define CONT_TERM_MIN_MS 300 /* TERM so long after CONT is mpirun's */
@@ -33,16 +34,8 @@
 
 /* ---- dead ranks ---- */
 
-static void count_lanes(struct ranq_proxy *proxy)
-{
-	proxy->lanes = 0;
-	for (int r = 0; r < proxy->options.link->size; r++)
-		if (proxy_computes(proxy, r))
-			proxy->lanes += proxy->workers[r].nlanes;
-}
-
 /* Gives back what the lane holds. The first chunk that is not fully reported held the task that ran. */
-static void give_back(struct proxy_lane *lane, enum ranq_release_kind kind)
+static void give_back(struct ranq_proxy *proxy, struct proxy_lane *lane, enum ranq_release_kind kind)
 {
 	struct proxy_chunk *chunk;
 
@@ -52,7 +45,7 @@ static void give_back(struct proxy_lane *lane, enum ranq_release_kind kind)
 				chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, kind);
 			kind = RANQ_RELEASE_DRAINED;
 		}
-		proxy_chunk_end(lane, chunk);
+		proxy_chunk_end(proxy, lane, chunk);
 	}
 }
 
@@ -64,9 +57,10 @@ void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why)
 		return;
 	worker->lost = true;
 	proxy_log(proxy, "rank %d on %s is lost: %s", rank, proxy->options.facts[rank].host, why);
-	for (unsigned s = 0; s < worker->nlanes; s++)
-		give_back(&worker->lanes[s], RANQ_RELEASE_SUSPECT);
-	count_lanes(proxy);
+	for (unsigned s = 0; s < worker->nlanes; s++) {
+		give_back(proxy, &worker->lanes[s], RANQ_RELEASE_SUSPECT);
+		proxy_lane_leave(proxy, &worker->lanes[s]);
+	}
 	proxy_blobs_lost(proxy, rank);
 }
 
@@ -85,6 +79,9 @@ static void check_silence(struct ranq_proxy *proxy)
 	if (proxy->now_ms - proxy->last_tick_ms > proxy->lease_ms / 4)
 		for (int r = 0; r < proxy->options.link->size; r++)
 			proxy->workers[r].heard_ms = proxy->now_ms;
+	if (proxy->now_ms < proxy->silence_ms)
+		return;
+	proxy->silence_ms = proxy->now_ms + SILENCE_CHECK_MS;
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		if (!proxy_computes(proxy, r))
 			continue;
@@ -210,7 +207,7 @@ void proxy_drain(struct ranq_proxy *proxy, bool polite, const char *why)
 	proxy->phase_ms = proxy->now_ms;
 	proxy->drain_limit_ms = polite ? RANQ_NEVER : proxy->now_ms + grace_ms(proxy) + BEHIND_MS;
 	for (size_t i = 0; i < proxy->options.nqueues; i++)
-		proxy_pieces_release(&proxy->queues[i], 0);
+		proxy_pieces_release(&proxy->queues[i], NULL, 0);
 	for (int r = 0; r < proxy->options.link->size; r++)
 		for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++)
 			if (proxy->workers[r].lanes[s].n > 0)
@@ -230,12 +227,12 @@ void proxy_hurry(struct ranq_proxy *proxy, const char *why)
 	proxy_log(proxy, "leaving at once: %s", why);
 	proxy->hurry = true;
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
-		proxy_pieces_release(&proxy->queues[i], 0);
+		proxy_pieces_release(&proxy->queues[i], NULL, 0);
 		proxy_outbox_flush(&proxy->queues[i], true);
 	}
 	for (int r = 0; r < proxy->options.link->size; r++)
 		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++)
-			give_back(&proxy->workers[r].lanes[s], RANQ_RELEASE_DRAINED);
+			give_back(proxy, &proxy->workers[r].lanes[s], RANQ_RELEASE_DRAINED);
 	set_phase(proxy, PROXY_LEAVE);
 	for (size_t i = 0; i < proxy->options.nqueues; i++)
 		proxy_queue_leave(&proxy->queues[i]);
@@ -303,7 +300,7 @@ static void have_stat(struct proxy_request *request, const struct ranq_reply *re
 
 static bool idle(const struct ranq_proxy *proxy)
 {
-	if (!TAILQ_EMPTY(&proxy->pieces) || proxy_running(proxy) > 0 || !proxy->conn)
+	if (!TAILQ_EMPTY(&proxy->pieces) || proxy->running > 0 || !proxy->conn)
 		return false;
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		const struct proxy_queue *pq = &proxy->queues[i];
@@ -319,7 +316,7 @@ static void idle_tick(struct ranq_proxy *proxy)
 	bool now_idle = idle(proxy);
 
 	/* an idle queue that is asked again stays idle in this sense */
-	if (!now_idle && (!TAILQ_EMPTY(&proxy->pieces) || proxy_running(proxy) > 0 || !proxy->conn))
+	if (!now_idle && (!TAILQ_EMPTY(&proxy->pieces) || proxy->running > 0 || !proxy->conn))
 		proxy->idle_since_ms = proxy->now_ms;
 	if (proxy->options.idle_timeout_ms < 0 || !now_idle || proxy->idle_asked ||
 		proxy->now_ms < proxy->idle_ask_ms ||
@@ -353,12 +350,12 @@ int64_t proxy_left_ms(const struct ranq_proxy *proxy)
 
 static void drain_tick(struct ranq_proxy *proxy)
 {
-	bool empty = TAILQ_EMPTY(&proxy->pieces) && proxy_running(proxy) == 0;
+	bool empty = TAILQ_EMPTY(&proxy->pieces) && proxy->running == 0;
 
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
 
-		proxy_pieces_release(pq, 0);
+		proxy_pieces_release(pq, NULL, 0);
 		proxy_outbox_flush(pq, empty);
 		empty &= proxy_outbox_empty(pq) && !pq->lease_asked;
 	}

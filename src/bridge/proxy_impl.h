@@ -50,7 +50,8 @@ struct proxy_chunk {
 };
 TAILQ_HEAD(proxy_chunks, proxy_chunk);
 TAILQ_HEAD(proxy_piece_list, proxy_piece);
-struct proxy_lane { /* an executor of a worker */
+struct proxy_lane {                   /* an executor of a worker */
+	TAILQ_ENTRY(proxy_lane) next; /* in proxy->free[n], while n < 2 and the worker lives */
 	int rank;
 	unsigned slot, n;
 	struct proxy_chunks chunks; /* the first one runs */
@@ -144,7 +145,9 @@ struct proxy_queue {
 	uint64_t seq, epoch; /* epoch: counts registrations; replies of an earlier one are ignored */
 	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
 	bool lease_asked, idle, paused, full, resync_again, leave_asked;
-	bool rung; /* the bell rang since the last lease was asked for */
+	bool late;         /* something was leased that would not end in time */
+	uint64_t last_job; /* of which something was granted last */
+	bool rung;         /* the bell rang since the last lease was asked for */
 	uint64_t last_want;
 	int64_t retry_ms; /* when idle or paused: ask again at */
 	int64_t beat_ms;  /* next heartbeat */
@@ -186,10 +189,13 @@ struct ranq_proxy {
 	struct proxy_piece_list pieces;
 	TAILQ_HEAD(, proxy_blob) blobs;
 	TAILQ_HEAD(, proxy_transfer) transfers;
-	struct proxy_worker *workers; /* by rank */
-	unsigned lanes;               /* of living workers */
+	struct proxy_worker *workers;     /* by rank */
+	TAILQ_HEAD(, proxy_lane) free[2]; /* lanes with no chunk, with one */
+	unsigned idle_lanes;
+	uint64_t running; /* chunks at living workers */
+	unsigned lanes;   /* of living workers */
 	uint64_t next_key, next_chunk, next_grant, next_blob, nonce;
-	int64_t lease_ms, now_ms, last_tick_ms, ping_ms, idle_since_ms, tick_ms;
+	int64_t lease_ms, now_ms, last_tick_ms, ping_ms, silence_ms, idle_since_ms;
 	unsigned random;
 	/* the end */
 	enum proxy_phase phase;
@@ -284,16 +290,18 @@ void proxy_input_clear(struct proxy_job *job);
 int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint64_t grant);
 void proxy_piece_back(struct proxy_chunk *chunk); /* the rest of a chunk is unstarted again */
 void proxy_piece_remove(struct ranq_proxy *proxy, struct proxy_piece *piece);
-void proxy_pieces_release(
-	struct proxy_queue *pq, uint64_t keep); /* gives unstarted work back, the last first, but keep tasks */
+/* Gives unstarted work of the queue, or of one job of it, back, the last first, but keeps `keep` tasks. */
+void proxy_pieces_release(struct proxy_queue *pq, const struct proxy_job *job, uint64_t keep);
 void proxy_pieces_drop(struct proxy_queue *pq, const struct ranq_fragment *gone);
 void proxy_dispatch(struct ranq_proxy *proxy);
+void proxy_give_back_late(struct ranq_proxy *proxy);
 void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);
-void proxy_chunk_end(struct proxy_lane *lane, struct proxy_chunk *chunk);
+void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk);
 void proxy_steal(struct ranq_proxy *proxy);
-uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double *task_ns);
-unsigned proxy_idle_lanes(const struct ranq_proxy *proxy);
-uint64_t proxy_running(const struct ranq_proxy *proxy); /* chunks at workers */
+/* Unstarted work of the queues up to upto_queue, in tasks of task_ns each (0: just counted). */
+uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double task_ns);
+void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane);  /* a new one, idle */
+void proxy_lane_leave(struct ranq_proxy *proxy, struct proxy_lane *lane); /* of a lost worker */
 int64_t proxy_work_due(const struct ranq_proxy *proxy);
 
 /* proxy_end.c */

@@ -459,7 +459,7 @@ static bool urgent(const struct proxy_queue *pq)
 
 	if (pq->commits_asked > 0)
 		return false;
-	if (proxy_running(pq->proxy) == 0)
+	if (pq->proxy->running == 0)
 		return true;
 	job = proxy_job_find((struct proxy_queue *)(uintptr_t)pq, item->job);
 	return job && job->waited;

@@ -175,7 +175,7 @@ static void beat(struct proxy_queue *pq)
 	struct ranq_cmd cmd;
 
 	ranq_cmd_init(&cmd);
-	if (ranq_queue_beat_cmd(&pq->q, &cmd, pq->proxy->id, jobs, n, proxy_running(pq->proxy), pq->done) == 0)
+	if (ranq_queue_beat_cmd(&pq->q, &cmd, pq->proxy->id, jobs, n, pq->proxy->running, pq->done) == 0)
 		proxy_request(pq, &cmd, beaten);
 	ranq_cmd_clear(&cmd);
 	pq->beat_ms = pq->proxy->now_ms + pq->q.lease_ms / 5;
@@ -193,6 +193,7 @@ static void take_range(struct proxy_queue *pq, const struct ranq_range *range)
 		pq->resync_again = true; /* gives it back */
 		return;
 	}
+	pq->last_job = range->job;
 	job = proxy_job_get(pq, range->job);
 	if (!job || proxy_piece_add(job, range, ++pq->proxy->next_grant) != 0)
 		proxy_outbox_release_one(pq, range->job, range->seq, range->start, range->end, RANQ_RELEASE_DRAINED);
@@ -277,6 +278,14 @@ static bool may_lease(const struct proxy_queue *pq)
 	       (!pq->idle || pq->proxy->now_ms >= pq->retry_ms);
 }
 
+/* How long the tasks will be that come next: as those of the job that came last, if it is still here. */
+static double task_ns(struct proxy_queue *pq)
+{
+	const struct proxy_job *job = proxy_job_find(pq, pq->last_job);
+
+	return job ? job->pace.task_ns : 0;
+}
+
 /* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not
  * keep us from asking an earlier one. */
 void proxy_lease(struct ranq_proxy *proxy)
@@ -287,10 +296,11 @@ void proxy_lease(struct ranq_proxy *proxy)
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
 		struct ranq_leasing leasing = {
-			.lanes = proxy->lanes, .idle = proxy_idle_lanes(proxy), .last_want = pq->last_want};
+			.lanes = proxy->lanes, .idle = proxy->idle_lanes, .last_want = pq->last_want};
 		uint64_t want;
 
-		leasing.unstarted = proxy_unstarted(proxy, i, &leasing.task_ns);
+		leasing.task_ns = task_ns(pq);
+		leasing.unstarted = proxy_unstarted(proxy, i, leasing.task_ns);
 		want = ranq_leasing_want(&leasing);
 		if (want == 0)
 			return;

@@ -5,6 +5,7 @@
  * we know why. */
 #include "bridge/proxy_impl.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #define BROKEN_MAX 3               /* chunks of a job in a row that no executor could run */
 #define STEAL_NS INT64_C(10000000) /* work that is worth taking back from another lane */
 #define STEAL_CHECK_MS 20
+#define LATE_RETRY_MS 5000
 
 /* ---- pieces ---- */
 
@@ -90,7 +92,7 @@ void proxy_pieces_drop(struct proxy_queue *pq, const struct ranq_fragment *gone)
 	}
 }
 
-void proxy_pieces_release(struct proxy_queue *pq, uint64_t keep)
+void proxy_pieces_release(struct proxy_queue *pq, const struct proxy_job *job, uint64_t keep)
 {
 	static struct ranq_fragment parts[RANQ_CALL_ITEMS_MAX];
 	struct proxy_piece *piece, *before;
@@ -98,14 +100,14 @@ void proxy_pieces_release(struct proxy_queue *pq, uint64_t keep)
 	size_t n = 0;
 
 	TAILQ_FOREACH(piece, &pq->proxy->pieces, next)
-	if (piece->job->pq == pq)
+	if (piece->job->pq == pq && (!job || piece->job == job))
 		have += piece->end - piece->start;
-	for (piece = TAILQ_LAST(&pq->proxy->pieces, proxy_piece_list); piece && have > keep && n < RANQ_CALL_ITEMS_MAX;
-		piece = before) {
+	piece = TAILQ_LAST(&pq->proxy->pieces, proxy_piece_list);
+	for (; piece && have > keep && n < RANQ_CALL_ITEMS_MAX; piece = before) {
 		uint64_t size = piece->end - piece->start, give = have - keep < size ? have - keep : size;
 
 		before = TAILQ_PREV(piece, proxy_piece_list, next);
-		if (piece->job->pq != pq)
+		if (piece->job->pq != pq || (job && piece->job != job))
 			continue;
 		parts[n++] = (struct ranq_fragment){.job = piece->job->id,
 			.seq = piece->seq,
@@ -122,42 +124,61 @@ void proxy_pieces_release(struct proxy_queue *pq, uint64_t keep)
 		proxy_outbox_release(pq, parts, n);
 }
 
-uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double *task_ns)
+uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double task_ns)
 {
-	const struct proxy_piece *piece;
 	const struct proxy_job *job;
-	uint64_t n = 0;
+	double n = 0;
 
-	*task_ns = 0;
-	TAILQ_FOREACH(piece, &proxy->pieces, next)
-	if (piece->job->pq->index <= upto_queue)
-		n += piece->end - piece->start;
 	TAILQ_FOREACH(job, &proxy->jobs, next)
-	if ((job->unstarted > 0 || job->chunks > 0) && job->pq->index <= upto_queue && job->pace.task_ns > *task_ns)
-		*task_ns = job->pace.task_ns;
-	return n;
+	{
+		double weight = task_ns > 0 && job->pace.task_ns > 0 ? job->pace.task_ns / task_ns : 1;
+
+		if (job->pq->index <= upto_queue)
+			n += (double)job->unstarted * weight;
+	}
+	return n < (double)RANQ_LEASE_WANT_MAX ? (uint64_t)ceil(n) : RANQ_LEASE_WANT_MAX;
 }
 
 /* ---- lanes ---- */
 
-unsigned proxy_idle_lanes(const struct ranq_proxy *proxy)
+static void lane_list(struct ranq_proxy *proxy, struct proxy_lane *lane, bool in)
 {
-	unsigned n = 0;
-
-	for (int r = 0; r < proxy->options.link->size; r++)
-		for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++)
-			n += proxy->workers[r].lanes[s].n == 0;
-	return n;
+	if (lane->n < 2 && in)
+		TAILQ_INSERT_TAIL(&proxy->free[lane->n], lane, next);
+	else if (lane->n < 2)
+		TAILQ_REMOVE(&proxy->free[lane->n], lane, next);
+	if (lane->n == 0)
+		proxy->idle_lanes += in ? 1 : -1u;
 }
 
-uint64_t proxy_running(const struct ranq_proxy *proxy)
+void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane)
 {
-	uint64_t n = 0;
+	lane_list(proxy, lane, true);
+	proxy->lanes++;
+}
 
-	for (int r = 0; r < proxy->options.link->size; r++)
-		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++)
-			n += proxy->workers[r].lanes[s].n;
-	return n;
+void proxy_lane_leave(struct ranq_proxy *proxy, struct proxy_lane *lane)
+{
+	lane_list(proxy, lane, false);
+	proxy->lanes--;
+}
+
+static void lane_add(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk)
+{
+	lane_list(proxy, lane, false);
+	TAILQ_INSERT_TAIL(&lane->chunks, chunk, next);
+	lane->n++;
+	proxy->running++;
+	lane_list(proxy, lane, true);
+}
+
+static void lane_remove(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk)
+{
+	lane_list(proxy, lane, false);
+	TAILQ_REMOVE(&lane->chunks, chunk, next);
+	lane->n--;
+	proxy->running--;
+	lane_list(proxy, lane, true);
 }
 
 static unsigned worker_chunks(const struct proxy_worker *worker, bool *suspect)
@@ -226,8 +247,7 @@ static void give(struct proxy_lane *lane, struct proxy_piece *piece, uint64_t n)
 		free(chunk);
 		return;
 	}
-	TAILQ_INSERT_TAIL(&lane->chunks, chunk, next);
-	lane->n++;
+	lane_add(proxy, lane, chunk);
 	piece->job->chunks++;
 	piece->start += n;
 	piece->job->unstarted -= n;
@@ -278,6 +298,8 @@ static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_l
 		*n = chunk_size(proxy, piece);
 		if (*n > 0)
 			return piece;
+		if (job->spec.args != RANQ_ARGS_INPUT || proxy_input_have(job, piece->start, piece->start + 1) > 0)
+			job->pq->late = true;
 	}
 	return NULL;
 }
@@ -291,21 +313,36 @@ static bool may_dispatch(const struct ranq_proxy *proxy)
 /* Empty lanes first, then a second chunk for those that have one. */
 void proxy_dispatch(struct ranq_proxy *proxy)
 {
-	for (unsigned depth = 0; depth < 2; depth++)
-		for (int r = 0; r < proxy->options.link->size; r++)
-			for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++) {
-				struct proxy_lane *lane = &proxy->workers[r].lanes[s];
-				struct proxy_piece *piece;
-				uint64_t n;
+	for (unsigned depth = 0; depth < 2; depth++) {
+		struct proxy_lane *lane, *next;
 
-				if (!may_dispatch(proxy))
-					return;
-				if (lane->n != depth)
-					continue;
-				piece = choose(proxy, lane, &n);
-				if (piece)
-					give(lane, piece, n);
-			}
+		for (lane = TAILQ_FIRST(&proxy->free[depth]); lane; lane = next) {
+			struct proxy_piece *piece;
+			uint64_t n;
+
+			next = TAILQ_NEXT(lane, next);
+			if (!may_dispatch(proxy))
+				return;
+			piece = choose(proxy, lane, &n);
+			if (piece)
+				give(lane, piece, n);
+		}
+	}
+}
+
+/* What would not end in time goes back; the queue is asked again later, as other jobs may have shorter tasks. */
+void proxy_give_back_late(struct ranq_proxy *proxy)
+{
+	for (size_t i = 0; i < proxy->options.nqueues; i++) {
+		struct proxy_queue *pq = &proxy->queues[i];
+
+		if (!pq->late || proxy->phase != PROXY_RUN)
+			continue;
+		pq->late = false;
+		pq->idle = true;
+		pq->retry_ms = proxy->now_ms + LATE_RETRY_MS;
+		proxy_pieces_release(pq, NULL, 0);
+	}
 }
 
 /* ---- results ---- */
@@ -325,7 +362,7 @@ static struct proxy_chunk *find_chunk(
 	return NULL;
 }
 
-void proxy_chunk_end(struct proxy_lane *lane, struct proxy_chunk *chunk)
+void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk)
 {
 	struct proxy_chunk *first;
 
@@ -333,8 +370,7 @@ void proxy_chunk_end(struct proxy_lane *lane, struct proxy_chunk *chunk)
 		chunk->item->chunk = NULL;
 	if (chunk->job)
 		chunk->job->chunks--;
-	TAILQ_REMOVE(&lane->chunks, chunk, next);
-	lane->n--;
+	lane_remove(proxy, lane, chunk);
 	free(chunk);
 	first = TAILQ_FIRST(&lane->chunks);
 	if (first)
@@ -358,7 +394,7 @@ static void chunk_done(struct ranq_proxy *proxy, struct proxy_lane *lane, struct
 			proxy_outbox_release_one(
 				job->pq, job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
 	}
-	proxy_chunk_end(lane, chunk);
+	proxy_chunk_end(proxy, lane, chunk);
 }
 
 void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m)
@@ -423,7 +459,7 @@ void proxy_steal(struct ranq_proxy *proxy)
 	double best_gain = (double)STEAL_NS;
 	int64_t now_ns = ranq_clock_ns();
 
-	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy_idle_lanes(proxy) == 0)
+	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy->idle_lanes == 0)
 		return;
 	for (int r = 0; r < proxy->options.link->size; r++)
 		for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++) {
@@ -454,7 +490,7 @@ int64_t proxy_work_due(const struct ranq_proxy *proxy)
 {
 	bool splittable = false;
 
-	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy_idle_lanes(proxy) == 0)
+	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy->idle_lanes == 0)
 		return RANQ_NEVER;
 	for (int r = 0; r < proxy->options.link->size && !splittable; r++)
 		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++) {
