@@ -123,11 +123,27 @@ static const struct ranq_reply *next(struct ranq_call_reader *in)
 	return r;
 }
 
+/* Strings come where Lua has a decimal text, e.g. for negative numbers. */
+static bool is_number(const struct ranq_reply *r)
+{
+	struct ranq_bytes b = ranq_reply_bytes(r);
+	const char *text = b.data;
+	size_t i = b.len && text[0] == '-';
+
+	if (ranq_reply_type(r) == RANQ_REPLY_INT)
+		return true;
+	if (ranq_reply_type(r) != RANQ_REPLY_STRING || i == b.len || b.len > 19)
+		return false;
+	while (i < b.len && text[i] >= '0' && text[i] <= '9')
+		i++;
+	return i == b.len;
+}
+
 int64_t ranq_call_next_signed(struct ranq_call_reader *in)
 {
 	const struct ranq_reply *r = next(in);
 
-	if (r && ranq_reply_type(r) != RANQ_REPLY_INT && ranq_reply_type(r) != RANQ_REPLY_STRING)
+	if (r && !is_number(r))
 		in->failed = true;
 	return in->failed ? 0 : ranq_reply_int(r);
 }
