@@ -28,7 +28,8 @@ static int fetch_spec(struct ranq_arguments *arguments, struct ranq_err *err)
 	return rc;
 }
 
-int ranq_arguments_open(struct ranq_arguments *arguments, struct ranq_session *session, uint64_t job, struct ranq_err *err)
+int ranq_arguments_open(
+	struct ranq_arguments *arguments, struct ranq_session *session, uint64_t job, struct ranq_err *err)
 {
 	memset(arguments, 0, sizeof *arguments);
 	ranq_spec_init(&arguments->spec);
@@ -98,7 +99,8 @@ static bool fetch_line(struct ranq_arguments *arguments, uint64_t index, struct 
 	arguments->reply = NULL;
 	arguments->input->n = 0;
 	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_input_cmd(&arguments->session->queue, &cmd, arguments->job, index, index + AHEAD, AHEAD_BYTES);
+	int rc = ranq_queue_input_cmd(
+		&arguments->session->queue, &cmd, arguments->job, index, index + AHEAD, AHEAD_BYTES);
 	if (rc == 0)
 		rc = ranq_session_call(arguments->session, &cmd, RANQ_NEVER, &arguments->reply, NULL);
 	if (rc == 0)
@@ -112,7 +114,7 @@ static bool fetch_line(struct ranq_arguments *arguments, uint64_t index, struct 
 
 const char *ranq_arguments_get(struct ranq_arguments *arguments, uint64_t index)
 {
-	struct ranq_bytes line = { NULL, 0 };
+	struct ranq_bytes line = {NULL, 0};
 	bool by_line = arguments->spec.args == RANQ_ARGS_INPUT;
 	if (arguments->spec.args == RANQ_ARGS_NONE || (by_line && !fetch_line(arguments, index, &line)))
 		return NULL;

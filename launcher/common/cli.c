@@ -16,21 +16,23 @@
 #define PATIENCE_MS 60000
 
 const struct ranq_option ranq_cli_common_options[] = {
-	{ "server", 0, "URL", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, server),
-		"redis://HOST[:PORT][/DB], rediss://..., unix:///PATH (default: RANQ_SERVER, config, 'ranq server')", NULL, 0, 0 },
-	{ "queue", 'q', "QUEUE", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, queue),
-		"queue to use (default: RANQ_QUEUE, config, 'default')", NULL, 0, 0 },
-	{ "json", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct ranq_cli_common, json), "print JSON", NULL, 0, 0 },
-	{ "help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help", NULL, 0, 0 },
-	{ 0 },
+	{"server", 0, "URL", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, server),
+		"redis://HOST[:PORT][/DB], rediss://..., unix:///PATH (default: RANQ_SERVER, config, 'ranq server')",
+		NULL, 0, 0},
+	{"queue", 'q', "QUEUE", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, queue),
+		"queue to use (default: RANQ_QUEUE, config, 'default')", NULL, 0, 0},
+	{"json", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct ranq_cli_common, json), "print JSON", NULL, 0, 0},
+	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help", NULL, 0, 0},
+	{0},
 };
 const struct ranq_option ranq_cli_server_options[] = {
-	{ "server", 0, "URL", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, server),
-		"redis://HOST[:PORT][/DB], rediss://..., unix:///PATH (default: RANQ_SERVER, config, 'ranq server')", NULL, 0, 0 },
-	{ "queue", 'q', "QUEUE", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, queue),
-		"queue to use (default: RANQ_QUEUE, config, 'default')", NULL, 0, 0 },
-	{ "help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help", NULL, 0, 0 },
-	{ 0 },
+	{"server", 0, "URL", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, server),
+		"redis://HOST[:PORT][/DB], rediss://..., unix:///PATH (default: RANQ_SERVER, config, 'ranq server')",
+		NULL, 0, 0},
+	{"queue", 'q', "QUEUE", RANQ_OPTION_TEXT, offsetof(struct ranq_cli_common, queue),
+		"queue to use (default: RANQ_QUEUE, config, 'default')", NULL, 0, 0},
+	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help", NULL, 0, 0},
+	{0},
 };
 
 int ranq_cli_fail(const struct ranq_command *command, const struct ranq_err *err)
@@ -50,8 +52,8 @@ void ranq_cli_say(const struct ranq_command *command, const char *format, ...)
 	fprintf(stderr, "ranq %s: %s\n", command->name, text);
 }
 
-/* ---- interrupts ------------------------------------------------------------------------------------------------------- */
-static int interrupt_pipe[2] = { -1, -1 };
+/* ---- interrupts ------------------------------------------------------------------------------------------------ */
+static int interrupt_pipe[2] = {-1, -1};
 static volatile sig_atomic_t interrupt_signal;
 
 static void on_signal(int signo)
@@ -65,8 +67,8 @@ static void on_signal(int signo)
 
 int ranq_cli_catch_signals(struct ranq_err *err)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
 	if (pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK))
 		return ranq_err_sys(err, "cannot make a pipe");
 	sigemptyset(&action.sa_mask);
@@ -90,25 +92,29 @@ void ranq_cli_interrupt_handled(void)
 		;
 }
 
-/* ---- sessions --------------------------------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------------------------- */
 static void outage(void *user, const char *text)
 {
 	(void)user;
 	fprintf(stderr, "ranq: %s\n", text);
 }
 
-struct ranq_session *ranq_cli_open_at(const struct ranq_server_addr *addr, const char *queue, bool create, int64_t lease_ms,
-	struct ranq_err *err)
+struct ranq_session *ranq_cli_open_at(
+	const struct ranq_server_addr *addr, const char *queue, bool create, int64_t lease_ms, struct ranq_err *err)
 {
 	struct ranq_session_options options = {
-		.queue = queue, .create = create, .lease_ms = lease_ms, .patience_ms = PATIENCE_MS,
-		.interrupt_fd = interrupt_pipe[0], .notice = outage,
+		.queue = queue,
+		.create = create,
+		.lease_ms = lease_ms,
+		.patience_ms = PATIENCE_MS,
+		.interrupt_fd = interrupt_pipe[0],
+		.notice = outage,
 	};
 	return ranq_session_open(addr, &options, err);
 }
 
-static struct ranq_session *open_queue(const struct ranq_cli_common *common, const char *queue, bool create, int64_t lease_ms,
-	struct ranq_err *err)
+static struct ranq_session *open_queue(
+	const struct ranq_cli_common *common, const char *queue, bool create, int64_t lease_ms, struct ranq_err *err)
 {
 	struct ranq_server_addr addr;
 	int rc = ranq_resolve_server(common->server, &addr, NULL, err);
@@ -122,7 +128,8 @@ static struct ranq_session *open_queue(const struct ranq_cli_common *common, con
 	return session;
 }
 
-struct ranq_session *ranq_cli_open(const struct ranq_cli_common *common, bool create, int64_t lease_ms, struct ranq_err *err)
+struct ranq_session *ranq_cli_open(
+	const struct ranq_cli_common *common, bool create, int64_t lease_ms, struct ranq_err *err)
 {
 	char queue[RANQ_QUEUE_NAME_MAX + 1];
 	if (ranq_resolve_queue(common->queue, queue, NULL, err))
@@ -130,7 +137,8 @@ struct ranq_session *ranq_cli_open(const struct ranq_cli_common *common, bool cr
 	return open_queue(common, queue, create, lease_ms, err);
 }
 
-struct ranq_session *ranq_cli_open_job(const struct ranq_cli_common *common, const char *id, uint64_t *job, struct ranq_err *err)
+struct ranq_session *ranq_cli_open_job(
+	const struct ranq_cli_common *common, const char *id, uint64_t *job, struct ranq_err *err)
 {
 	char queue[RANQ_QUEUE_NAME_MAX + 1];
 	if (ranq_jobid_parse(id, queue, job, err) || (!queue[0] && ranq_resolve_queue(common->queue, queue, NULL, err)))
@@ -154,12 +162,12 @@ const char *ranq_cli_job_text(const struct ranq_session *session, uint64_t job)
 	return text;
 }
 
-int ranq_cli_each_job(const struct ranq_command *command, const struct ranq_cli_common *common, const struct ranq_operands *operands,
-	ranq_cli_job_fn *act, void *user)
+int ranq_cli_each_job(const struct ranq_command *command, const struct ranq_cli_common *common,
+	const struct ranq_operands *operands, ranq_cli_job_fn *act, void *user)
 {
 	int worst = 0;
 	for (int i = 0; i < operands->n && !ranq_cli_interrupted(); i++) {
-		struct ranq_err err = { 0 };
+		struct ranq_err err = {0};
 		uint64_t job;
 		struct ranq_session *session = ranq_cli_open_job(common, operands->at[i], &job, &err);
 		int status = session ? act(user, session, job, &err) : ranq_err_status(err.code);

@@ -19,23 +19,28 @@ int ranq_cli_fail(const struct ranq_command *command, const struct ranq_err *err
 /* Chatter: "ranq NAME: text" on stderr. */
 void ranq_cli_say(const struct ranq_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Opens the queue named by options, environment and config. create: the queue may be made (submit). lease_ms 0: as the queue has it. */
-struct ranq_session *ranq_cli_open(const struct ranq_cli_common *common, bool create, int64_t lease_ms, struct ranq_err *err);
-/* "7", "QUEUE/7", "last" -> number; a queue named in the id is used instead of the common one (the session is opened for it). */
-struct ranq_session *ranq_cli_open_job(const struct ranq_cli_common *common, const char *id, uint64_t *job, struct ranq_err *err);
+/* Opens the queue named by options, environment and config. create: the queue may be made (submit). lease_ms 0: as the
+ * queue has it. */
+struct ranq_session *ranq_cli_open(
+	const struct ranq_cli_common *common, bool create, int64_t lease_ms, struct ranq_err *err);
+/* "7", "QUEUE/7", "last" -> number; a queue named in the id is used instead of the common one (the session is opened
+ * for it). */
+struct ranq_session *ranq_cli_open_job(
+	const struct ranq_cli_common *common, const char *id, uint64_t *job, struct ranq_err *err);
 /* "QUEUE/7" of a job of this session; valid until the next call. */
 const char *ranq_cli_job_text(const struct ranq_session *session, uint64_t job);
 
 /* The same for a server and queue that are known already (private server). */
-struct ranq_session *ranq_cli_open_at(const struct ranq_server_addr *addr, const char *queue, bool create, int64_t lease_ms,
-	struct ranq_err *err);
-/* For commands that take several job ids: act on each; failures are told one by one. Returns the highest exit status. act sets
- * *err (code not OK) to have it told, or returns a status. */
+struct ranq_session *ranq_cli_open_at(
+	const struct ranq_server_addr *addr, const char *queue, bool create, int64_t lease_ms, struct ranq_err *err);
+/* For commands that take several job ids: act on each; failures are told one by one. Returns the highest exit status.
+ * act sets *err (code not OK) to have it told, or returns a status. */
 typedef int ranq_cli_job_fn(void *user, struct ranq_session *session, uint64_t job, struct ranq_err *err);
-int ranq_cli_each_job(const struct ranq_command *command, const struct ranq_cli_common *common, const struct ranq_operands *operands,
-	ranq_cli_job_fn *act, void *user);
+int ranq_cli_each_job(const struct ranq_command *command, const struct ranq_cli_common *common,
+	const struct ranq_operands *operands, ranq_cli_job_fn *act, void *user);
 
-/* From now on SIGINT, SIGTERM and SIGHUP make the descriptor readable instead of ending the program. Once per process. */
+/* From now on SIGINT, SIGTERM and SIGHUP make the descriptor readable instead of ending the program. Once per process.
+ */
 int ranq_cli_catch_signals(struct ranq_err *err);
 bool ranq_cli_interrupted(void);
 /* The interrupt was understood: sessions may wait again (to cancel the job). A second signal ends the program. */

@@ -3,7 +3,8 @@
 
 #define PIECE 100
 
-static int fetch(struct ranq_session *session, uint64_t job, uint64_t from, unsigned count, struct ranq_reply **reply, struct ranq_err *err)
+static int fetch(struct ranq_session *session, uint64_t job, uint64_t from, unsigned count, struct ranq_reply **reply,
+	struct ranq_err *err)
 {
 	struct ranq_cmd cmd;
 	ranq_cmd_init(&cmd);
@@ -27,7 +28,8 @@ static int visit_all(const struct ranq_reply *reply, uint64_t *n, uint64_t *next
 	if (ranq_reply_type(reply) == RANQ_REPLY_ERROR)
 		return ranq_queue_failures_parse(reply, 0, &index, &record, err);
 	for (size_t i = 0; i < ranq_reply_count(reply) / 2; i++) {
-		if (ranq_queue_failures_parse(reply, i, &index, &record, err) || ranq_failure_unpack(record.data, record.len, &failure, err))
+		if (ranq_queue_failures_parse(reply, i, &index, &record, err) ||
+			ranq_failure_unpack(record.data, record.len, &failure, err))
 			return -1;
 		failure.index = index;
 		*next = index + 1;
@@ -39,8 +41,8 @@ static int visit_all(const struct ranq_reply *reply, uint64_t *n, uint64_t *next
 	return 0;
 }
 
-int ranq_failures_each(struct ranq_session *session, uint64_t job, uint64_t from, uint64_t max, ranq_failure_visit *visit, void *user,
-	struct ranq_err *err)
+int ranq_failures_each(struct ranq_session *session, uint64_t job, uint64_t from, uint64_t max,
+	ranq_failure_visit *visit, void *user, struct ranq_err *err)
 {
 	while (max) {
 		struct ranq_reply *reply = NULL;

@@ -14,13 +14,20 @@
 #include "record/input.h"
 
 #define AT(field) offsetof(struct ranq_job_options, field)
-#define ROW(name, letter, arg, kind, field, help) { name, letter, arg, RANQ_OPTION_##kind, AT(field), help, NULL, 0, 0 }
-#define LIMITED(name, arg, kind, field, help, min, max) { name, 0, arg, RANQ_OPTION_##kind, AT(field), help, NULL, min, max }
+#define ROW(name, letter, arg, kind, field, help) \
+	{ \
+		name, letter, arg, RANQ_OPTION_##kind, AT(field), help, NULL, 0, 0 \
+	}
+#define LIMITED(name, arg, kind, field, help, min, max) \
+	{ \
+		name, 0, arg, RANQ_OPTION_##kind, AT(field), help, NULL, min, max \
+	}
 
 const struct ranq_option ranq_job_options_table[] = {
 	ROW("name", 0, "TEXT", TEXT, name, "a name to be shown"),
 	ROW("range", 0, "A-B[:STEP]", TEXT, range, "a task for each number, ends included; {} is the number"),
-	ROW("arg-file", 'a', "FILE", WORDS, arg_files, "a task for each line; '-' is standard input, streamed; several: all combinations"),
+	ROW("arg-file", 'a', "FILE", WORDS, arg_files,
+		"a task for each line; '-' is standard input, streamed; several: all combinations"),
 	ROW("colsep", 0, "REGEX", TEXT, colsep, "split lines into columns {1} {2} ..."),
 	ROW("shell", 0, NULL, FLAG, shell, "give the command to /bin/sh, values quoted"),
 	ROW("module", 0, "FILE.so", TEXT, module, "shared object with the task function; sent with the job"),
@@ -30,8 +37,8 @@ const struct ranq_option ranq_job_options_table[] = {
 	ROW("env", 0, "NAME[=VALUE]", WORDS, env, "set a variable for the tasks (without value: as it is here)"),
 	ROW("cwd", 0, "DIR", TEXT, cwd, "working directory of the tasks (default: the present one)"),
 	ROW("stdin", 0, "FILE", TEXT, stdin_path, "standard input of each task (default: /dev/null)"),
-	{ "results", 0, "keep|count|none", RANQ_OPTION_CHOICE, AT(results), "what is stored of the outputs (default: keep)",
-		"keep|count|none", 0, 0 },
+	{"results", 0, "keep|count|none", RANQ_OPTION_CHOICE, AT(results),
+		"what is stored of the outputs (default: keep)", "keep|count|none", 0, 0},
 	LIMITED("backlog", "SIZE", SIZE, backlog, "unread results at which no new tasks start (default: 256MB)", 0, 0),
 	LIMITED("max-output", "SIZE", SIZE, max_output, "largest output of one task (default: 16MiB)", 0, 0),
 	LIMITED("max-fails", "N", UINT, max_fails, "stop the job after N failed tasks (default: 10000)", 1, 10000),
@@ -39,20 +46,23 @@ const struct ranq_option ranq_job_options_table[] = {
 	LIMITED("priority", "N", INT, priority, "higher goes first (default: 0)", 0, 1000),
 	ROW("after", 0, "JOB[,JOB...]", WORDS, after, "start when these jobs are complete"),
 	LIMITED("retries", "N", UINT, retries, "run a failed task again up to N times (default: 0)", 0, 1000000),
-	LIMITED("max-deaths", "N", UINT, max_deaths, "give a task up after it killed its worker N times (default: 5)", 1, 1000),
+	LIMITED("max-deaths", "N", UINT, max_deaths, "give a task up after it killed its worker N times (default: 5)",
+		1, 1000),
 	LIMITED("timeout", "D", DURATION, timeout_ms, "end a task that runs longer: 90, 90s, 5m, 2h, 1-12:00:00", 1, 0),
 	LIMITED("seed", "N", UINT, seed, "seed of the tasks' random streams and of {seed}", 0, UINT32_MAX),
-	{ "on-error", 0, "continue|stop", RANQ_OPTION_CHOICE, AT(on_error), "what a failed task does to the job (default: continue)",
-		"continue|stop", 0, 0 },
+	{"on-error", 0, "continue|stop", RANQ_OPTION_CHOICE, AT(on_error),
+		"what a failed task does to the job (default: continue)", "continue|stop", 0, 0},
 	ROW("require", 0, "TAG", TEXT, require, "run only on workers with this tag"),
 	LIMITED("time-request", "D", DURATION, time_request_ms, "start a task only where this much time is left", 1, 0),
-	ROW("warn-signal", 0, "SIGNAL", TEXT, warn_signal, "signal to running tasks before their worker leaves: TERM, USR1, ..."),
+	ROW("warn-signal", 0, "SIGNAL", TEXT, warn_signal,
+		"signal to running tasks before their worker leaves: TERM, USR1, ..."),
 	LIMITED("grace", "D", DURATION, grace_ms, "time between that signal and the end", 0, 0),
 	LIMITED("ttl", "D", DURATION, ttl_ms, "remove the finished job after this time (default: 7 days)", 1000, 0),
-	LIMITED("lease", "D", DURATION, lease_ms, "lease of the queue, set when it is new or empty (default: 15s)", RANQ_LEASE_MS_MIN, 0),
+	LIMITED("lease", "D", DURATION, lease_ms, "lease of the queue, set when it is new or empty (default: 15s)",
+		RANQ_LEASE_MS_MIN, 0),
 	ROW("reduce", 0, "NAME", TEXT, reduce, "combine results on the way (not in this version)"),
 	ROW("offload", 0, "DIR", TEXT, offload, "keep results in files (not in this version)"),
-	{ 0 },
+	{0},
 };
 
 void ranq_job_options_init(struct ranq_job_options *options)
@@ -60,9 +70,16 @@ void ranq_job_options_init(struct ranq_job_options *options)
 	struct ranq_spec spec;
 	ranq_spec_init(&spec);
 	*options = (struct ranq_job_options){
-		.results = (int)spec.results, .on_error = (int)spec.on_error, .backlog = spec.backlog, .max_output = spec.max_output,
-		.max_fails = spec.max_fails, .retries = spec.retries, .max_deaths = spec.max_deaths, .seed = UINT64_MAX,
-		.grace_ms = (int64_t)spec.grace_ms, .ttl_ms = (int64_t)spec.ttl_ms,
+		.results = (int)spec.results,
+		.on_error = (int)spec.on_error,
+		.backlog = spec.backlog,
+		.max_output = spec.max_output,
+		.max_fails = spec.max_fails,
+		.retries = spec.retries,
+		.max_deaths = spec.max_deaths,
+		.seed = UINT64_MAX,
+		.grace_ms = (int64_t)spec.grace_ms,
+		.ttl_ms = (int64_t)spec.ttl_ms,
 	};
 	ranq_spec_clear(&spec);
 }
@@ -90,7 +107,7 @@ static int copy(char **to, const char *text, struct ranq_err *err)
 	return text && !*to ? no_memory(err) : 0;
 }
 
-/* ---- body ------------------------------------------------------------------------------------------------------------- */
+/* ---- body ------------------------------------------------------------------------------------------------------ */
 bool ranq_command_needs_shell(const char *word)
 {
 	for (const char *p = word; *p; p++) {
@@ -122,7 +139,8 @@ static int add_words(struct ranq_strings *to, char *const *words, int n, bool jo
 	return rc ? no_memory(err) : 0;
 }
 
-static int build_command(struct ranq_spec *spec, const struct ranq_job_options *options, char *const *words, int n, struct ranq_err *err)
+static int build_command(
+	struct ranq_spec *spec, const struct ranq_job_options *options, char *const *words, int n, struct ranq_err *err)
 {
 	if (n == 0)
 		return usage(err, "nothing to run: give a command, or --module and --function");
@@ -135,7 +153,8 @@ static int build_command(struct ranq_spec *spec, const struct ranq_job_options *
 	return add_words(&spec->argv, words, n, spec->shell, err);
 }
 
-static int build_function(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, int nwords, struct ranq_err *err)
+static int build_function(
+	struct ranq_jobspec *jobspec, const struct ranq_job_options *options, int nwords, struct ranq_err *err)
 {
 	struct ranq_spec *spec = &jobspec->spec;
 	if (nwords)
@@ -151,11 +170,11 @@ static int build_function(struct ranq_jobspec *jobspec, const struct ranq_job_op
 		return 0;
 	if (ranq_blob_read(options->module, &jobspec->module, err))
 		return ranq_err_wrap(err, "module");
-	jobspec->submission.module = (struct ranq_bytes){ jobspec->module.data, jobspec->module.len };
+	jobspec->submission.module = (struct ranq_bytes){jobspec->module.data, jobspec->module.len};
 	return ranq_module_check(jobspec->module.data, jobspec->module.len, options->module, options->function, err);
 }
 
-/* ---- arguments -------------------------------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------------------------- */
 static struct ranq_list *add_list(struct ranq_spec *spec, bool linked, struct ranq_err *err)
 {
 	struct ranq_list *lists = realloc(spec->lists, (spec->nlists + 1) * sizeof *lists);
@@ -210,7 +229,8 @@ static int list_of_file(struct ranq_spec *spec, const char *path, struct ranq_er
 		}
 		bytes += rc == 1 ? line.len + 1 : 0;
 		if (bytes > RANQ_SPEC_MAX_BYTES)
-			rc = ranq_err_set(err, RANQ_ERR_INPUT, "'%s' is too large to be combined with other inputs", path);
+			rc = ranq_err_set(
+				err, RANQ_ERR_INPUT, "'%s' is too large to be combined with other inputs", path);
 		else if (rc == 1 && add_value(list, line.data, line.len, err))
 			rc = -1;
 	}
@@ -253,8 +273,8 @@ static int build_input(struct ranq_jobspec *jobspec, const char *path, struct ra
 }
 
 /* words: from the first ":::" on. */
-static int build_arguments(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, char *const *words, int n,
-	struct ranq_err *err)
+static int build_arguments(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, char *const *words,
+	int n, struct ranq_err *err)
 {
 	struct ranq_spec *spec = &jobspec->spec;
 	bool listed = n > 0 || options->arg_files.n > 0;
@@ -273,7 +293,7 @@ static int build_arguments(struct ranq_jobspec *jobspec, const struct ranq_job_o
 	return 0;
 }
 
-/* ---- surroundings and policy ------------------------------------------------------------------------------------------ */
+/* ---- surroundings and policy ----------------------------------------------------------------------------------- */
 static int add_env(struct ranq_spec *spec, const char *word, struct ranq_err *err)
 {
 	struct ranq_buf text;
@@ -288,7 +308,8 @@ static int add_env(struct ranq_spec *spec, const char *word, struct ranq_err *er
 		ranq_buf_add_byte(&text, '=');
 		ranq_buf_add_str(&text, value);
 	}
-	int rc = ranq_buf_failed(&text) || ranq_strings_add(&spec->env, ranq_buf_cstr(&text), text.len) ? no_memory(err) : 0;
+	int rc = ranq_buf_failed(&text) || ranq_strings_add(&spec->env, ranq_buf_cstr(&text), text.len) ? no_memory(err)
+													: 0;
 	ranq_buf_clear(&text);
 	return rc;
 }
@@ -308,7 +329,8 @@ static int absolute(char **to, const char *path, struct ranq_err *err)
 	return copy(to, whole, err);
 }
 
-static int build_surroundings(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, struct ranq_err *err)
+static int build_surroundings(
+	struct ranq_jobspec *jobspec, const struct ranq_job_options *options, struct ranq_err *err)
 {
 	struct ranq_spec *spec = &jobspec->spec;
 	for (size_t i = 0; i < options->env.n; i++)
@@ -322,7 +344,7 @@ static int build_surroundings(struct ranq_jobspec *jobspec, const struct ranq_jo
 		return 0;
 	if (ranq_blob_read(options->data, &jobspec->data, err))
 		return ranq_err_wrap(err, "job data");
-	jobspec->submission.data = (struct ranq_bytes){ jobspec->data.data, jobspec->data.len };
+	jobspec->submission.data = (struct ranq_bytes){jobspec->data.data, jobspec->data.len};
 	return 0;
 }
 
@@ -334,7 +356,8 @@ static int build_chunk(struct ranq_spec *spec, const char *text, struct ranq_err
 	errno = 0;
 	unsigned long long n = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || n == 0 || n >= RANQ_TASKS_MAX)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--chunk': '%.100s' is neither a positive number nor 'auto'", text);
+		return ranq_err_set(err, RANQ_ERR_USAGE,
+			"option '--chunk': '%.100s' is neither a positive number nor 'auto'", text);
 	spec->chunk = n;
 	return 0;
 }
@@ -342,7 +365,8 @@ static int build_chunk(struct ranq_spec *spec, const char *text, struct ranq_err
 static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *options, struct ranq_err *err)
 {
 	if (options->reduce || options->offload)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s' is not in this version of ranq", options->reduce ? "reduce" : "offload");
+		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s' is not in this version of ranq",
+			options->reduce ? "reduce" : "offload");
 	spec->results = (enum ranq_results_mode)options->results;
 	spec->on_error = (enum ranq_on_error)options->on_error;
 	spec->backlog = options->backlog;
@@ -357,13 +381,14 @@ static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *o
 	spec->ttl_ms = (uint64_t)options->ttl_ms;
 	spec->has_seed = options->seed != UINT64_MAX;
 	spec->seed = spec->has_seed ? options->seed : 0;
-	if (build_chunk(spec, options->chunk, err) || copy(&spec->name, options->name, err) || copy(&spec->require, options->require, err))
+	if (build_chunk(spec, options->chunk, err) || copy(&spec->name, options->name, err) ||
+		copy(&spec->require, options->require, err))
 		return -1;
 	return copy(&spec->warn_signal, options->warn_signal, err);
 }
 
-int ranq_jobspec_build(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, const struct ranq_operands *operands,
-	struct ranq_err *err)
+int ranq_jobspec_build(struct ranq_jobspec *jobspec, const struct ranq_job_options *options,
+	const struct ranq_operands *operands, struct ranq_err *err)
 {
 	int words = 0;
 	memset(jobspec, 0, sizeof *jobspec);
@@ -371,10 +396,11 @@ int ranq_jobspec_build(struct ranq_jobspec *jobspec, const struct ranq_job_optio
 	ranq_buf_init(&jobspec->module, 0);
 	ranq_buf_init(&jobspec->data, 0);
 	jobspec->submission.spec = &jobspec->spec;
-	while (words < operands->n && strcmp(operands->at[words], ":::") != 0 && strcmp(operands->at[words], ":::+") != 0)
+	while (words < operands->n && strcmp(operands->at[words], ":::") != 0 &&
+		strcmp(operands->at[words], ":::+") != 0)
 		words++;
-	int rc = options->function ? build_function(jobspec, options, words, err) :
-		build_command(&jobspec->spec, options, operands->at, words, err);
+	int rc = options->function ? build_function(jobspec, options, words, err)
+				   : build_command(&jobspec->spec, options, operands->at, words, err);
 	if (rc == 0)
 		rc = build_arguments(jobspec, options, operands->at + words, operands->n - words, err);
 	if (rc == 0 && (build_surroundings(jobspec, options, err) || build_policy(&jobspec->spec, options, err)))
@@ -382,7 +408,7 @@ int ranq_jobspec_build(struct ranq_jobspec *jobspec, const struct ranq_job_optio
 	return rc ? -1 : ranq_submit_prepare(&jobspec->submission, err);
 }
 
-/* ---- after ------------------------------------------------------------------------------------------------------------ */
+/* ---- after ----------------------------------------------------------------------------------------------------- */
 static int after_one(struct ranq_jobspec *jobspec, const char *id, struct ranq_session *session, struct ranq_err *err)
 {
 	char queue[RANQ_QUEUE_NAME_MAX + 1];
@@ -391,7 +417,8 @@ static int after_one(struct ranq_jobspec *jobspec, const char *id, struct ranq_s
 	if (ranq_jobid_parse(id, queue, &job, err))
 		return ranq_err_wrap(err, "option '--after'");
 	if (queue[0] && strcmp(queue, session->queue.name) != 0)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "option '--after': job '%s' is of another queue than '%s'", id, session->queue.name);
+		return ranq_err_set(err, RANQ_ERR_INPUT, "option '--after': job '%s' is of another queue than '%s'", id,
+			session->queue.name);
 	if (ranq_session_info(session, job, &info, err))
 		return ranq_err_wrap(err, "option '--after'");
 	uint64_t *after = realloc(jobspec->after, (jobspec->submission.nafter + 1) * sizeof *after);
@@ -403,8 +430,8 @@ static int after_one(struct ranq_jobspec *jobspec, const char *id, struct ranq_s
 	return 0;
 }
 
-int ranq_jobspec_after(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, struct ranq_session *session,
-	struct ranq_err *err)
+int ranq_jobspec_after(struct ranq_jobspec *jobspec, const struct ranq_job_options *options,
+	struct ranq_session *session, struct ranq_err *err)
 {
 	for (size_t i = 0; i < options->after.n; i++) {
 		char *words = strdup(options->after.at[i]), *rest = words, *id;

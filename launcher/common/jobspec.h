@@ -1,4 +1,5 @@
-/* jobspec.h - the job options of `run` and `submit`: from words to a submission, all checks made before any server is asked. */
+/* jobspec.h - the job options of `run` and `submit`: from words to a submission, all checks made before any server is
+ * asked. */
 #ifndef RANQ_COMMON_JOBSPEC_H
 #define RANQ_COMMON_JOBSPEC_H
 
@@ -29,11 +30,11 @@ struct ranq_jobspec {
 	uint64_t *after;
 };
 /* operands: CMD [ARG]... [::: VALUE...]... Prepared (ranq_submit_prepare) when it returns 0. */
-int ranq_jobspec_build(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, const struct ranq_operands *operands,
-	struct ranq_err *err);
+int ranq_jobspec_build(struct ranq_jobspec *jobspec, const struct ranq_job_options *options,
+	const struct ranq_operands *operands, struct ranq_err *err);
 /* Turns --after into job numbers of the session's queue. */
-int ranq_jobspec_after(struct ranq_jobspec *jobspec, const struct ranq_job_options *options, struct ranq_session *session,
-	struct ranq_err *err);
+int ranq_jobspec_after(struct ranq_jobspec *jobspec, const struct ranq_job_options *options,
+	struct ranq_session *session, struct ranq_err *err);
 void ranq_jobspec_clear(struct ranq_jobspec *jobspec);
 
 /* "A-B[:STEP]", inclusive: first value, step and number of values. */

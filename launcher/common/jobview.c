@@ -21,8 +21,11 @@ int ranq_jobview_status(const struct ranq_job_info *info)
 void ranq_jobview_held(const char *queue, const struct ranq_job_info *info, char *text, size_t size)
 {
 	char backlog[32];
-	snprintf(text, size, "job '%s/%llu' is held: results unread (%s backlog full); read them with 'ranq results %s/%llu', or submit "
-		"with --results none|count", queue, (unsigned long long)info->job, ranq_size_format(info->backlog, backlog), queue,
+	snprintf(text, size,
+		"job '%s/%llu' is held: results unread (%s backlog full); read them with 'ranq results %s/%llu', or "
+		"submit "
+		"with --results none|count",
+		queue, (unsigned long long)info->job, ranq_size_format(info->backlog, backlog), queue,
 		(unsigned long long)info->job);
 }
 
@@ -32,14 +35,16 @@ void ranq_jobview_outcome(const struct ranq_job_info *info, char *text, size_t s
 	if (info->reason[0])
 		snprintf(text, size, "%s", info->reason);
 	else if (failed)
-		snprintf(text, size, "%llu of %llu tasks failed", (unsigned long long)failed, (unsigned long long)info->tasks);
+		snprintf(text, size, "%llu of %llu tasks failed", (unsigned long long)failed,
+			(unsigned long long)info->tasks);
 	else
-		snprintf(text, size, "%llu of %llu tasks done", (unsigned long long)info->done, (unsigned long long)info->tasks);
+		snprintf(text, size, "%llu of %llu tasks done", (unsigned long long)info->done,
+			(unsigned long long)info->tasks);
 }
 
 static void add_counts(struct ranq_json *json, const struct ranq_job_info *info)
 {
-	static const char *const names[RANQ_TASK_STATUS_COUNT] = { "ok", "error", "died", "timeout", "cancelled" };
+	static const char *const names[RANQ_TASK_STATUS_COUNT] = {"ok", "error", "died", "timeout", "cancelled"};
 	struct ranq_json *counts = ranq_json_object(NULL);
 	for (int i = 0; i < RANQ_TASK_STATUS_COUNT; i++)
 		ranq_json_uint(counts, names[i], info->counts[i]);
@@ -58,7 +63,7 @@ static void add_times(struct ranq_json *json, const struct ranq_job_info *info)
 
 struct ranq_json *ranq_jobview_json(const char *schema, const char *queue, const struct ranq_job_info *info)
 {
-	static const char *const modes[] = { "keep", "count", "none" };
+	static const char *const modes[] = {"keep", "count", "none"};
 	char id[RANQ_QUEUE_NAME_MAX + 32];
 	struct ranq_json *json = ranq_json_object(schema);
 	snprintf(id, sizeof id, "%s/%llu", queue, (unsigned long long)info->job);

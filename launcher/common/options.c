@@ -17,7 +17,7 @@ void ranq_words_clear(struct ranq_words *words)
 	words->n = 0;
 }
 
-/* ---- neighbours ------------------------------------------------------------------------------------------------------- */
+/* ---- neighbours ------------------------------------------------------------------------------------------------ */
 static size_t smallest(size_t a, size_t b, size_t c)
 {
 	size_t m = a < b ? a : b;
@@ -58,12 +58,14 @@ const char *ranq_options_nearest(const char *word, const char *const *candidates
 	return best;
 }
 
-/* ---- looking up ------------------------------------------------------------------------------------------------------- */
-static const struct ranq_option *find(const struct ranq_command *command, const char *name, size_t len, char letter, size_t *base)
+/* ---- looking up ------------------------------------------------------------------------------------------------ */
+static const struct ranq_option *find(
+	const struct ranq_command *command, const char *name, size_t len, char letter, size_t *base)
 {
 	for (const struct ranq_option_group *group = command->groups; group && group->title; group++)
 		for (const struct ranq_option *option = group->options; option->name; option++) {
-			bool same = letter ? option->letter == letter : strlen(option->name) == len && memcmp(option->name, name, len) == 0;
+			bool same = letter ? option->letter == letter
+					   : strlen(option->name) == len && memcmp(option->name, name, len) == 0;
 			*base = group->base;
 			if (same)
 				return option;
@@ -78,7 +80,8 @@ static int unknown(const struct ranq_command *command, const char *name, size_t 
 	char word[WORD_MAX + 1];
 	snprintf(word, sizeof word, "%.*s", (int)(len < WORD_MAX ? len : WORD_MAX), name);
 	for (const struct ranq_option_group *group = command->groups; group && group->title; group++)
-		for (const struct ranq_option *option = group->options; option->name && n < sizeof names / sizeof *names; option++)
+		for (const struct ranq_option *option = group->options;
+			option->name && n < sizeof names / sizeof *names; option++)
 			names[n++] = option->name;
 	const char *near = ranq_options_nearest(word, names, n);
 	if (near)
@@ -86,7 +89,7 @@ static int unknown(const struct ranq_command *command, const char *name, size_t 
 	return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '--%s'; see 'ranq %s --help'", word, command->name);
 }
 
-/* ---- values ----------------------------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------------------------- */
 static int bad_value(const struct ranq_option *option, const char *value, const char *expected, struct ranq_err *err)
 {
 	return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s': '%.100s' is not %s", option->name, value, expected);
@@ -135,8 +138,9 @@ static int set_duration(const struct ranq_option *option, const char *value, int
 {
 	int64_t ms;
 	if (ranq_duration_parse(value, &ms, err))
-		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s': '%.100s' is not a duration; write 90, 90s, 5m, 2h or 1-12:00:00",
-			option->name, value);
+		return ranq_err_set(err, RANQ_ERR_USAGE,
+			"option '--%s': '%.100s' is not a duration; write 90, 90s, 5m, 2h or 1-12:00:00", option->name,
+			value);
 	if (ms < (int64_t)option->min) {
 		char least[32];
 		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s': '%.100s' is less than %s", option->name, value,
@@ -166,7 +170,8 @@ static int set_choice(const struct ranq_option *option, const char *value, int *
 		}
 		word = end ? end + 1 : NULL;
 	}
-	return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s': '%.100s' is none of %s", option->name, value, option->choices);
+	return ranq_err_set(
+		err, RANQ_ERR_USAGE, "option '--%s': '%.100s' is none of %s", option->name, value, option->choices);
 }
 
 static int add_word(struct ranq_words *words, const char *value, struct ranq_err *err)
@@ -179,7 +184,8 @@ static int add_word(struct ranq_words *words, const char *value, struct ranq_err
 	return 0;
 }
 
-static int set_optional(const struct ranq_option *option, const char *value, struct ranq_optional *to, struct ranq_err *err)
+static int set_optional(
+	const struct ranq_option *option, const char *value, struct ranq_optional *to, struct ranq_err *err)
 {
 	to->given = true;
 	return value ? set_uint(option, value, &to->value, err) : 0;
@@ -189,20 +195,31 @@ static int set(const struct ranq_option *option, size_t base, const char *value,
 {
 	void *field = (char *)into + base + option->offset;
 	switch (option->kind) {
-	case RANQ_OPTION_FLAG: *(bool *)field = true; return 0;
-	case RANQ_OPTION_TEXT: *(const char **)field = value; return 0;
-	case RANQ_OPTION_UINT: return set_uint(option, value, field, err);
-	case RANQ_OPTION_INT: return set_int(option, value, field, err);
-	case RANQ_OPTION_DURATION: return set_duration(option, value, field, err);
-	case RANQ_OPTION_SIZE: return set_size(option, value, field, err);
-	case RANQ_OPTION_CHOICE: return set_choice(option, value, field, err);
-	case RANQ_OPTION_WORDS: return add_word(field, value, err);
-	case RANQ_OPTION_OPTIONAL: return set_optional(option, value, field, err);
+	case RANQ_OPTION_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case RANQ_OPTION_TEXT:
+		*(const char **)field = value;
+		return 0;
+	case RANQ_OPTION_UINT:
+		return set_uint(option, value, field, err);
+	case RANQ_OPTION_INT:
+		return set_int(option, value, field, err);
+	case RANQ_OPTION_DURATION:
+		return set_duration(option, value, field, err);
+	case RANQ_OPTION_SIZE:
+		return set_size(option, value, field, err);
+	case RANQ_OPTION_CHOICE:
+		return set_choice(option, value, field, err);
+	case RANQ_OPTION_WORDS:
+		return add_word(field, value, err);
+	case RANQ_OPTION_OPTIONAL:
+		return set_optional(option, value, field, err);
 	}
 	return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s' has no kind", option->name);
 }
 
-/* ---- parsing ---------------------------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------------------------- */
 struct scan {
 	const struct ranq_command *command;
 	char **argv;
@@ -214,7 +231,8 @@ struct scan {
 static int want_argument(struct scan *scan, const struct ranq_option *option, const char **value, struct ranq_err *err)
 {
 	if (scan->at + 1 >= scan->argc)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s' needs an argument: %s", option->name, option->argument);
+		return ranq_err_set(
+			err, RANQ_ERR_USAGE, "option '--%s' needs an argument: %s", option->name, option->argument);
 	*value = scan->argv[++scan->at];
 	return 0;
 }
@@ -232,7 +250,8 @@ static int scan_long(struct scan *scan, const char *text, struct ranq_err *err)
 		return unknown(scan->command, text, len, err);
 	if (option->kind == RANQ_OPTION_FLAG && value)
 		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s' takes no argument", option->name);
-	if (!value && option->kind != RANQ_OPTION_FLAG && option->kind != RANQ_OPTION_OPTIONAL && want_argument(scan, option, &value, err))
+	if (!value && option->kind != RANQ_OPTION_FLAG && option->kind != RANQ_OPTION_OPTIONAL &&
+		want_argument(scan, option, &value, err))
 		return -1;
 	return set(option, base, value, scan->into, err);
 }
@@ -247,7 +266,8 @@ static int scan_short(struct scan *scan, const char *letters, struct ranq_err *e
 		}
 		const struct ranq_option *option = find(scan->command, NULL, 0, *letters, &base);
 		if (!option)
-			return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '-%c'; see 'ranq %s --help'", *letters, scan->command->name);
+			return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '-%c'; see 'ranq %s --help'", *letters,
+				scan->command->name);
 		if (option->kind == RANQ_OPTION_FLAG) {
 			if (set(option, base, NULL, scan->into, err))
 				return -1;
@@ -261,7 +281,8 @@ static int scan_short(struct scan *scan, const char *letters, struct ranq_err *e
 	return 0;
 }
 
-static int check_operands(const struct ranq_command *command, const struct ranq_operands *operands, struct ranq_err *err)
+static int check_operands(
+	const struct ranq_command *command, const struct ranq_operands *operands, struct ranq_err *err)
 {
 	unsigned n = (unsigned)operands->n;
 	if (n < command->min_operands)
@@ -273,10 +294,10 @@ static int check_operands(const struct ranq_command *command, const struct ranq_
 	return 0;
 }
 
-int ranq_options_parse(const struct ranq_command *command, int argc, char **argv, void *into, struct ranq_operands *operands,
-	struct ranq_err *err)
+int ranq_options_parse(const struct ranq_command *command, int argc, char **argv, void *into,
+	struct ranq_operands *operands, struct ranq_err *err)
 {
-	struct scan scan = { command, argv, argc, 1, into, false };
+	struct scan scan = {command, argv, argc, 1, into, false};
 	int kept = 1;
 	operands->dashes = false;
 	/* operands move to the front of argv, in their order, over what was consumed */
@@ -311,12 +332,12 @@ int ranq_options_parse(const struct ranq_command *command, int argc, char **argv
 	return check_operands(command, operands, err);
 }
 
-/* ---- help ------------------------------------------------------------------------------------------------------------- */
+/* ---- help ------------------------------------------------------------------------------------------------------ */
 static void help_option(const struct ranq_option *option, FILE *out)
 {
 	char left[128];
-	int n = option->letter ? snprintf(left, sizeof left, "  -%c, --%s", option->letter, option->name) :
-		snprintf(left, sizeof left, "      --%s", option->name);
+	int n = option->letter ? snprintf(left, sizeof left, "  -%c, --%s", option->letter, option->name)
+			       : snprintf(left, sizeof left, "      --%s", option->name);
 	if (option->kind == RANQ_OPTION_OPTIONAL)
 		n += snprintf(left + n, sizeof left - (size_t)n, "[=%s]", option->argument);
 	else if (option->argument)
@@ -352,8 +373,9 @@ void ranq_options_dump(const struct ranq_command *command, FILE *out)
 	fprintf(out, "%s\t\t\t\t\t%s\n", command->name, command->summary);
 	for (const struct ranq_option_group *group = command->groups; group && group->title; group++)
 		for (const struct ranq_option *option = group->options; option->name; option++) {
-			char letter[3] = { option->letter ? '-' : 0, option->letter, 0 };
+			char letter[3] = {option->letter ? '-' : 0, option->letter, 0};
 			fprintf(out, "%s\t--%s\t%s\t%s\t%s\t%s\n", command->name, option->name, letter,
-				option->argument ? option->argument : "", option->choices ? option->choices : "", option->help);
+				option->argument ? option->argument : "", option->choices ? option->choices : "",
+				option->help);
 		}
 }

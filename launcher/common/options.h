@@ -1,8 +1,9 @@
-/* options.h - one table per command. From it come parsing, checks, `--help`, the words of the completion, and the list that
- * a test compares with the man pages (`ranq help --dump-tables`).
+/* options.h - one table per command. From it come parsing, checks, `--help`, the words of the completion, and the list
+ * that a test compares with the man pages (`ranq help --dump-tables`).
  *
- * A table fills a plain struct: each option names the offset of its field. Options stand in groups, so that `run` and `submit`
- * share the job options and all commands share the common ones; a group has the offset of its own struct within the command's. */
+ * A table fills a plain struct: each option names the offset of its field. Options stand in groups, so that `run` and
+ * `submit` share the job options and all commands share the common ones; a group has the offset of its own struct
+ * within the command's. */
 #ifndef RANQ_COMMON_OPTIONS_H
 #define RANQ_COMMON_OPTIONS_H
 
@@ -52,13 +53,14 @@ struct ranq_option_group {
 };
 
 struct ranq_command {
-	const char *name, *summary;  /* summary: one line, lower case */
-	const char *synopsis;        /* behind "ranq NAME ", newline between forms */
-	const char *details;         /* paragraphs of --help behind the options, or NULL */
+	const char *name, *summary; /* summary: one line, lower case */
+	const char *synopsis;       /* behind "ranq NAME ", newline between forms */
+	const char *details;        /* paragraphs of --help behind the options, or NULL */
 	const struct ranq_option_group *groups;
-	bool operands_end_options;   /* run, submit: the first operand belongs to the command of the tasks */
+	bool operands_end_options;           /* run, submit: the first operand belongs to the command of the tasks */
 	unsigned min_operands, max_operands; /* max UINT_MAX: any number */
-	int (*run)(const struct ranq_command *command, int argc, char **argv); /* argv[0] is the command's name; returns the exit status */
+	int (*run)(const struct ranq_command *command, int argc,
+		char **argv); /* argv[0] is the command's name; returns the exit status */
 };
 
 struct ranq_operands {
@@ -66,9 +68,10 @@ struct ranq_operands {
 	int n;
 	bool dashes; /* a "--" ended the options */
 };
-/* Fills `into` (whose fields hold the defaults). 0: go on; 1: --help was given and printed; -1: USAGE. Permutes argv. */
-int ranq_options_parse(const struct ranq_command *command, int argc, char **argv, void *into, struct ranq_operands *operands,
-	struct ranq_err *err);
+/* Fills `into` (whose fields hold the defaults). 0: go on; 1: --help was given and printed; -1: USAGE. Permutes argv.
+ */
+int ranq_options_parse(const struct ranq_command *command, int argc, char **argv, void *into,
+	struct ranq_operands *operands, struct ranq_err *err);
 void ranq_options_help(const struct ranq_command *command, FILE *out);
 /* Lines "COMMAND<TAB>--name<TAB>-x<TAB>ARG<TAB>choices<TAB>help" for tests and the completion. */
 void ranq_options_dump(const struct ranq_command *command, FILE *out);

@@ -46,7 +46,7 @@ int ranq_output_flush(struct ranq_output *output, struct ranq_err *err)
 	return 0;
 }
 
-/* ---- forms ------------------------------------------------------------------------------------------------------------ */
+/* ---- forms ----------------------------------------------------------------------------------------------------- */
 static bool printable(const struct ranq_bytes *value)
 {
 	const unsigned char *p = value->data;
@@ -150,7 +150,7 @@ int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result 
 	return output->buf.len >= FLUSH_BYTES ? ranq_output_flush(output, err) : 0;
 }
 
-/* ---- acknowledging ---------------------------------------------------------------------------------------------------- */
+/* ---- acknowledging --------------------------------------------------------------------------------------------- */
 int ranq_output_before_wait(void *user, struct ranq_err *err)
 {
 	return ranq_output_flush(user, err);

@@ -1,5 +1,5 @@
-/* output.h - results on their way to standard output: raw bytes, one line a task, or JSON lines; buffered, and exact about how far
- * a file was written, so that an interrupted reader can go on there. */
+/* output.h - results on their way to standard output: raw bytes, one line a task, or JSON lines; buffered, and exact
+ * about how far a file was written, so that an interrupted reader can go on there. */
 #ifndef RANQ_COMMON_OUTPUT_H
 #define RANQ_COMMON_OUTPUT_H
 
@@ -8,9 +8,9 @@
 
 #define RANQ_OUTPUT_FORMS "auto|raw|text|hex|double|int64"
 enum ranq_output_form {
-	RANQ_OUTPUT_AUTO,   /* commands: raw; functions: text when it is printable, else hex */
-	RANQ_OUTPUT_RAW,    /* bytes as they are */
-	RANQ_OUTPUT_TEXT,   /* the others: one line a task */
+	RANQ_OUTPUT_AUTO, /* commands: raw; functions: text when it is printable, else hex */
+	RANQ_OUTPUT_RAW,  /* bytes as they are */
+	RANQ_OUTPUT_TEXT, /* the others: one line a task */
 	RANQ_OUTPUT_HEX,
 	RANQ_OUTPUT_DOUBLE, /* native doubles, blanks between several */
 	RANQ_OUTPUT_INT64,
@@ -35,7 +35,8 @@ int ranq_output_flush(struct ranq_output *output, struct ranq_err *err);
 /* For ranq_stream_options: flush, make it durable when it is a file, and note how far it is. user is the output. */
 int ranq_output_before_ack(void *user, struct ranq_consumer_state *state, struct ranq_err *err);
 int ranq_output_before_wait(void *user, struct ranq_err *err);
-/* Standard output is the file that the last consumer wrote: cut it to what that one acknowledged. 1: resumed; 0: another file; -1. */
+/* Standard output is the file that the last consumer wrote: cut it to what that one acknowledged. 1: resumed; 0:
+ * another file; -1. */
 int ranq_output_resume(struct ranq_output *output, const struct ranq_consumer_state *state, struct ranq_err *err);
 
 #endif

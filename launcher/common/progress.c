@@ -62,7 +62,8 @@ static void eta_text(const struct ranq_progress_bar *bar, const struct ranq_job_
 		snprintf(text, 48, "  ETA %s", ranq_duration_format((int64_t)(left < 1 ? 1 : left) * 1000, duration));
 }
 
-void ranq_progress_line(const struct ranq_progress_bar *bar, const struct ranq_job_info *info, unsigned width, char *text, size_t size)
+void ranq_progress_line(
+	const struct ranq_progress_bar *bar, const struct ranq_job_info *info, unsigned width, char *text, size_t size)
 {
 	char graph[BAR_WIDTH + 1], done[32], tasks[32], rate[48], eta[48], failed[64] = "";
 	double part = info->tasks ? (double)info->done / (double)info->tasks : 0;
@@ -76,8 +77,8 @@ void ranq_progress_line(const struct ranq_progress_bar *bar, const struct ranq_j
 	if (bad && info->done >= info->counts[RANQ_TASK_OK])
 		snprintf(failed, sizeof failed, "  failed %llu", (unsigned long long)bad);
 	int n = snprintf(text, size, "[%s] %3d%%  %s/%s%s  %s%s  workers %u%s%s", graph, (int)(part * 100),
-		ranq_count_text(info->done, done), ranq_count_text(info->tasks, tasks), info->open ? "+" : "", rate, eta, info->workers, failed,
-		info->held ? "  held" : "");
+		ranq_count_text(info->done, done), ranq_count_text(info->tasks, tasks), info->open ? "+" : "", rate,
+		eta, info->workers, failed, info->held ? "  held" : "");
 	if (n > 0 && (unsigned)n >= width && width < size)
 		text[width ? width - 1 : 0] = 0;
 }

@@ -10,12 +10,12 @@
 #include "record/segment.h"
 
 struct ranq_progress_bar {
-	bool on;           /* standard error is a terminal that can move its cursor */
+	bool on; /* standard error is a terminal that can move its cursor */
 	bool drawn;
 	int64_t drawn_ms;
 	int64_t sample_ms; /* the rate is a moving average over some seconds */
 	uint64_t sample_done;
-	double rate;       /* tasks a second; < 0: not known yet */
+	double rate; /* tasks a second; < 0: not known yet */
 };
 void ranq_progress_init(struct ranq_progress_bar *bar);
 bool ranq_progress_due(const struct ranq_progress_bar *bar);
@@ -24,6 +24,7 @@ void ranq_progress_show(struct ranq_progress_bar *bar, const struct ranq_job_inf
 /* Removes the line, so that other text can be written. */
 void ranq_progress_hide(struct ranq_progress_bar *bar);
 /* The line itself, of at most `width` columns; for tests. */
-void ranq_progress_line(const struct ranq_progress_bar *bar, const struct ranq_job_info *info, unsigned width, char *text, size_t size);
+void ranq_progress_line(
+	const struct ranq_progress_bar *bar, const struct ranq_job_info *info, unsigned width, char *text, size_t size);
 
 #endif

@@ -99,7 +99,8 @@ void ranq_clean_print(FILE *out, const char *text, size_t len, bool keep_newline
 	bool valid = ranq_utf8_check(text, len);
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
-		bool plain = c == '\t' || (c == '\n' && keep_newlines) || (c >= 0x20 && c != 0x7f && (c < 0x80 || valid));
+		bool plain =
+			c == '\t' || (c == '\n' && keep_newlines) || (c >= 0x20 && c != 0x7f && (c < 0x80 || valid));
 		putc(plain ? c : '?', out);
 	}
 }

@@ -16,10 +16,11 @@ struct ranq_table {
 };
 /* titles: NULL-terminated; one that starts with '>' stands for a column aligned to the right. */
 void ranq_table_init(struct ranq_table *table, const char *const *titles);
-void ranq_table_row(struct ranq_table *table, ...); /* one const char * for each column */
+void ranq_table_row(struct ranq_table *table, ...);         /* one const char * for each column */
 void ranq_table_print(struct ranq_table *table, FILE *out); /* prints (out NULL: does not) and clears */
 
-/* Copies text, control characters and invalid UTF-8 replaced; for messages that quote what tasks or other users wrote. */
+/* Copies text, control characters and invalid UTF-8 replaced; for messages that quote what tasks or other users wrote.
+ */
 void ranq_clean_print(FILE *out, const char *text, size_t len, bool keep_newlines);
 /* "1,234,567" */
 const char *ranq_count_text(uint64_t n, char text[32]);

@@ -9,13 +9,13 @@ struct options {
 };
 
 static const struct ranq_option cancel_options[] = {
-	{ "reason", 0, "TEXT", RANQ_OPTION_TEXT, offsetof(struct options, reason), "shown with the job", NULL, 0, 0 },
-	{ 0 },
+	{"reason", 0, "TEXT", RANQ_OPTION_TEXT, offsetof(struct options, reason), "shown with the job", NULL, 0, 0},
+	{0},
 };
 static const struct ranq_option_group groups[] = {
-	{ "options", cancel_options, 0 },
-	{ "common options", ranq_cli_server_options, offsetof(struct options, common) },
-	{ 0 },
+	{"options", cancel_options, 0},
+	{"common options", ranq_cli_server_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct request {
@@ -44,18 +44,23 @@ static int cancel(void *user, struct ranq_session *session, uint64_t job, struct
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { .reason = "cancelled by its user" };
+	struct options options = {.reason = "cancelled by its user"};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc)
 		return rc > 0 ? 0 : ranq_cli_fail(command, &err);
-	struct request request = { .command = command, .reason = options.reason };
+	struct request request = {.command = command, .reason = options.reason};
 	return ranq_cli_each_job(command, &options.common, &operands, cancel, &request);
 }
 
 const struct ranq_command ranq_command_cancel = {
-	.name = "cancel", .summary = "cancel jobs", .synopsis = "[OPTION]... JOB...",
+	.name = "cancel",
+	.summary = "cancel jobs",
+	.synopsis = "[OPTION]... JOB...",
 	.details = "Running tasks are ended within a second; results that are there stay until the job is removed.",
-	.groups = groups, .min_operands = 1, .max_operands = UINT_MAX, .run = run,
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = UINT_MAX,
+	.run = run,
 };

@@ -12,8 +12,8 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 static void line(const char *name, const char *value)
@@ -27,27 +27,28 @@ static void line(const char *name, const char *value)
 static void print_counts(const struct ranq_job_info *info)
 {
 	char a[32], b[32], c[32], text[512];
-	snprintf(text, sizeof text, "%s%s, %s done, %s running", ranq_count_text(info->tasks, a), info->open ? " so far" : "",
-		ranq_count_text(info->done, b), ranq_count_text(info->leased, c));
+	snprintf(text, sizeof text, "%s%s, %s done, %s running", ranq_count_text(info->tasks, a),
+		info->open ? " so far" : "", ranq_count_text(info->done, b), ranq_count_text(info->leased, c));
 	line("tasks", text);
-	snprintf(text, sizeof text, "%s (error %llu, died %llu, timeout %llu)", ranq_count_text(ranq_jobview_failed(info), a),
-		(unsigned long long)info->counts[RANQ_TASK_ERROR], (unsigned long long)info->counts[RANQ_TASK_DIED],
-		(unsigned long long)info->counts[RANQ_TASK_TIMEOUT]);
+	snprintf(text, sizeof text, "%s (error %llu, died %llu, timeout %llu)",
+		ranq_count_text(ranq_jobview_failed(info), a), (unsigned long long)info->counts[RANQ_TASK_ERROR],
+		(unsigned long long)info->counts[RANQ_TASK_DIED], (unsigned long long)info->counts[RANQ_TASK_TIMEOUT]);
 	line("failed", text);
-	snprintf(text, sizeof text, "%llu tasks, %llu late or repeated results dropped, %llu deaths", (unsigned long long)info->requeued,
-		(unsigned long long)info->stale, (unsigned long long)info->deaths);
+	snprintf(text, sizeof text, "%llu tasks, %llu late or repeated results dropped, %llu deaths",
+		(unsigned long long)info->requeued, (unsigned long long)info->stale, (unsigned long long)info->deaths);
 	line("requeued", text);
 }
 
 static void print_results_line(const struct ranq_job_info *info)
 {
-	static const char *const modes[] = { "keep", "count", "none" };
+	static const char *const modes[] = {"keep", "count", "none"};
 	char bytes[32], backlog[32], text[256];
 	if (info->results != RANQ_RESULTS_KEEP)
 		snprintf(text, sizeof text, "%s", (unsigned)info->results < 3 ? modes[info->results] : "?");
 	else
-		snprintf(text, sizeof text, "keep, %s of %s stored, %llu freed", ranq_size_format(info->result_bytes, bytes),
-			ranq_size_format(info->backlog, backlog), (unsigned long long)info->freed);
+		snprintf(text, sizeof text, "keep, %s of %s stored, %llu freed",
+			ranq_size_format(info->result_bytes, bytes), ranq_size_format(info->backlog, backlog),
+			(unsigned long long)info->freed);
 	line("results", text);
 }
 
@@ -58,8 +59,8 @@ static void print(const struct ranq_session *session, const struct ranq_job_info
 	if (info->name[0])
 		line("name", info->name);
 	line("owner", info->owner);
-	snprintf(text, sizeof text, "%s%s%s%s", ranq_job_state_name(info->state), info->reason[0] ? " (" : "", info->reason,
-		info->reason[0] ? ")" : "");
+	snprintf(text, sizeof text, "%s%s%s%s", ranq_job_state_name(info->state), info->reason[0] ? " (" : "",
+		info->reason, info->reason[0] ? ")" : "");
 	line("state", text);
 	if (info->held) {
 		ranq_jobview_held(session->queue.name, info, text, sizeof text);
@@ -83,9 +84,9 @@ static void print(const struct ranq_session *session, const struct ranq_job_info
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	struct ranq_job_info info;
 	uint64_t job;
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
@@ -104,6 +105,11 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_info = {
-	.name = "info", .summary = "show everything about a job", .synopsis = "[OPTION]... JOB", .groups = groups,
-	.min_operands = 1, .max_operands = 1, .run = run,
+	.name = "info",
+	.summary = "show everything about a job",
+	.synopsis = "[OPTION]... JOB",
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run,
 };

@@ -12,8 +12,8 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct listing {
@@ -27,9 +27,11 @@ static void add_row(struct ranq_table *table, const struct ranq_job_info *info)
 	char id[32], tasks[32], done[32], failed[32], state[48], created[32], percent[16];
 	snprintf(id, sizeof id, "%llu", (unsigned long long)info->job);
 	snprintf(state, sizeof state, "%s%s", ranq_job_state_name(info->state), info->held ? " (held)" : "");
-	snprintf(percent, sizeof percent, "%d%%", info->tasks ? (int)((double)info->done / (double)info->tasks * 100) : 0);
-	ranq_table_row(table, id, info->name, state, ranq_count_text(info->tasks, tasks), ranq_count_text(info->done, done), percent,
-		ranq_count_text(ranq_jobview_failed(info), failed), ranq_time_text(info->created_ms, created), info->owner, info->reason);
+	snprintf(percent, sizeof percent, "%d%%",
+		info->tasks ? (int)((double)info->done / (double)info->tasks * 100) : 0);
+	ranq_table_row(table, id, info->name, state, ranq_count_text(info->tasks, tasks),
+		ranq_count_text(info->done, done), percent, ranq_count_text(ranq_jobview_failed(info), failed),
+		ranq_time_text(info->created_ms, created), info->owner, info->reason);
 }
 
 /* One piece of the list; *n jobs, *next: where the following one starts. */
@@ -53,7 +55,8 @@ static int add_piece(struct listing *listing, uint64_t *next, size_t *n, struct 
 			break;
 		*next = info.job + 1;
 		if (listing->json)
-			ranq_json_append(listing->json, "jobs", ranq_jobview_json(NULL, listing->session->queue.name, &info));
+			ranq_json_append(
+				listing->json, "jobs", ranq_jobview_json(NULL, listing->session->queue.name, &info));
 		else
 			add_row(&listing->table, &info);
 	}
@@ -64,8 +67,9 @@ static int add_piece(struct listing *listing, uint64_t *next, size_t *n, struct 
 
 static int list(struct ranq_session *session, bool as_json, struct ranq_err *err)
 {
-	static const char *const titles[] = { ">JOB", "NAME", "STATE", ">TASKS", ">DONE", ">%", ">FAILED", "SUBMITTED", "OWNER", "REASON", NULL };
-	struct listing listing = { .session = session };
+	static const char *const titles[] = {
+		">JOB", "NAME", "STATE", ">TASKS", ">DONE", ">%", ">FAILED", "SUBMITTED", "OWNER", "REASON", NULL};
+	struct listing listing = {.session = session};
 	uint64_t next = 1;
 	size_t n = PIECE;
 	ranq_table_init(&listing.table, titles);
@@ -86,9 +90,9 @@ static int list(struct ranq_session *session, bool as_json, struct ranq_err *err
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
 		return 0;
@@ -101,5 +105,9 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_jobs = {
-	.name = "jobs", .summary = "list the jobs of a queue", .synopsis = "[OPTION]...", .groups = groups, .run = run,
+	.name = "jobs",
+	.summary = "list the jobs of a queue",
+	.synopsis = "[OPTION]...",
+	.groups = groups,
+	.run = run,
 };

@@ -1,4 +1,5 @@
-/* cmd_log.c - `ranq log JOB INDEX`: the record of a failed task: how it ended, where, and the end of its standard error. */
+/* cmd_log.c - `ranq log JOB INDEX`: the record of a failed task: how it ended, where, and the end of its standard
+ * error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,8 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct logging {
@@ -26,7 +27,8 @@ struct logging {
 	bool json, found;
 };
 
-static int print_json(struct logging *logging, const struct ranq_failure *failure, const char *arg, struct ranq_err *err)
+static int print_json(
+	struct logging *logging, const struct ranq_failure *failure, const char *arg, struct ranq_err *err)
 {
 	struct ranq_json *json = ranq_json_object("ranq.log/1");
 	ranq_json_str(json, "job", ranq_cli_job_text(logging->session, logging->job));
@@ -54,7 +56,8 @@ static void print_field(const char *name, const char *text)
 static void print_text(struct logging *logging, const struct ranq_failure *failure, const char *arg)
 {
 	char text[128], elapsed[32];
-	snprintf(text, sizeof text, "%llu of job %s", (unsigned long long)failure->index, ranq_cli_job_text(logging->session, logging->job));
+	snprintf(text, sizeof text, "%llu of job %s", (unsigned long long)failure->index,
+		ranq_cli_job_text(logging->session, logging->job));
 	print_field("task", text);
 	if (arg)
 		print_field("argument", arg);
@@ -93,8 +96,9 @@ static int find(struct logging *logging, struct ranq_err *err)
 	if (ranq_session_info(logging->session, logging->job, &info, err))
 		return -1;
 	if (logging->index >= info.tasks)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "job %s has %llu tasks; the last is %lld", ranq_cli_job_text(logging->session, logging->job),
-			(unsigned long long)info.tasks, (long long)info.tasks - 1);
+		return ranq_err_set(err, RANQ_ERR_INPUT, "job %s has %llu tasks; the last is %lld",
+			ranq_cli_job_text(logging->session, logging->job), (unsigned long long)info.tasks,
+			(long long)info.tasks - 1);
 	if (ranq_arguments_open(&logging->arguments, logging->session, logging->job, err))
 		return -1;
 	int rc = ranq_failures_each(logging->session, logging->job, logging->index, 1, print, logging, err);
@@ -116,10 +120,10 @@ static int parse_index(const char *text, uint64_t *index, struct ranq_err *err)
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
-	struct logging logging = { 0 };
+	struct ranq_err err = {0};
+	struct logging logging = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
 		return 0;
@@ -136,7 +140,12 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_log = {
-	.name = "log", .summary = "show how a failed task ended, and the end of its standard error", .synopsis = "[OPTION]... JOB INDEX",
+	.name = "log",
+	.summary = "show how a failed task ended, and the end of its standard error",
+	.synopsis = "[OPTION]... JOB INDEX",
 	.details = "INDEX counts from 0, as 'ranq tasks' shows it.",
-	.groups = groups, .min_operands = 2, .max_operands = 2, .run = run,
+	.groups = groups,
+	.min_operands = 2,
+	.max_operands = 2,
+	.run = run,
 };

@@ -14,11 +14,12 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
-/* Takes the names out of keys "ranq:{NAME}:q"; what does not look like ours is left alone. SCAN may give a key twice. */
+/* Takes the names out of keys "ranq:{NAME}:q"; what does not look like ours is left alone. SCAN may give a key twice.
+ */
 static int add_names(const struct ranq_reply *keys, struct ranq_strings *names, struct ranq_err *err)
 {
 	static const char head[] = "ranq:{", tail[] = "}:q";
@@ -51,10 +52,11 @@ static int scan(struct ranq_session *session, char cursor[24], struct ranq_strin
 	ranq_cmd_str(&cmd, "COUNT");
 	ranq_cmd_int(&cmd, 1000);
 	int rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
-	struct ranq_bytes next = rc == 0 ? ranq_reply_bytes(ranq_reply_at(reply, 0)) : (struct ranq_bytes){ NULL, 0 };
+	struct ranq_bytes next = rc == 0 ? ranq_reply_bytes(ranq_reply_at(reply, 0)) : (struct ranq_bytes){NULL, 0};
 	if (rc == 0 && ranq_reply_type(reply) == RANQ_REPLY_ERROR) {
 		struct ranq_bytes text = ranq_reply_bytes(reply);
-		rc = ranq_err_set(err, RANQ_ERR_AUTH, "cannot list the queues: %.*s", (int)(text.len < 200 ? text.len : 200), (const char *)text.data);
+		rc = ranq_err_set(err, RANQ_ERR_AUTH, "cannot list the queues: %.*s",
+			(int)(text.len < 200 ? text.len : 200), (const char *)text.data);
 	} else if (rc == 0 && (next.len == 0 || next.len >= 24)) {
 		rc = ranq_err_set(err, RANQ_ERR_REPLY, "the server's answer to SCAN makes no sense");
 	} else if (rc == 0) {
@@ -105,8 +107,9 @@ static struct ranq_json *view(const char *name, const struct ranq_queue_info *in
 static void add_row(struct ranq_table *table, const char *name, const struct ranq_queue_info *info)
 {
 	char jobs[32], ready[32], workers[32], ranks[32], lease[32], memory[32];
-	ranq_table_row(table, name, info->paused ? "paused" : "open", ranq_count_text(info->jobs, jobs), ranq_count_text(info->ready, ready),
-		ranq_count_text(info->bridges, workers), ranq_count_text(info->ranks, ranks), ranq_duration_format(info->lease_ms, lease),
+	ranq_table_row(table, name, info->paused ? "paused" : "open", ranq_count_text(info->jobs, jobs),
+		ranq_count_text(info->ready, ready), ranq_count_text(info->bridges, workers),
+		ranq_count_text(info->ranks, ranks), ranq_duration_format(info->lease_ms, lease),
 		ranq_size_format(info->memory_bytes, memory));
 }
 
@@ -117,7 +120,8 @@ static int by_name(const void *a, const void *b)
 
 static int show(struct ranq_session *session, const struct ranq_strings *names, bool as_json, struct ranq_err *err)
 {
-	static const char *const titles[] = { "QUEUE", "STATE", ">JOBS", ">READY", ">WORKERS", ">RANKS", ">LEASE", ">MEMORY", NULL };
+	static const char *const titles[] = {
+		"QUEUE", "STATE", ">JOBS", ">READY", ">WORKERS", ">RANKS", ">LEASE", ">MEMORY", NULL};
 	struct ranq_table table;
 	struct ranq_json *json = as_json ? ranq_json_object("ranq.queues/1") : NULL;
 	int rc = 0;
@@ -142,10 +146,10 @@ static int show(struct ranq_session *session, const struct ranq_strings *names, 
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
-	struct ranq_strings names = { 0 };
+	struct ranq_err err = {0};
+	struct ranq_strings names = {0};
 	char cursor[24] = "0";
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
@@ -167,5 +171,9 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_queues = {
-	.name = "queues", .summary = "list the queues of the server", .synopsis = "[OPTION]...", .groups = groups, .run = run,
+	.name = "queues",
+	.summary = "list the queues of the server",
+	.synopsis = "[OPTION]...",
+	.groups = groups,
+	.run = run,
 };

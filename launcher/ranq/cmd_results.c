@@ -1,7 +1,7 @@
 /* cmd_results.c - `ranq results JOB`: prints results in task order or as they come.
  *
- * It is a plain reader, which changes nothing, until the job is held because its results are unread: then it becomes the job's
- * consumer, which frees what was written. */
+ * It is a plain reader, which changes nothing, until the job is held because its results are unread: then it becomes
+ * the job's consumer, which frees what was written. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,18 +19,22 @@ struct options {
 };
 
 static const struct ranq_option results_options[] = {
-	{ "follow", 'f', NULL, RANQ_OPTION_FLAG, offsetof(struct options, follow), "go on until the job has ended", NULL, 0, 0 },
-	{ "unordered", 'u', NULL, RANQ_OPTION_FLAG, offsetof(struct options, unordered), "as they come, not in task order", NULL, 0, 0 },
-	{ "consume", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct options, consume),
-		"free what was written; into the same regular file (>>) goes on exactly where an earlier one ended", NULL, 0, 0 },
-	{ "as", 0, "FORM", RANQ_OPTION_CHOICE, offsetof(struct options, form),
-		"auto, raw, text, hex, double, int64 (auto: commands raw, functions text or hex)", RANQ_OUTPUT_FORMS, 0, 0 },
-	{ 0 },
+	{"follow", 'f', NULL, RANQ_OPTION_FLAG, offsetof(struct options, follow), "go on until the job has ended", NULL,
+		0, 0},
+	{"unordered", 'u', NULL, RANQ_OPTION_FLAG, offsetof(struct options, unordered),
+		"as they come, not in task order", NULL, 0, 0},
+	{"consume", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct options, consume),
+		"free what was written; into the same regular file (>>) goes on exactly where an earlier one ended",
+		NULL, 0, 0},
+	{"as", 0, "FORM", RANQ_OPTION_CHOICE, offsetof(struct options, form),
+		"auto, raw, text, hex, double, int64 (auto: commands raw, functions text or hex)", RANQ_OUTPUT_FORMS, 0,
+		0},
+	{0},
 };
 static const struct ranq_option_group groups[] = {
-	{ "options", results_options, 0 },
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"options", results_options, 0},
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct reading {
@@ -61,8 +65,11 @@ static int settle(struct reading *reading, struct ranq_err *err)
 static int open_stream(struct reading *reading, struct ranq_err *err)
 {
 	struct ranq_stream_options options = {
-		.unordered = reading->options->unordered, .consume = reading->options->consume,
-		.before_ack = ranq_output_before_ack, .before_wait = ranq_output_before_wait, .user = &reading->output,
+		.unordered = reading->options->unordered,
+		.consume = reading->options->consume,
+		.before_ack = ranq_output_before_ack,
+		.before_wait = ranq_output_before_wait,
+		.user = &reading->output,
 	};
 	if (settle(reading, err) || ranq_arguments_open(&reading->arguments, reading->session, reading->job, err))
 		return -1;
@@ -76,15 +83,16 @@ static int open_stream(struct reading *reading, struct ranq_err *err)
 	int resumed = ranq_output_resume(&reading->output, ranq_stream_state(reading->stream), err);
 	uint64_t before = ranq_ledger_count(&ranq_stream_state(reading->stream)->delivered);
 	if (resumed >= 0 && before)
-		ranq_cli_say(reading->command, "%s %llu results that an earlier reader has", resumed ? "going on behind" : "leaving out",
-			(unsigned long long)before);
+		ranq_cli_say(reading->command, "%s %llu results that an earlier reader has",
+			resumed ? "going on behind" : "leaving out", (unsigned long long)before);
 	return resumed < 0 ? -1 : 0;
 }
 
 /* The job is held and nobody else reads it away. */
 static int take_over(struct reading *reading, struct ranq_err *err)
 {
-	ranq_cli_say(reading->command, "job %s is held because its results are unread: reading and freeing them until its end",
+	ranq_cli_say(reading->command,
+		"job %s is held because its results are unread: reading and freeing them until its end",
 		ranq_cli_job_text(reading->session, reading->job));
 	reading->follow = true;
 	return ranq_stream_consume(reading->stream, err);
@@ -95,8 +103,10 @@ static int not_finished(struct reading *reading, struct ranq_err *err)
 	const struct ranq_stream_facts *facts = ranq_stream_facts(reading->stream);
 	if (ranq_output_flush(&reading->output, err))
 		return -1;
-	return ranq_err_set(err, RANQ_ERR_UNFINISHED, "job %s is not finished: %llu of %llu tasks done (--follow goes on until its end)",
-		ranq_cli_job_text(reading->session, reading->job), (unsigned long long)facts->done, (unsigned long long)facts->tasks);
+	return ranq_err_set(err, RANQ_ERR_UNFINISHED,
+		"job %s is not finished: %llu of %llu tasks done (--follow goes on until its end)",
+		ranq_cli_job_text(reading->session, reading->job), (unsigned long long)facts->done,
+		(unsigned long long)facts->tasks);
 }
 
 static int print_all(struct reading *reading, struct ranq_err *err)
@@ -130,8 +140,10 @@ static int conclude(struct reading *reading, struct ranq_err *err)
 		return -1;
 	int status = ranq_jobview_status(&info);
 	if (output->freed) {
-		ranq_cli_say(reading->command, "results of %llu tasks were freed by the job's consumer, first those of %llu to %llu",
-			(unsigned long long)output->freed, (unsigned long long)output->freed_from, (unsigned long long)output->freed_to - 1);
+		ranq_cli_say(reading->command,
+			"results of %llu tasks were freed by the job's consumer, first those of %llu to %llu",
+			(unsigned long long)output->freed, (unsigned long long)output->freed_from,
+			(unsigned long long)output->freed_to - 1);
 		status = 1;
 	}
 	if (info.state != RANQ_JOB_COMPLETE) {
@@ -145,15 +157,15 @@ static int conclude(struct reading *reading, struct ranq_err *err)
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
 		return 0;
 	if (rc < 0 || ranq_cli_catch_signals(&err))
 		return ranq_cli_fail(command, &err);
-	struct reading reading = { .command = command, .options = &options, .follow = options.follow || options.consume };
+	struct reading reading = {.command = command, .options = &options, .follow = options.follow || options.consume};
 	ranq_output_init(&reading.output, (enum ranq_output_form)options.form, options.common.json, false);
 	reading.session = ranq_cli_open_job(&options.common, operands.at[0], &reading.job, &err);
 	int status = reading.session ? 0 : -1;
@@ -175,10 +187,18 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_results = {
-	.name = "results", .summary = "print the results of a job", .synopsis = "[OPTION]... JOB",
-	.details = "Prints the standard output of commands as it was, and values of functions one line a task. A job that is not\n"
-		"finished gives what is there in order and status 5, or is followed to its end with --follow. A job that is held\n"
-		"because its results are unread is read and freed. Results that were freed are named on standard error and give\n"
-		"status 1. --json prints one object a line: index, arg, status, output (or output_base64).",
-	.groups = groups, .min_operands = 1, .max_operands = 1, .run = run,
+	.name = "results",
+	.summary = "print the results of a job",
+	.synopsis = "[OPTION]... JOB",
+	.details = "Prints the standard output of commands as it was, and values of functions one line a task. A job "
+		   "that is not\n"
+		   "finished gives what is there in order and status 5, or is followed to its end with --follow. A job "
+		   "that is held\n"
+		   "because its results are unread is read and freed. Results that were freed are named on standard "
+		   "error and give\n"
+		   "status 1. --json prints one object a line: index, arg, status, output (or output_base64).",
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run,
 };

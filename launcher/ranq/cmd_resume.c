@@ -6,8 +6,8 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_server_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_server_options, offsetof(struct options, common)},
+	{0},
 };
 
 static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
@@ -18,9 +18,9 @@ static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *u
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	uint64_t n;
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
@@ -38,7 +38,11 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_resume = {
-	.name = "resume", .summary = "let a paused queue go on", .synopsis = "[OPTION]... [QUEUE]",
+	.name = "resume",
+	.summary = "let a paused queue go on",
+	.synopsis = "[OPTION]... [QUEUE]",
 	.details = "Idle workers are woken at once.",
-	.groups = groups, .max_operands = 1, .run = run,
+	.groups = groups,
+	.max_operands = 1,
+	.run = run,
 };

@@ -9,13 +9,14 @@ struct options {
 };
 
 static const struct ranq_option retry_options[] = {
-	{ "failed", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct options, failed), "only failed tasks, not those that never ran", NULL, 0, 0 },
-	{ 0 },
+	{"failed", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct options, failed),
+		"only failed tasks, not those that never ran", NULL, 0, 0},
+	{0},
 };
 static const struct ranq_option_group groups[] = {
-	{ "options", retry_options, 0 },
-	{ "common options", ranq_cli_server_options, offsetof(struct options, common) },
-	{ 0 },
+	{"options", retry_options, 0},
+	{"common options", ranq_cli_server_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct request {
@@ -36,25 +37,33 @@ static int retry(void *user, struct ranq_session *session, uint64_t job, struct 
 	uint64_t n;
 	request->job = job;
 	if (ranq_session_control(session, build, request, &n, err))
-		return err->code == RANQ_ERR_STATE ? ranq_err_wrap(err, "job %s cannot be retried", ranq_cli_job_text(session, job)) : -1;
-	ranq_cli_say(request->command, "%llu tasks of job %s run again", (unsigned long long)n, ranq_cli_job_text(session, job));
+		return err->code == RANQ_ERR_STATE
+			       ? ranq_err_wrap(err, "job %s cannot be retried", ranq_cli_job_text(session, job))
+			       : -1;
+	ranq_cli_say(request->command, "%llu tasks of job %s run again", (unsigned long long)n,
+		ranq_cli_job_text(session, job));
 	return 0;
 }
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc)
 		return rc > 0 ? 0 : ranq_cli_fail(command, &err);
-	struct request request = { .command = command, .failed_only = options.failed };
+	struct request request = {.command = command, .failed_only = options.failed};
 	return ranq_cli_each_job(command, &options.common, &operands, retry, &request);
 }
 
 const struct ranq_command ranq_command_retry = {
-	.name = "retry", .summary = "run the failed tasks of a finished job again", .synopsis = "[OPTION]... JOB",
+	.name = "retry",
+	.summary = "run the failed tasks of a finished job again",
+	.synopsis = "[OPTION]... JOB",
 	.details = "Results of the new round take the place of the old ones when they are read.",
-	.groups = groups, .min_operands = 1, .max_operands = 1, .run = run,
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run,
 };

@@ -8,8 +8,8 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_server_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_server_options, offsetof(struct options, common)},
+	{0},
 };
 
 static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
@@ -25,9 +25,9 @@ static int remove_job(void *user, struct ranq_session *session, uint64_t job, st
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc)
 		return rc > 0 ? 0 : ranq_cli_fail(command, &err);
@@ -35,7 +35,12 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_rm = {
-	.name = "rm", .summary = "remove jobs and their results", .synopsis = "[OPTION]... JOB...",
+	.name = "rm",
+	.summary = "remove jobs and their results",
+	.synopsis = "[OPTION]... JOB...",
 	.details = "A job that still runs is cancelled. Nothing of it is left in the server.",
-	.groups = groups, .min_operands = 1, .max_operands = UINT_MAX, .run = run,
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = UINT_MAX,
+	.run = run,
 };

@@ -6,8 +6,8 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_server_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_server_options, offsetof(struct options, common)},
+	{0},
 };
 
 static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
@@ -18,9 +18,9 @@ static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *u
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	uint64_t n;
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
@@ -32,13 +32,19 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	if (rc && err.code == RANQ_ERR_NOTFOUND)
 		ranq_err_set(&err, RANQ_ERR_NOTFOUND, "no such queue: '%s'", operands.at[0]);
 	if (rc == 0)
-		ranq_cli_say(command, "queue '%s' is gone, and %llu jobs with it", session->queue.name, (unsigned long long)n);
+		ranq_cli_say(command, "queue '%s' is gone, and %llu jobs with it", session->queue.name,
+			(unsigned long long)n);
 	ranq_session_close(session);
 	return rc ? ranq_cli_fail(command, &err) : 0;
 }
 
 const struct ranq_command ranq_command_rm_queue = {
-	.name = "rm-queue", .summary = "remove a queue and all of its jobs", .synopsis = "[OPTION]... QUEUE",
+	.name = "rm-queue",
+	.summary = "remove a queue and all of its jobs",
+	.synopsis = "[OPTION]... QUEUE",
 	.details = "Workers of the queue drop what they run and leave it. Nothing of the queue is left in the server.",
-	.groups = groups, .min_operands = 1, .max_operands = 1, .run = run,
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run,
 };

@@ -1,6 +1,7 @@
 /* cmd_run.c - `ranq run`: submit, show progress, print outputs in task order, name what failed.
  *
- * Worst moments: an interrupt leaves the job in the queue (it goes on), unless it is ours alone: on the private server, or with
+ * Worst moments: an interrupt leaves the job in the queue (it goes on), unless it is ours alone: on the private server,
+ * or with
  * --cancel-on-interrupt, it is cancelled first. Outputs are acknowledged only after they were written. */
 #include <limits.h>
 #include <signal.h>
@@ -33,19 +34,19 @@ struct options {
 };
 
 static const struct ranq_option run_options[] = {
-	{ "local", 0, "N", RANQ_OPTION_OPTIONAL, offsetof(struct options, local),
-		"use a private server and N compute ranks here (default: one for each core)", NULL, 1, 4096 },
-	{ "cancel-on-interrupt", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct options, cancel_on_interrupt),
-		"cancel the job on Ctrl-C; else it goes on", NULL, 0, 0 },
-	{ "as", 0, "FORM", RANQ_OPTION_CHOICE, offsetof(struct options, form),
-		"how results of functions are shown: auto, raw, text, hex, double, int64", RANQ_OUTPUT_FORMS, 0, 0 },
-	{ 0 },
+	{"local", 0, "N", RANQ_OPTION_OPTIONAL, offsetof(struct options, local),
+		"use a private server and N compute ranks here (default: one for each core)", NULL, 1, 4096},
+	{"cancel-on-interrupt", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct options, cancel_on_interrupt),
+		"cancel the job on Ctrl-C; else it goes on", NULL, 0, 0},
+	{"as", 0, "FORM", RANQ_OPTION_CHOICE, offsetof(struct options, form),
+		"how results of functions are shown: auto, raw, text, hex, double, int64", RANQ_OUTPUT_FORMS, 0, 0},
+	{0},
 };
 static const struct ranq_option_group groups[] = {
-	{ "options", run_options, 0 },
-	{ "job options", ranq_job_options_table, offsetof(struct options, job) },
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"options", run_options, 0},
+	{"job options", ranq_job_options_table, offsetof(struct options, job)},
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct run {
@@ -67,7 +68,7 @@ struct run {
 	bool told_no_worker;
 };
 
-/* ---- server ----------------------------------------------------------------------------------------------------------- */
+/* ---- server ---------------------------------------------------------------------------------------------------- */
 static int open_local(struct run *run, const char *queue, struct ranq_err *err)
 {
 	run->local = ranq_local_start((unsigned)run->options->local.value, queue, err);
@@ -87,8 +88,9 @@ static int open_server(struct run *run, struct ranq_err *err)
 	if (ranq_resolve_queue(run->options->common.queue, queue, NULL, err))
 		return -1;
 	if (run->options->local.given)
-		return run->options->common.server ? ranq_err_set(err, RANQ_ERR_USAGE, "give --local or --server, not both") :
-			open_local(run, queue, err);
+		return run->options->common.server
+			       ? ranq_err_set(err, RANQ_ERR_USAGE, "give --local or --server, not both")
+			       : open_local(run, queue, err);
 	int rc = ranq_resolve_server(run->options->common.server, &addr, NULL, err);
 	if (rc < 0)
 		return -1;
@@ -110,7 +112,7 @@ static int submit(struct run *run, struct ranq_err *err)
 	return 0;
 }
 
-/* ---- watching --------------------------------------------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------------------------- */
 static void say(struct run *run, const char *text)
 {
 	ranq_progress_hide(&run->bar);
@@ -135,7 +137,8 @@ static int seen(void *user, const struct ranq_job_info *info, struct ranq_err *e
 	bool idle = info->workers == 0 && !ranq_job_state_is_final(info->state);
 	if (idle && !run->local && !run->told_no_worker && run->looked_ms - run->started_ms >= NO_WORKER_MS) {
 		char text[RANQ_QUEUE_NAME_MAX + 200];
-		snprintf(text, sizeof text, "no worker serves queue '%s'; start some with 'ranq join -q %s' (job %s waits)",
+		snprintf(text, sizeof text,
+			"no worker serves queue '%s'; start some with 'ranq join -q %s' (job %s waits)",
 			run->session->queue.name, run->session->queue.name, ranq_cli_job_text(run->session, run->job));
 		say(run, text);
 		run->told_no_worker = true;
@@ -160,7 +163,10 @@ static void leave_line(void *user)
 static int open_stream(struct run *run, struct ranq_err *err)
 {
 	struct ranq_stream_options options = {
-		.consume = true, .before_ack = ranq_output_before_ack, .before_wait = ranq_output_before_wait, .user = &run->output,
+		.consume = true,
+		.before_ack = ranq_output_before_ack,
+		.before_wait = ranq_output_before_wait,
+		.user = &run->output,
 	};
 	if (run->options->common.json) {
 		if (ranq_arguments_open(&run->arguments, run->session, run->job, err))
@@ -194,7 +200,7 @@ static int print_results(struct run *run, struct ranq_err *err)
 	}
 }
 
-/* ---- end -------------------------------------------------------------------------------------------------------------- */
+/* ---- end ------------------------------------------------------------------------------------------------------- */
 /* The last lines of what the task wrote to its standard error, indented. */
 static void print_tail(const struct ranq_bytes *tail)
 {
@@ -249,8 +255,8 @@ static int report(struct run *run, struct ranq_err *err)
 	if (failed && ranq_failures_each(run->session, run->job, 0, SHOWN_FAILURES, print_failure, run, err))
 		return -1;
 	ranq_jobview_outcome(&run->info, outcome, sizeof outcome);
-	fprintf(stderr, "ranq run: job %s ended %s: %s", ranq_cli_job_text(run->session, run->job), ranq_job_state_name(run->info.state),
-		outcome);
+	fprintf(stderr, "ranq run: job %s ended %s: %s", ranq_cli_job_text(run->session, run->job),
+		ranq_job_state_name(run->info.state), outcome);
 	if (failed > SHOWN_FAILURES && !run->local)
 		fprintf(stderr, "; see 'ranq tasks %s --state failed'", ranq_cli_job_text(run->session, run->job));
 	putc('\n', stderr);
@@ -266,9 +272,11 @@ static int build_cancel(const struct ranq_queue *q, struct ranq_cmd *cmd, const 
 static int give_up(struct run *run, struct ranq_err *why)
 {
 	struct ranq_err err;
-	bool interrupted = why->code == RANQ_ERR_INTERRUPTED, ours = run->local || (interrupted && run->options->cancel_on_interrupt);
+	bool interrupted = why->code == RANQ_ERR_INTERRUPTED,
+	     ours = run->local || (interrupted && run->options->cancel_on_interrupt);
 	if (run->local && !interrupted)
-		ranq_local_check(run->local, why); /* a server that is gone is the cause, a refused connection its effect */
+		ranq_local_check(
+			run->local, why); /* a server that is gone is the cause, a refused connection its effect */
 	ranq_progress_hide(&run->bar);
 	ranq_cli_interrupt_handled();
 	ranq_output_flush(&run->output, NULL);
@@ -284,8 +292,10 @@ static int give_up(struct run *run, struct ranq_err *why)
 	if (interrupted && ours)
 		ranq_err_set(why, RANQ_ERR_INTERRUPTED, "interrupted: job %s is cancelled", id);
 	else if (interrupted)
-		ranq_err_set(why, RANQ_ERR_INTERRUPTED, "interrupted: job %s goes on; 'ranq results --follow %s' shows the rest, 'ranq cancel %s' "
-			"ends it", id, id, id);
+		ranq_err_set(why, RANQ_ERR_INTERRUPTED,
+			"interrupted: job %s goes on; 'ranq results --follow %s' shows the rest, 'ranq cancel %s' "
+			"ends it",
+			id, id, id);
 	return ranq_cli_fail(run->command, why);
 }
 
@@ -322,12 +332,14 @@ static void clear(struct run *run)
 
 static int execute(const struct ranq_command *command, struct options *options, const struct ranq_operands *operands)
 {
-	struct ranq_err err = { 0 };
-	struct run run = { .command = command, .options = options };
+	struct ranq_err err = {0};
+	struct run run = {.command = command, .options = options};
 	ranq_progress_init(&run.bar);
-	ranq_output_init(&run.output, (enum ranq_output_form)options->form, options->common.json, options->job.function != NULL);
+	ranq_output_init(
+		&run.output, (enum ranq_output_form)options->form, options->common.json, options->job.function != NULL);
 	int status;
-	if (ranq_jobspec_build(&run.jobspec, &options->job, operands, &err) || ranq_cli_catch_signals(&err) || perform(&run, &err))
+	if (ranq_jobspec_build(&run.jobspec, &options->job, operands, &err) || ranq_cli_catch_signals(&err) ||
+		perform(&run, &err))
 		status = give_up(&run, &err);
 	else
 		status = ranq_jobview_status(&run.info);
@@ -337,9 +349,9 @@ static int execute(const struct ranq_command *command, struct options *options, 
 
 static int run_command(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	ranq_job_options_init(&options.job);
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	int status = rc < 0 ? ranq_cli_fail(command, &err) : 0;
@@ -353,14 +365,21 @@ const struct ranq_command ranq_command_run = {
 	.name = "run",
 	.summary = "run a command or function for each argument and print the outputs in order",
 	.synopsis = "[OPTION]... [--] CMD [ARG]... [::: VALUE...]...\n"
-		"[OPTION]... --module FILE.so --function NAME [::: VALUE...]...",
-	.details = "Without a server (--server, RANQ_SERVER, config, 'ranq server') a private one and local ranks are started and\n"
+		    "[OPTION]... --module FILE.so --function NAME [::: VALUE...]...",
+	.details =
+		"Without a server (--server, RANQ_SERVER, config, 'ranq server') a private one and local ranks are "
+		"started and\n"
 		"torn down at the end.\n\n"
 		"Replacement strings: {} the argument, {.} without extension, {/} its last part, {//} its directory,\n"
 		"{/.} last part without extension, {#} number of the task from 1, {1} {2} ... columns, {seed}.\n"
 		"Without any of them the argument is appended; with --range nothing is appended.\n"
-		"':::' starts a list of values, several make all combinations; ':::+' goes along with the list before it.\n\n"
-		"Results of functions are printed one line a task: text as it is, other bytes in hex, or --as double|int64;\n"
+		"':::' starts a list of values, several make all combinations; ':::+' goes along with the list before "
+		"it.\n\n"
+		"Results of functions are printed one line a task: text as it is, other bytes in hex, or --as "
+		"double|int64;\n"
 		"the line of a failed one is empty.",
-	.groups = groups, .operands_end_options = true, .max_operands = UINT_MAX, .run = run_command,
+	.groups = groups,
+	.operands_end_options = true,
+	.max_operands = UINT_MAX,
+	.run = run_command,
 };

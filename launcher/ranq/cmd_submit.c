@@ -12,9 +12,9 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "job options", ranq_job_options_table, offsetof(struct options, job) },
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"job options", ranq_job_options_table, offsetof(struct options, job)},
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 static int print_id(const struct ranq_session *session, uint64_t job, bool as_json, struct ranq_err *err)
@@ -31,7 +31,8 @@ static int print_id(const struct ranq_session *session, uint64_t job, bool as_js
 	return ranq_cli_close_stdout(err);
 }
 
-static int send(struct ranq_session *session, struct ranq_jobspec *jobspec, const struct options *options, struct ranq_err *err)
+static int send(
+	struct ranq_session *session, struct ranq_jobspec *jobspec, const struct options *options, struct ranq_err *err)
 {
 	struct ranq_producer *producer;
 	uint64_t job;
@@ -50,10 +51,10 @@ static int send(struct ranq_session *session, struct ranq_jobspec *jobspec, cons
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_jobspec jobspec = { 0 };
-	struct ranq_err err = { 0 };
+	struct ranq_jobspec jobspec = {0};
+	struct ranq_err err = {0};
 	ranq_job_options_init(&options.job);
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc == 0) {
@@ -76,10 +77,15 @@ const struct ranq_command ranq_command_submit = {
 	.name = "submit",
 	.summary = "submit a job and print its id",
 	.synopsis = "[OPTION]... [--] CMD [ARG]... [::: VALUE...]...\n"
-		"[OPTION]... --module FILE.so --function NAME [::: VALUE...]...",
-	.details = "Replacement strings: {} the argument, {.} without extension, {/} its last part, {//} its directory,\n"
+		    "[OPTION]... --module FILE.so --function NAME [::: VALUE...]...",
+	.details =
+		"Replacement strings: {} the argument, {.} without extension, {/} its last part, {//} its directory,\n"
 		"{/.} last part without extension, {#} number of the task from 1, {1} {2} ... columns, {seed}.\n"
 		"Without any of them the argument is appended; with --range nothing is appended.\n"
-		"':::' starts a list of values, several make all combinations; ':::+' goes along with the list before it.",
-	.groups = groups, .operands_end_options = true, .max_operands = UINT_MAX, .run = run,
+		"':::' starts a list of values, several make all combinations; ':::+' goes along with the list before "
+		"it.",
+	.groups = groups,
+	.operands_end_options = true,
+	.max_operands = UINT_MAX,
+	.run = run,
 };

@@ -1,4 +1,5 @@
-/* cmd_tasks.c - `ranq tasks JOB`: where the tasks of a job are. Ranges, so that a job of 10^9 tasks has a short list; failed ones singly. */
+/* cmd_tasks.c - `ranq tasks JOB`: where the tasks of a job are. Ranges, so that a job of 10^9 tasks has a short list;
+ * failed ones singly. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,14 +17,14 @@ struct options {
 };
 
 static const struct ranq_option tasks_options[] = {
-	{ "state", 0, "STATE", RANQ_OPTION_CHOICE, offsetof(struct options, state), "only these: all, running, pending or failed",
-		"all|running|pending|failed", 0, 0 },
-	{ 0 },
+	{"state", 0, "STATE", RANQ_OPTION_CHOICE, offsetof(struct options, state),
+		"only these: all, running, pending or failed", "all|running|pending|failed", 0, 0},
+	{0},
 };
 static const struct ranq_option_group groups[] = {
-	{ "options", tasks_options, 0 },
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"options", tasks_options, 0},
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct listing {
@@ -35,7 +36,8 @@ struct listing {
 	enum shown shown;
 };
 
-static void add_range(struct listing *listing, const char *state, uint64_t start, uint64_t end, const char *worker, const char *note)
+static void add_range(
+	struct listing *listing, const char *state, uint64_t start, uint64_t end, const char *worker, const char *note)
 {
 	char tasks[64], count[32], id[16];
 	if (listing->json) {
@@ -131,7 +133,8 @@ static int collect(struct listing *listing, struct ranq_err *err)
 	if (listing->shown != SHOW_FAILED && add_places(listing, err))
 		return -1;
 	if (pending && info->next < info->tasks)
-		add_range(listing, ranq_job_state_is_final(info->state) ? "NEVER RAN" : "PENDING", info->next, info->tasks, "", "");
+		add_range(listing, ranq_job_state_is_final(info->state) ? "NEVER RAN" : "PENDING", info->next,
+			info->tasks, "", "");
 	if (listing->shown != SHOW_ALL && listing->shown != SHOW_FAILED)
 		return 0;
 	return ranq_failures_each(listing->session, info->job, 0, UINT64_MAX, add_failure, listing, err);
@@ -141,14 +144,15 @@ static void print_summary(const struct listing *listing)
 {
 	const struct ranq_job_info *info = &listing->info;
 	char ok[32], failed[32], running[32], tasks[32];
-	printf("job %s: %s of %s tasks succeeded, %s failed, %s running\n", ranq_cli_job_text(listing->session, info->job),
-		ranq_count_text(info->counts[RANQ_TASK_OK], ok), ranq_count_text(info->tasks, tasks),
-		ranq_count_text(ranq_jobview_failed(info), failed), ranq_count_text(info->leased, running));
+	printf("job %s: %s of %s tasks succeeded, %s failed, %s running\n",
+		ranq_cli_job_text(listing->session, info->job), ranq_count_text(info->counts[RANQ_TASK_OK], ok),
+		ranq_count_text(info->tasks, tasks), ranq_count_text(ranq_jobview_failed(info), failed),
+		ranq_count_text(info->leased, running));
 }
 
 static int show(struct listing *listing, bool as_json, struct ranq_err *err)
 {
-	static const char *const titles[] = { ">TASKS", ">COUNT", "STATE", "WORKER", "ARGUMENT", "REASON", NULL };
+	static const char *const titles[] = {">TASKS", ">COUNT", "STATE", "WORKER", "ARGUMENT", "REASON", NULL};
 	if (as_json) {
 		listing->json = ranq_json_object("ranq.tasks/1");
 		ranq_json_str(listing->json, "job", ranq_cli_job_text(listing->session, listing->info.job));
@@ -172,10 +176,10 @@ static int show(struct listing *listing, bool as_json, struct ranq_err *err)
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
-	struct listing listing = { 0 };
+	struct ranq_err err = {0};
+	struct listing listing = {0};
 	uint64_t job;
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
@@ -196,6 +200,11 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_tasks = {
-	.name = "tasks", .summary = "show where the tasks of a job are, and which failed", .synopsis = "[OPTION]... JOB", .groups = groups,
-	.min_operands = 1, .max_operands = 1, .run = run,
+	.name = "tasks",
+	.summary = "show where the tasks of a job are, and which failed",
+	.synopsis = "[OPTION]... JOB",
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run,
 };

@@ -13,14 +13,14 @@ struct options {
 };
 
 static const struct ranq_option wait_options[] = {
-	{ "timeout", 't', "D", RANQ_OPTION_DURATION, offsetof(struct options, timeout_ms),
-		"give up after this time with status 5: 90, 90s, 5m, 2h, 1-12:00:00", NULL, 0, 0 },
-	{ 0 },
+	{"timeout", 't', "D", RANQ_OPTION_DURATION, offsetof(struct options, timeout_ms),
+		"give up after this time with status 5: 90, 90s, 5m, 2h, 1-12:00:00", NULL, 0, 0},
+	{0},
 };
 static const struct ranq_option_group groups[] = {
-	{ "options", wait_options, 0 },
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"options", wait_options, 0},
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 struct waiting {
@@ -54,39 +54,49 @@ static int wait_for(void *user, struct ranq_session *session, uint64_t job, stru
 	waiting->session = session;
 	waiting->told_held = false;
 	ranq_progress_init(&waiting->bar);
-	int rc = ranq_wait_job(session, job, waiting->bar.on ? 250 : 20000, waiting->deadline_ms, seen, waiting, &info, err);
+	int rc = ranq_wait_job(
+		session, job, waiting->bar.on ? 250 : 20000, waiting->deadline_ms, seen, waiting, &info, err);
 	ranq_progress_hide(&waiting->bar);
 	if (rc)
 		return -1;
 	if (waiting->options->common.json)
-		return ranq_json_print(ranq_jobview_json("ranq.job/1", session->queue.name, &info), stdout, err) ? -1 :
-			ranq_jobview_status(&info);
+		return ranq_json_print(ranq_jobview_json("ranq.job/1", session->queue.name, &info), stdout, err)
+			       ? -1
+			       : ranq_jobview_status(&info);
 	if (info.state != RANQ_JOB_COMPLETE) {
 		char outcome[512];
 		ranq_jobview_outcome(&info, outcome, sizeof outcome);
-		ranq_cli_say(waiting->command, "job %s ended %s: %s", ranq_cli_job_text(session, job), ranq_job_state_name(info.state), outcome);
+		ranq_cli_say(waiting->command, "job %s ended %s: %s", ranq_cli_job_text(session, job),
+			ranq_job_state_name(info.state), outcome);
 	}
 	return ranq_jobview_status(&info);
 }
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { .timeout_ms = RANQ_NEVER };
+	struct options options = {.timeout_ms = RANQ_NEVER};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
 		return 0;
 	if (rc < 0 || ranq_cli_catch_signals(&err))
 		return ranq_cli_fail(command, &err);
-	struct waiting waiting = { .command = command, .options = &options, .deadline_ms = ranq_session_after(options.timeout_ms) };
+	struct waiting waiting = {
+		.command = command, .options = &options, .deadline_ms = ranq_session_after(options.timeout_ms)};
 	int status = ranq_cli_each_job(command, &options.common, &operands, wait_for, &waiting);
 	return ranq_cli_close_stdout(&err) ? ranq_cli_fail(command, &err) : status;
 }
 
 const struct ranq_command ranq_command_wait = {
-	.name = "wait", .summary = "wait until jobs have ended", .synopsis = "[OPTION]... JOB...",
-	.details = "JOB is '7', 'QUEUE/7' or 'last'. Exit status: 0 all tasks succeeded, 1 some failed or the job was cancelled,\n"
-		"5 the time-out is over. A job that cannot go on because its results are unread is named at once.",
-	.groups = groups, .min_operands = 1, .max_operands = UINT_MAX, .run = run,
+	.name = "wait",
+	.summary = "wait until jobs have ended",
+	.synopsis = "[OPTION]... JOB...",
+	.details = "JOB is '7', 'QUEUE/7' or 'last'. Exit status: 0 all tasks succeeded, 1 some failed or the job was "
+		   "cancelled,\n"
+		   "5 the time-out is over. A job that cannot go on because its results are unread is named at once.",
+	.groups = groups,
+	.min_operands = 1,
+	.max_operands = UINT_MAX,
+	.run = run,
 };

@@ -11,8 +11,8 @@ struct options {
 };
 
 static const struct ranq_option_group groups[] = {
-	{ "common options", ranq_cli_common_options, offsetof(struct options, common) },
-	{ 0 },
+	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{0},
 };
 
 static const char *state(const struct ranq_bridge_info *info)
@@ -47,14 +47,15 @@ static void add_row(struct ranq_table *table, const struct ranq_bridge_info *inf
 	char id[16], ranks[32], running[32], done[32], joined[32], end[32];
 	snprintf(id, sizeof id, "%.12s", info->id);
 	ranq_table_row(table, id, info->host, info->allocation, state(info), ranq_count_text(info->ranks, ranks),
-		ranq_count_text(info->running, running), ranq_count_text(info->done, done), ranq_time_text(info->joined_ms, joined),
-		ranq_time_text(info->end_ms, end), info->user, info->tags, info->binding);
+		ranq_count_text(info->running, running), ranq_count_text(info->done, done),
+		ranq_time_text(info->joined_ms, joined), ranq_time_text(info->end_ms, end), info->user, info->tags,
+		info->binding);
 }
 
 static int show(const struct ranq_session *session, const struct ranq_reply *reply, bool as_json, struct ranq_err *err)
 {
-	static const char *const titles[] = { "WORKER", "HOST", "ALLOCATION", "STATE", ">RANKS", ">RUNNING", ">DONE", "JOINED", "ENDS", "USER",
-		"TAGS", "BINDING", NULL };
+	static const char *const titles[] = {"WORKER", "HOST", "ALLOCATION", "STATE", ">RANKS", ">RUNNING", ">DONE",
+		"JOINED", "ENDS", "USER", "TAGS", "BINDING", NULL};
 	struct ranq_bridge_info info;
 	struct ranq_table table;
 	struct ranq_json *json = as_json ? ranq_json_object("ranq.workers/1") : NULL;
@@ -97,9 +98,9 @@ static int list(struct ranq_session *session, bool as_json, struct ranq_err *err
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = {0};
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
 		return 0;
@@ -112,5 +113,9 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 }
 
 const struct ranq_command ranq_command_workers = {
-	.name = "workers", .summary = "list the workers of a queue", .synopsis = "[OPTION]...", .groups = groups, .run = run,
+	.name = "workers",
+	.summary = "list the workers of a queue",
+	.synopsis = "[OPTION]...",
+	.groups = groups,
+	.run = run,
 };

@@ -36,17 +36,19 @@ static int unknown(const char *name)
 static void overview(FILE *out)
 {
 	fputs("usage: ranq COMMAND [OPTION]... [ARGUMENT]...\n\n"
-		"MPI ranks fed by a Redis queue: an elastic batch launcher.\n\ncommands:\n", out);
+	      "MPI ranks fed by a Redis queue: an elastic batch launcher.\n\ncommands:\n",
+		out);
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("  help       show this, or the help of a command\n\n"
-		"First steps:\n"
-		"  ranq run -- echo {} ::: a b c        run three tasks here, with a private server\n"
-		"  ranq server start; ranq join &       a server of your own, and workers for it\n"
-		"  ranq submit --range 1-1000 -- ./simulate {}\n"
-		"  ranq results last --follow\n\n"
-		"Exit status: 0 all tasks succeeded; 1 some failed, or the job was cancelled; 2 wrong usage or input;\n"
-		"3 server or scheduler out of reach; 4 no such job, queue or worker; 5 not finished; 130 interrupted.\n", out);
+	      "First steps:\n"
+	      "  ranq run -- echo {} ::: a b c        run three tasks here, with a private server\n"
+	      "  ranq server start; ranq join &       a server of your own, and workers for it\n"
+	      "  ranq submit --range 1-1000 -- ./simulate {}\n"
+	      "  ranq results last --follow\n\n"
+	      "Exit status: 0 all tasks succeeded; 1 some failed, or the job was cancelled; 2 wrong usage or input;\n"
+	      "3 server or scheduler out of reach; 4 no such job, queue or worker; 5 not finished; 130 interrupted.\n",
+		out);
 }
 
 static int help(int argc, char **argv)

@@ -37,8 +37,11 @@ struct ranq_job {
 static _Thread_local struct ranq_err last;
 
 API const struct ranq_submit_options ranq_submit_defaults = {
-	.size = sizeof(struct ranq_submit_options), .max_deaths = 5, .keep_results = 1,
-	.backlog_bytes = 256000000, .max_output_bytes = 16u << 20,
+	.size = sizeof(struct ranq_submit_options),
+	.max_deaths = 5,
+	.keep_results = 1,
+	.backlog_bytes = 256000000,
+	.max_output_bytes = 16u << 20,
 };
 
 API const char *ranq_last_error(void)
@@ -51,7 +54,7 @@ API int ranq_last_status(void)
 	return ranq_err_status(last.code);
 }
 
-/* ---- queue ------------------------------------------------------------------------------------------------------------ */
+/* ---- queue ----------------------------------------------------------------------------------------------------- */
 API struct ranq *ranq_open(const char *server, const char *queue)
 {
 	struct ranq_server_addr addr;
@@ -65,7 +68,8 @@ API struct ranq *ranq_open(const char *server, const char *queue)
 		return NULL;
 	}
 	struct ranq *ranq = calloc(1, sizeof *ranq);
-	struct ranq_session_options options = { .queue = name, .create = true, .patience_ms = PATIENCE_MS, .interrupt_fd = -1 };
+	struct ranq_session_options options = {
+		.queue = name, .create = true, .patience_ms = PATIENCE_MS, .interrupt_fd = -1};
 	if (ranq)
 		ranq->session = ranq_session_open(&addr, &options, &last);
 	else
@@ -86,7 +90,7 @@ API void ranq_close(struct ranq *ranq)
 	free(ranq);
 }
 
-/* ---- submit ----------------------------------------------------------------------------------------------------------- */
+/* ---- submit ---------------------------------------------------------------------------------------------------- */
 static int copy_text(char **to, const char *text)
 {
 	*to = text ? strdup(text) : NULL;
@@ -101,7 +105,10 @@ static int set_body(struct ranq_spec *spec, const struct ranq_submit_options *op
 		spec->body = RANQ_BODY_FUNCTION;
 		if (!options->module == !options->module_path)
 			return ranq_err_set(&last, RANQ_ERR_INPUT, "give exactly one of module and module_path");
-		return copy_text(&spec->function, options->function) || copy_text(&spec->module_path, options->module_path) ? -1 : 0;
+		return copy_text(&spec->function, options->function) ||
+				       copy_text(&spec->module_path, options->module_path)
+			       ? -1
+			       : 0;
 	}
 	spec->body = RANQ_BODY_COMMAND;
 	for (const char *const *word = options->command; *word; word++)
@@ -186,20 +193,21 @@ static void job_name(struct ranq_job *job)
 
 static int submit(struct ranq_job *job, struct ranq_submission *submission, const struct ranq_submit_options *options)
 {
-	struct array_lines array = { options->args, options->tasks, 0 };
+	struct array_lines array = {options->args, options->tasks, 0};
 	if (options->args)
-		job->lines = (struct ranq_lines){ next_of_array, &array, -1, "args" };
+		job->lines = (struct ranq_lines){next_of_array, &array, -1, "args"};
 	else
-		job->lines = (struct ranq_lines){ next_of_generator, job, -1, "generator" };
+		job->lines = (struct ranq_lines){next_of_generator, job, -1, "generator"};
 	job->generator = options->generator;
 	job->generator_user = options->generator_user;
 	submission->lines = &job->lines;
 	submission->tasks = options->tasks;
 	submission->may_stream = options->generator != NULL;
-	submission->data = (struct ranq_bytes){ options->data, options->data_bytes };
+	submission->data = (struct ranq_bytes){options->data, options->data_bytes};
 	if (options->args || options->generator)
 		submission->spec->args = RANQ_ARGS_INPUT;
-	if (set_body(submission->spec, options) || set_policy(submission->spec, options) || ranq_submit_prepare(submission, &last))
+	if (set_body(submission->spec, options) || set_policy(submission->spec, options) ||
+		ranq_submit_prepare(submission, &last))
 		return -1;
 	return ranq_submit_send(job->session, submission, &job->id, &job->producer, &last);
 }
@@ -207,7 +215,7 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_options *options)
 {
 	struct ranq_spec spec;
-	struct ranq_submission submission = { .spec = &spec };
+	struct ranq_submission submission = {.spec = &spec};
 	struct ranq_buf module;
 	if (options->size != sizeof *options) {
 		ranq_err_set(&last, RANQ_ERR_INPUT, "start from RANQ_SUBMIT_INIT; this libranq is %s", RANQ_VERSION);
@@ -223,7 +231,7 @@ API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_opt
 		rc = ranq_blob_read(options->module, &module, &last);
 		if (rc == 0 && options->function)
 			rc = ranq_module_check(module.data, module.len, options->module, options->function, &last);
-		submission.module = (struct ranq_bytes){ module.data, module.len };
+		submission.module = (struct ranq_bytes){module.data, module.len};
 	}
 	if (rc == 0)
 		rc = submit(job, &submission, options);
@@ -245,7 +253,8 @@ API struct ranq_job *ranq_attach(struct ranq *ranq, const char *job_id)
 	if (ranq_jobid_parse(job_id, queue, &id, &last))
 		return NULL;
 	if (queue[0] && strcmp(queue, ranq->session->queue.name) != 0) {
-		ranq_err_set(&last, RANQ_ERR_INPUT, "job '%s' is of another queue than '%s'", job_id, ranq->session->queue.name);
+		ranq_err_set(&last, RANQ_ERR_INPUT, "job '%s' is of another queue than '%s'", job_id,
+			ranq->session->queue.name);
 		return NULL;
 	}
 	if (ranq_session_info(ranq->session, id, &info, &last))
@@ -272,7 +281,7 @@ API const char *ranq_job_id(const struct ranq_job *job)
 	return job->text;
 }
 
-/* ---- results ---------------------------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------------------------- */
 _Static_assert((int)RANQ_STATUS_OK == (int)RANQ_TASK_OK && (int)RANQ_STATUS_CANCELLED == (int)RANQ_TASK_CANCELLED,
 	"public and packed status agree");
 
@@ -283,7 +292,7 @@ static int64_t deadline(double timeout_s)
 
 static int open_stream(struct ranq_job *job, int unordered)
 {
-	struct ranq_stream_options options = { .unordered = unordered != 0, .consume = true };
+	struct ranq_stream_options options = {.unordered = unordered != 0, .consume = true};
 	job->stream = ranq_stream_open(job->session, job->id, &options, &last);
 	return job->stream ? 0 : -1;
 }
@@ -337,7 +346,7 @@ API int ranq_progress_get(struct ranq_job *job, struct ranq_progress *progress)
 	return 0;
 }
 
-/* ---- control ---------------------------------------------------------------------------------------------------------- */
+/* ---- control --------------------------------------------------------------------------------------------------- */
 static int build_cancel(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
 {
 	return ranq_queue_cancel_cmd(q, cmd, *(const uint64_t *)user, "cancelled by the client");

@@ -22,7 +22,8 @@ static int read_all(int fd, const char *path, struct ranq_buf *out, struct ranq_
 	for (;;) {
 		unsigned char *to = ranq_buf_reserve(out, 1u << 20);
 		if (!to)
-			return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' is too large: at most %zu bytes", path, RANQ_BLOB_MAX_BYTES);
+			return ranq_err_set(
+				err, RANQ_ERR_INPUT, "'%s' is too large: at most %zu bytes", path, RANQ_BLOB_MAX_BYTES);
 		ssize_t n = read(fd, to, 1u << 20);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -58,8 +59,8 @@ int ranq_blob_read(const char *path, struct ranq_buf *out, struct ranq_err *err)
 	return rc;
 }
 
-static int send_part(struct ranq_session *session, const char *hash, uint64_t part, uint64_t total, const void *data, size_t len,
-	bool *have_all, struct ranq_err *err)
+static int send_part(struct ranq_session *session, const char *hash, uint64_t part, uint64_t total, const void *data,
+	size_t len, bool *have_all, struct ranq_err *err)
 {
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;

@@ -1,5 +1,6 @@
-/* ledger.h - which task indices were delivered: a sorted set of disjoint ranges. With it neither a takeover, nor a retry, nor a
- * server that rolled back delivers an index twice. Packed, it is the state that an acknowledgement stores. */
+/* ledger.h - which task indices were delivered: a sorted set of disjoint ranges. With it neither a takeover, nor a
+ * retry, nor a server that rolled back delivers an index twice. Packed, it is the state that an acknowledgement stores.
+ */
 #ifndef RANQ_CLIENT_LEDGER_H
 #define RANQ_CLIENT_LEDGER_H
 

@@ -24,8 +24,8 @@ struct ranq_line_file {
 
 static int too_long(const struct ranq_line_file *file, struct ranq_err *err)
 {
-	return ranq_err_set(err, RANQ_ERR_INPUT, "line %llu of '%s' is longer than %u bytes", (unsigned long long)file->line + 1,
-		file->name, RANQ_ARG_MAX_BYTES);
+	return ranq_err_set(err, RANQ_ERR_INPUT, "line %llu of '%s' is longer than %u bytes",
+		(unsigned long long)file->line + 1, file->name, RANQ_ARG_MAX_BYTES);
 }
 
 /* 1: read something, or the end was met; 2: nothing now; -1. */
@@ -36,7 +36,7 @@ static int fill(struct ranq_line_file *file, struct ranq_err *err)
 	file->at = 0;
 	if (file->buf.len > RANQ_ARG_MAX_BYTES)
 		return too_long(file, err);
-	struct pollfd fd = { .fd = file->fd, .events = POLLIN };
+	struct pollfd fd = {.fd = file->fd, .events = POLLIN};
 	if (poll(&fd, 1, 0) == 0)
 		return 2;
 	unsigned char *to = ranq_buf_reserve(&file->buf, READ_BYTES);
@@ -59,8 +59,8 @@ static int give(struct ranq_line_file *file, size_t len, size_t skip, struct ran
 	if (len > RANQ_ARG_MAX_BYTES)
 		return too_long(file, err);
 	if (len && memchr(line->data, 0, len))
-		return ranq_err_set(err, RANQ_ERR_INPUT, "line %llu of '%s' contains a NUL byte", (unsigned long long)file->line + 1,
-			file->name);
+		return ranq_err_set(err, RANQ_ERR_INPUT, "line %llu of '%s' contains a NUL byte",
+			(unsigned long long)file->line + 1, file->name);
 	file->line++;
 	file->at += len + skip;
 	file->searched = file->at;
@@ -117,7 +117,7 @@ struct ranq_line_file *ranq_line_file_open(const char *path, struct ranq_lines *
 		ranq_line_file_close(file);
 		return NULL;
 	}
-	*lines = (struct ranq_lines){ next, file, file->fd, file->name };
+	*lines = (struct ranq_lines){next, file, file->fd, file->name};
 	return file;
 }
 

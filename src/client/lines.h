@@ -16,7 +16,8 @@ struct ranq_lines {
 };
 
 struct ranq_line_file;
-/* path "-" is standard input. Lines end with a newline (the last one may lack it); a line has at most 1 MiB and no NUL byte. */
+/* path "-" is standard input. Lines end with a newline (the last one may lack it); a line has at most 1 MiB and no NUL
+ * byte. */
 struct ranq_line_file *ranq_line_file_open(const char *path, struct ranq_lines *lines, struct ranq_err *err);
 void ranq_line_file_close(struct ranq_line_file *file); /* takes NULL */
 

@@ -1,4 +1,5 @@
-/* module.c - see module.h. Reads the dynamic symbol table of a 64-bit ELF file; every offset is checked against the file's length. */
+/* module.c - see module.h. Reads the dynamic symbol table of a 64-bit ELF file; every offset is checked against the
+ * file's length. */
 #include "client/module.h"
 
 #include <elf.h>
@@ -44,7 +45,8 @@ static bool find_symbols(struct elf *elf)
 	for (uint64_t i = 0; i < elf->head.e_shnum; i++) {
 		if (!get_section(elf, i, &elf->symbols) || elf->symbols.sh_type != SHT_DYNSYM)
 			continue;
-		return get_section(elf, elf->symbols.sh_link, &elf->strings) && inside(elf, &elf->symbols) && inside(elf, &elf->strings);
+		return get_section(elf, elf->symbols.sh_link, &elf->strings) && inside(elf, &elf->symbols) &&
+		       inside(elf, &elf->strings);
 	}
 	return false;
 }
@@ -53,7 +55,7 @@ static bool name_is(const struct elf *elf, uint32_t at, const char *name)
 {
 	size_t n = strlen(name) + 1;
 	return at < elf->strings.sh_size && n <= elf->strings.sh_size - at &&
-		memcmp(elf->data + elf->strings.sh_offset + at, name, n) == 0;
+	       memcmp(elf->data + elf->strings.sh_offset + at, name, n) == 0;
 }
 
 static bool find_symbol(const struct elf *elf, const char *name, unsigned type, Elf64_Sym *symbol)
@@ -61,7 +63,8 @@ static bool find_symbol(const struct elf *elf, const char *name, unsigned type, 
 	for (uint64_t i = 0; i < elf->symbols.sh_size / sizeof *symbol; i++) {
 		if (!get(elf, elf->symbols.sh_offset + i * sizeof *symbol, symbol, sizeof *symbol))
 			return false;
-		if (symbol->st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol->st_info) == type && name_is(elf, symbol->st_name, name))
+		if (symbol->st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol->st_info) == type &&
+			name_is(elf, symbol->st_name, name))
 			return true;
 	}
 	return false;
@@ -82,20 +85,23 @@ static bool get_abi(const struct elf *elf, uint32_t *abi)
 
 int ranq_module_check(const void *data, size_t len, const char *name, const char *function, struct ranq_err *err)
 {
-	struct elf elf = { .data = data, .len = len };
+	struct elf elf = {.data = data, .len = len};
 	uint32_t abi;
 	Elf64_Sym symbol;
 	if (!get(&elf, 0, &elf.head, sizeof elf.head) || memcmp(elf.head.e_ident, ELFMAG, SELFMAG) != 0)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' is not a shared object (no ELF file)", name);
 	if (elf.head.e_ident[EI_CLASS] != ELFCLASS64 || elf.head.e_type != ET_DYN)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' is not a 64-bit shared object; build it with -shared -fPIC", name);
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"module '%s' is not a 64-bit shared object; build it with -shared -fPIC", name);
 	if (!find_symbols(&elf))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' is damaged: no dynamic symbols", name);
 	if (!get_abi(&elf, &abi))
-		return ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' does not state its ABI; put RANQ_MODULE; into its source", name);
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"module '%s' does not state its ABI; put RANQ_MODULE; into its source", name);
 	if (abi != RANQ_MODULE_ABI)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' was built for module ABI %u, this is %u; build it again", name,
-			abi, RANQ_MODULE_ABI);
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"module '%s' was built for module ABI %u, this is %u; build it again", name, abi,
+			RANQ_MODULE_ABI);
 	if (!find_symbol(&elf, function, STT_FUNC, &symbol))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' exports no function '%s'", name, function);
 	return 0;

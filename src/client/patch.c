@@ -33,12 +33,13 @@ static int add(struct ranq_patch *patch, uint64_t index, const struct ranq_resul
 		patch->at = at;
 		patch->cap = cap;
 	}
-	patch->at[patch->n] = (struct ranq_patch_entry){ index, patch->n, *result };
+	patch->at[patch->n] = (struct ranq_patch_entry){index, patch->n, *result};
 	patch->n++;
 	return 0;
 }
 
-static int add_item(struct ranq_patch *patch, uint64_t start, uint64_t end, struct ranq_bytes item, struct ranq_err *err)
+static int add_item(
+	struct ranq_patch *patch, uint64_t start, uint64_t end, struct ranq_bytes item, struct ranq_err *err)
 {
 	struct ranq_segment_reader in;
 	struct ranq_result result;
@@ -46,7 +47,8 @@ static int add_item(struct ranq_patch *patch, uint64_t start, uint64_t end, stru
 	for (uint64_t index = start; index < end; index++) {
 		int rc = ranq_segment_reader_next(&in, &result, err);
 		if (rc == 0)
-			return ranq_err_set(err, RANQ_ERR_REPLY, "results of task %llu are damaged in the server", (unsigned long long)index);
+			return ranq_err_set(err, RANQ_ERR_REPLY, "results of task %llu are damaged in the server",
+				(unsigned long long)index);
 		if (rc < 0 || add(patch, index, &result, err))
 			return -1;
 	}
@@ -85,14 +87,16 @@ static int parse(struct ranq_patch *patch, struct ranq_err *err)
 	for (size_t i = 0; i < ranq_reply_count(patch->reply) / 3; i++) {
 		uint64_t start, end;
 		struct ranq_bytes item;
-		if (ranq_queue_overlay_parse(patch->reply, i, &start, &end, &item, err) || add_item(patch, start, end, item, err))
+		if (ranq_queue_overlay_parse(patch->reply, i, &start, &end, &item, err) ||
+			add_item(patch, start, end, item, err))
 			return -1;
 	}
 	sort(patch);
 	return 0;
 }
 
-int ranq_patch_load(struct ranq_patch *patch, struct ranq_session *session, uint64_t job, uint64_t start, uint64_t end, struct ranq_err *err)
+int ranq_patch_load(struct ranq_patch *patch, struct ranq_session *session, uint64_t job, uint64_t start, uint64_t end,
+	struct ranq_err *err)
 {
 	struct ranq_cmd cmd;
 	ranq_patch_reset(patch);

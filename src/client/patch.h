@@ -1,4 +1,5 @@
-/* patch.h - results of later rounds (`retry`) for a stretch of tasks; they take the place of what the first round left there. */
+/* patch.h - results of later rounds (`retry`) for a stretch of tasks; they take the place of what the first round left
+ * there. */
 #ifndef RANQ_CLIENT_PATCH_H
 #define RANQ_CLIENT_PATCH_H
 
@@ -18,7 +19,8 @@ struct ranq_patch {
 void ranq_patch_init(struct ranq_patch *patch);
 void ranq_patch_clear(struct ranq_patch *patch);
 void ranq_patch_reset(struct ranq_patch *patch);
-int ranq_patch_load(struct ranq_patch *patch, struct ranq_session *session, uint64_t job, uint64_t start, uint64_t end, struct ranq_err *err);
+int ranq_patch_load(struct ranq_patch *patch, struct ranq_session *session, uint64_t job, uint64_t start, uint64_t end,
+	struct ranq_err *err);
 /* Replaces *result when there is a later one. */
 bool ranq_patch_find(const struct ranq_patch *patch, uint64_t index, struct ranq_result *result);
 /* First patched index above `index`, or UINT64_MAX. */

@@ -1,7 +1,7 @@
 /* producer.c - see producer.h.
  *
- * A batch is kept until the server said that it has it, and is repeated under its number: repeating changes nothing. The
- * server holds a producer's lease on its virtual clock; empty batches renew it while the input is silent. */
+ * A batch is kept until the server said that it has it, and is repeated under its number: repeating changes nothing.
+ * The server holds a producer's lease on its virtual clock; empty batches renew it while the input is silent. */
 #include "client/producer.h"
 
 #include <stdio.h>
@@ -12,11 +12,11 @@
 
 #define BATCH_BYTES (1u << 20)
 #define BATCH_BLOCKS 200
-#define FLUSH_MS 100    /* lines wait at most this long for company */
-#define HELD_MS 250     /* the queue is full of input: look again */
-#define ALIVE_MS 10000  /* below every producer's lease (60 s at least) */
+#define FLUSH_MS 100   /* lines wait at most this long for company */
+#define HELD_MS 250    /* the queue is full of input: look again */
+#define ALIVE_MS 10000 /* below every producer's lease (60 s at least) */
 
-/* ---- blocks ----------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------------------------- */
 void ranq_blocks_init(struct ranq_blocks *blocks, size_t max_bytes)
 {
 	memset(blocks, 0, sizeof *blocks);
@@ -44,7 +44,7 @@ void ranq_blocks_reset(struct ranq_blocks *blocks)
 struct ranq_bytes ranq_blocks_get(const struct ranq_blocks *blocks, size_t i)
 {
 	size_t start = i ? blocks->ends[i - 1] : 0;
-	return (struct ranq_bytes){ blocks->bytes.data + start, blocks->ends[i] - start };
+	return (struct ranq_bytes){blocks->bytes.data + start, blocks->ends[i] - start};
 }
 
 uint64_t ranq_blocks_count(const struct ranq_blocks *blocks)
@@ -132,7 +132,7 @@ int ranq_blocks_read(struct ranq_blocks *blocks, struct ranq_lines *lines, struc
 	}
 }
 
-/* ---- producer --------------------------------------------------------------------------------------------------------- */
+/* ---- producer -------------------------------------------------------------------------------------------------- */
 struct ranq_producer {
 	struct ranq_session *session;
 	struct ranq_session_hook hook;
@@ -156,8 +156,8 @@ static int append(struct ranq_producer *producer, bool with_blocks, struct ranq_
 	struct ranq_reply *reply = NULL;
 	bool held = false;
 	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_append_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, producer->batch, count, at,
-		producer->blocks.counts, n);
+	int rc = ranq_queue_append_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, producer->batch,
+		count, at, producer->blocks.counts, n);
 	if (rc)
 		no_memory(err);
 	else
@@ -183,8 +183,8 @@ static int close_job(struct ranq_producer *producer, const char *reason, struct 
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
 	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_close_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, producer->batch,
-		reason);
+	int rc = ranq_queue_close_cmd(
+		&producer->session->queue, &cmd, producer->job, producer->uuid, producer->batch, reason);
 	if (rc)
 		no_memory(err);
 	else
@@ -247,8 +247,8 @@ static int step(void *user, struct ranq_err *err)
 	return 0;
 }
 
-struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_t job, const char *uuid, struct ranq_lines *lines,
-	struct ranq_blocks *blocks, struct ranq_err *err)
+struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_t job, const char *uuid,
+	struct ranq_lines *lines, struct ranq_blocks *blocks, struct ranq_err *err)
 {
 	struct ranq_producer *producer = calloc(1, sizeof *producer);
 	if (!producer) {
@@ -267,7 +267,7 @@ struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_
 	producer->job = job;
 	snprintf(producer->uuid, sizeof producer->uuid, "%s", uuid);
 	producer->sent_ms = ranq_clock_ms();
-	producer->hook = (struct ranq_session_hook){ .fd = -1, .next_ms = 0, .run = step, .user = producer };
+	producer->hook = (struct ranq_session_hook){.fd = -1, .next_ms = 0, .run = step, .user = producer};
 	return producer;
 }
 

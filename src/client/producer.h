@@ -8,7 +8,7 @@
 struct ranq_blocks {
 	struct ranq_buf bytes;
 	size_t n, max_bytes;
-	size_t *ends;       /* block i is [ends[i - 1], ends[i]) of bytes */
+	size_t *ends; /* block i is [ends[i - 1], ends[i]) of bytes */
 	uint64_t *counts;
 	size_t cap;
 	struct ranq_input_writer *writer;
@@ -27,7 +27,7 @@ struct ranq_bytes ranq_blocks_get(const struct ranq_blocks *blocks, size_t i);
 uint64_t ranq_blocks_count(const struct ranq_blocks *blocks); /* lines in finished blocks */
 
 /* Takes over what is in blocks (which is empty afterwards). Makes a connection of its own. */
-struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_t job, const char *uuid, struct ranq_lines *lines,
-	struct ranq_blocks *blocks, struct ranq_err *err);
+struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_t job, const char *uuid,
+	struct ranq_lines *lines, struct ranq_blocks *blocks, struct ranq_err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* resolve.c - see resolve.h. What is configured and wrong is an error: falling back to another server would surprise. */
+/* resolve.c - see resolve.h. What is configured and wrong is an error: falling back to another server would surprise.
+ */
 #include "client/resolve.h"
 
 #include <errno.h>
@@ -16,8 +17,11 @@
 const char *ranq_origin_text(enum ranq_origin origin)
 {
 	static const char *const texts[] = {
-		[RANQ_ORIGIN_NONE] = "not set", [RANQ_ORIGIN_OPTION] = "option", [RANQ_ORIGIN_ENVIRONMENT] = "environment",
-		[RANQ_ORIGIN_CONFIG] = "config file", [RANQ_ORIGIN_CONNECTION] = "connection file of 'ranq server'",
+		[RANQ_ORIGIN_NONE] = "not set",
+		[RANQ_ORIGIN_OPTION] = "option",
+		[RANQ_ORIGIN_ENVIRONMENT] = "environment",
+		[RANQ_ORIGIN_CONFIG] = "config file",
+		[RANQ_ORIGIN_CONNECTION] = "connection file of 'ranq server'",
 		[RANQ_ORIGIN_DEFAULT] = "default",
 	};
 	return (size_t)origin < sizeof texts / sizeof *texts ? texts[origin] : "?";
@@ -37,7 +41,8 @@ int ranq_resolve_config_path(char *path, size_t size, struct ranq_err *err)
 		n = snprintf(path, size, "%s/ranq/config", base);
 	else if (home)
 		n = snprintf(path, size, "%s/.config/ranq/config", home);
-	return n > 0 && (size_t)n < size ? 0 : ranq_err_set(err, RANQ_ERR_SYSTEM, "there is no home directory: set HOME");
+	return n > 0 && (size_t)n < size ? 0
+					 : ranq_err_set(err, RANQ_ERR_SYSTEM, "there is no home directory: set HOME");
 }
 
 /* 1: read; 0: there is none. */
@@ -45,8 +50,9 @@ static int read_config(const char *path, struct ranq_buf *text, struct ranq_err 
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 :
-			ranq_err_set(err, RANQ_ERR_INPUT, "cannot read '%s': %s", path, strerror(errno));
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : ranq_err_set(err, RANQ_ERR_INPUT, "cannot read '%s': %s", path, strerror(errno));
 	int rc = 1;
 	struct stat st;
 	ranq_buf_init(text, CONFIG_MAX_BYTES);
@@ -158,7 +164,7 @@ static int take_connection(struct ranq_server_addr *addr, struct ranq_err *err)
 {
 	char path[4096];
 	struct ranq_connection_file file;
-	struct ranq_err why = { 0 };
+	struct ranq_err why = {0};
 	if (ranq_connection_file_path(NULL, path, sizeof path, NULL))
 		return 0;
 	if (ranq_connection_file_read(path, &file, &why))
@@ -173,7 +179,8 @@ static int take_connection(struct ranq_server_addr *addr, struct ranq_err *err)
 	return 1;
 }
 
-static int resolve(const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
+static int resolve(
+	const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
 {
 	if (url_option) {
 		*origin = RANQ_ORIGIN_OPTION;
@@ -201,7 +208,8 @@ static int resolve(const char *url_option, struct ranq_server_addr *addr, enum r
 	return rc;
 }
 
-int ranq_resolve_server(const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
+int ranq_resolve_server(
+	const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
 {
 	enum ranq_origin ignored;
 	ranq_server_addr_init(addr);
@@ -210,10 +218,12 @@ int ranq_resolve_server(const char *url_option, struct ranq_server_addr *addr, e
 
 int ranq_resolve_none(struct ranq_err *err)
 {
-	return ranq_err_set(err, RANQ_ERR_SERVER, "no server: start one with 'ranq server start', or name one with --server or RANQ_SERVER");
+	return ranq_err_set(err, RANQ_ERR_SERVER,
+		"no server: start one with 'ranq server start', or name one with --server or RANQ_SERVER");
 }
 
-int ranq_resolve_queue(const char *option, char name[RANQ_QUEUE_NAME_MAX + 1], enum ranq_origin *origin, struct ranq_err *err)
+int ranq_resolve_queue(
+	const char *option, char name[RANQ_QUEUE_NAME_MAX + 1], enum ranq_origin *origin, struct ranq_err *err)
 {
 	char *configured = NULL;
 	enum ranq_origin from = RANQ_ORIGIN_OPTION;

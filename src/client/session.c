@@ -1,8 +1,8 @@
 /* session.c - see session.h.
  *
- * A lost reply means "outcome unknown"; the same request is sent again. A server that answers "not now" (loading, busy, replica,
- * out of memory while it still frees) is asked again as well until the patience is over: the last words of the server are the
- * error then. What is never repeated: AUTH, SCHEMA and answers of the protocol itself. */
+ * A lost reply means "outcome unknown"; the same request is sent again. A server that answers "not now" (loading, busy,
+ * replica, out of memory while it still frees) is asked again as well until the patience is over: the last words of the
+ * server are the error then. What is never repeated: AUTH, SCHEMA and answers of the protocol itself. */
 #include "client/session.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define CONNECT_MS 5000
-#define CALL_MS 15000        /* one attempt; then the connection counts as dead */
+#define CALL_MS 15000 /* one attempt; then the connection counts as dead */
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LAST_MS 2000 /* well under a lease / 5 would be needed for bridges only */
 #define BELL_GRACE_MS 5000   /* a pop that did not end this long after its own time-out: dead connection */
@@ -76,9 +76,11 @@ static int connect_once(struct ranq_session *session, int64_t deadline_ms, struc
 	struct ranq_conn *conn = ranq_conn_open(&session->addr, deadline_ms, err);
 	if (!conn)
 		return -1;
-	/* The lease is settled at the first attach: a later one must not fail because somebody else changed it meanwhile. */
+	/* The lease is settled at the first attach: a later one must not fail because somebody else changed it
+	 * meanwhile. */
 	int64_t lease_ms = session->connects ? 0 : session->options.lease_ms;
-	if (ranq_queue_attach(&session->queue, conn, RANQ_CALL_AUTO, lease_ms, session->options.create, deadline_ms, err)) {
+	if (ranq_queue_attach(
+		    &session->queue, conn, RANQ_CALL_AUTO, lease_ms, session->options.create, deadline_ms, err)) {
 		ranq_conn_close(conn);
 		return -1;
 	}
@@ -94,12 +96,12 @@ static int connect_once(struct ranq_session *session, int64_t deadline_ms, struc
 static bool may_pass(const struct ranq_err *err)
 {
 	return err->code == RANQ_ERR_SERVER || err->code == RANQ_ERR_UNKNOWN || err->code == RANQ_ERR_FULL ||
-		err->code == RANQ_ERR_REPLY;
+	       err->code == RANQ_ERR_REPLY;
 }
 
 static int nap(struct ranq_session *session, int64_t ms, struct ranq_err *err)
 {
-	struct pollfd fd = { .fd = session->options.interrupt_fd, .events = POLLIN };
+	struct pollfd fd = {.fd = session->options.interrupt_fd, .events = POLLIN};
 	int64_t until = ranq_session_after(ms);
 	do {
 		if (poll(&fd, 1, poll_ms(until)) > 0)
@@ -111,8 +113,8 @@ static int nap(struct ranq_session *session, int64_t ms, struct ranq_err *err)
 int ranq_session_wait_fd(struct ranq_session *session, int fd, int64_t until_ms, struct ranq_err *err)
 {
 	struct pollfd fds[2] = {
-		{ .fd = session ? session->options.interrupt_fd : -1, .events = POLLIN },
-		{ .fd = fd, .events = POLLIN },
+		{.fd = session ? session->options.interrupt_fd : -1, .events = POLLIN},
+		{.fd = fd, .events = POLLIN},
 	};
 	do {
 		int n = poll(fds, 2, poll_ms(until_ms));
@@ -134,7 +136,7 @@ int ranq_session_connect(struct ranq_session *session, int64_t deadline_ms, stru
 	int64_t backoff = BACKOFF_FIRST_MS;
 	bool told = false;
 	while (!session->conn) {
-		struct ranq_err now = { 0 };
+		struct ranq_err now = {0};
 		if (!connect_once(session, earlier(deadline_ms, ranq_session_after(CONNECT_MS)), &now))
 			break;
 		if (!may_pass(&now) || ranq_clock_ms() + backoff >= deadline_ms)
@@ -155,8 +157,8 @@ int ranq_session_connect(struct ranq_session *session, int64_t deadline_ms, stru
 	return 0;
 }
 
-struct ranq_session *ranq_session_open(const struct ranq_server_addr *addr, const struct ranq_session_options *options,
-	struct ranq_err *err)
+struct ranq_session *ranq_session_open(
+	const struct ranq_server_addr *addr, const struct ranq_session_options *options, struct ranq_err *err)
 {
 	struct ranq_session *session = calloc(1, sizeof *session);
 	if (!session) {
@@ -200,7 +202,8 @@ struct ranq_session *ranq_session_clone(const struct ranq_session *session, stru
 /* "Not now" of the server itself, as far as it comes as an error reply. */
 static bool is_transient(const struct ranq_reply *reply)
 {
-	static const char *const words[] = { "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "MISCONF" };
+	static const char *const words[] = {
+		"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "MISCONF"};
 	if (ranq_reply_type(reply) != RANQ_REPLY_ERROR)
 		return false;
 	struct ranq_bytes text = ranq_reply_bytes(reply);
@@ -213,15 +216,16 @@ static bool is_transient(const struct ranq_reply *reply)
 }
 
 /* 1: *reply is definite; 0: try again; -1: over. */
-static int call_once(struct ranq_session *session, const struct ranq_cmd *cmd, int64_t deadline_ms, struct ranq_reply **reply,
-	struct ranq_err *err)
+static int call_once(struct ranq_session *session, const struct ranq_cmd *cmd, int64_t deadline_ms,
+	struct ranq_reply **reply, struct ranq_err *err)
 {
 	if (ranq_session_connect(session, deadline_ms, err))
 		return -1;
 	int64_t until = earlier(deadline_ms, ranq_session_after(CALL_MS));
 	if (ranq_conn_call(session->conn, cmd, until, reply, err)) {
 		ranq_session_disconnect(session);
-		return err->code == RANQ_ERR_AUTH || err->code == RANQ_ERR_INPUT || ranq_clock_ms() >= deadline_ms ? -1 : 0;
+		return err->code == RANQ_ERR_AUTH || err->code == RANQ_ERR_INPUT || ranq_clock_ms() >= deadline_ms ? -1
+														   : 0;
 	}
 	if (ranq_queue_reply_is_noscript(*reply)) {
 		ranq_reply_destroy(*reply);
@@ -236,8 +240,8 @@ static int call_once(struct ranq_session *session, const struct ranq_cmd *cmd, i
 	return nap(session, BACKOFF_LAST_MS / 8, err) ? -1 : 0;
 }
 
-int ranq_session_call(struct ranq_session *session, const struct ranq_cmd *cmd, int64_t deadline_ms, struct ranq_reply **reply,
-	struct ranq_err *err)
+int ranq_session_call(struct ranq_session *session, const struct ranq_cmd *cmd, int64_t deadline_ms,
+	struct ranq_reply **reply, struct ranq_err *err)
 {
 	struct ranq_err local;
 	if (!err)
@@ -256,7 +260,7 @@ int ranq_session_run_hook(struct ranq_session *session, struct ranq_err *err)
 	struct ranq_session_hook *hook = session->hook;
 	if (!hook || session->in_hook)
 		return 0;
-	struct pollfd fd = { .fd = hook->fd, .events = POLLIN };
+	struct pollfd fd = {.fd = hook->fd, .events = POLLIN};
 	bool due = hook->next_ms <= ranq_clock_ms() || (hook->fd >= 0 && poll(&fd, 1, 0) > 0);
 	if (!due)
 		return 0;
@@ -270,9 +274,9 @@ int ranq_session_turn(struct ranq_session *session, int64_t until_ms, struct ran
 {
 	struct ranq_session_hook *hook = session->in_hook ? NULL : session->hook;
 	struct pollfd fds[3] = {
-		{ .fd = session->options.interrupt_fd, .events = POLLIN },
-		{ .fd = session->conn ? ranq_conn_fd(session->conn) : -1, .events = POLLIN },
-		{ .fd = hook ? hook->fd : -1, .events = POLLIN },
+		{.fd = session->options.interrupt_fd, .events = POLLIN},
+		{.fd = session->conn ? ranq_conn_fd(session->conn) : -1, .events = POLLIN},
+		{.fd = hook ? hook->fd : -1, .events = POLLIN},
 	};
 	if (session->conn && ranq_conn_wants_write(session->conn))
 		fds[1].events |= POLLOUT;
@@ -309,7 +313,7 @@ int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ran
 	ranq_cmd_init(&cmd);
 	/* never 0: that would wait for ever */
 	ranq_queue_bell_cmd(&cmd, &queue, 1, session->client, (double)(end - now) / 1000);
-	struct bell bell = { 0 };
+	struct bell bell = {0};
 	ranq_conn_send(session->conn, &cmd, bell_rang, &bell);
 	ranq_cmd_clear(&cmd);
 	int rc = 0;
@@ -322,7 +326,8 @@ int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ran
 	return ranq_clock_ms() < until_ms ? 1 : 0;
 }
 
-int ranq_session_control(struct ranq_session *session, ranq_session_build *build, const void *user, uint64_t *n, struct ranq_err *err)
+int ranq_session_control(
+	struct ranq_session *session, ranq_session_build *build, const void *user, uint64_t *n, struct ranq_err *err)
 {
 	uint64_t total = 0;
 	bool more = true;
@@ -364,6 +369,7 @@ int ranq_session_info(struct ranq_session *session, uint64_t job, struct ranq_jo
 	if (rc == 0 || !err || err->code != RANQ_ERR_NOTFOUND)
 		return rc;
 	if (job)
-		return ranq_err_set(err, RANQ_ERR_NOTFOUND, "no such job: '%s/%llu'", session->queue.name, (unsigned long long)job);
+		return ranq_err_set(
+			err, RANQ_ERR_NOTFOUND, "no such job: '%s/%llu'", session->queue.name, (unsigned long long)job);
 	return ranq_err_set(err, RANQ_ERR_NOTFOUND, "queue '%s' has no jobs", session->queue.name);
 }

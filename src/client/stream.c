@@ -1,13 +1,13 @@
 /* stream.c - see stream.h.
  *
  * Crash and race arguments:
- * - In order, the next fetch asks for the first index behind what this stream holds, so a lost reply, a reconnect or a server that
- *   went back in time only means that the same index is asked for again.
- * - Unordered, the cursor counts arrivals in that one server's life. When the server restarted the cursor starts again at 0; the
- *   ledger drops what was delivered.
- * - An acknowledgement contains the whole ledger and frees in the same call, so the server's ledger and its results cannot
- *   disagree, whatever second it comes back from. After a restart everything delivered is acknowledged again: that frees what the
- *   server got back by the roll-back. */
+ * - In order, the next fetch asks for the first index behind what this stream holds, so a lost reply, a reconnect or a
+ * server that went back in time only means that the same index is asked for again.
+ * - Unordered, the cursor counts arrivals in that one server's life. When the server restarted the cursor starts again
+ * at 0; the ledger drops what was delivered.
+ * - An acknowledgement contains the whole ledger and frees in the same call, so the server's ledger and its results
+ * cannot disagree, whatever second it comes back from. After a restart everything delivered is acknowledged again: that
+ * frees what the server got back by the roll-back. */
 #include "client/stream.h"
 
 #include <stdlib.h>
@@ -47,16 +47,16 @@ struct ranq_stream {
 	struct batch batch[2];
 	unsigned now;
 	size_t item;
-	uint64_t from, cursor;            /* next fetch */
-	uint64_t run_start, at, run_end;  /* results [at, run_end) come next */
-	uint64_t item_at, item_end;       /* the open item: position of the segment reader, end */
+	uint64_t from, cursor;           /* next fetch */
+	uint64_t run_start, at, run_end; /* results [at, run_end) come next */
+	uint64_t item_at, item_end;      /* the open item: position of the segment reader, end */
 	bool item_open;
 	enum ranq_stream_kind item_kind;
 	struct ranq_segment_reader segments;
 	struct ranq_patch patch; /* results of later rounds for the open item */
 };
 
-/* ---- fetching --------------------------------------------------------------------------------------------------------- */
+/* ---- fetching -------------------------------------------------------------------------------------------------- */
 static void keep_items(struct batch *batch)
 {
 	size_t total = 0;
@@ -96,9 +96,12 @@ static void fetched(const struct ranq_reply *reply, void *arg)
 static void send_fetch(struct ranq_stream *stream, struct batch *batch)
 {
 	struct ranq_fetch fetch = {
-		.job = stream->job, .unordered = stream->options.unordered,
+		.job = stream->job,
+		.unordered = stream->options.unordered,
 		.from = stream->options.unordered ? stream->cursor : stream->from,
-		.max_bytes = FETCH_BYTES, .max_items = FETCH_ITEMS, .waiter = stream->session->client,
+		.max_bytes = FETCH_BYTES,
+		.max_items = FETCH_ITEMS,
+		.waiter = stream->session->client,
 	};
 	struct ranq_cmd cmd;
 	ranq_cmd_init(&cmd);
@@ -177,7 +180,8 @@ static void learn(struct ranq_stream *stream, const struct batch *batch)
 
 static bool all_fetched(const struct ranq_stream *stream)
 {
-	return !stream->options.unordered && stream->facts.state != RANQ_JOB_OPEN && stream->from >= stream->facts.tasks;
+	return !stream->options.unordered && stream->facts.state != RANQ_JOB_OPEN &&
+	       stream->from >= stream->facts.tasks;
 }
 
 /* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
@@ -211,8 +215,9 @@ static int next_batch(struct ranq_stream *stream, int64_t deadline_ms, struct ra
 	return 1;
 }
 
-/* ---- consumer --------------------------------------------------------------------------------------------------------- */
-static int attach_call(struct ranq_stream *stream, struct ranq_consumer_state *state, uint64_t *acked_to, struct ranq_err *err)
+/* ---- consumer -------------------------------------------------------------------------------------------------- */
+static int attach_call(
+	struct ranq_stream *stream, struct ranq_consumer_state *state, uint64_t *acked_to, struct ranq_err *err)
 {
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
@@ -271,9 +276,10 @@ static int note_run(struct ranq_stream *stream, struct ranq_err *err)
 	return 0;
 }
 
-static int ack_call(struct ranq_stream *stream, const struct ranq_buf *packed, size_t n, bool *more, struct ranq_err *err)
+static int ack_call(
+	struct ranq_stream *stream, const struct ranq_buf *packed, size_t n, bool *more, struct ranq_err *err)
 {
-	struct ranq_bytes state = { packed->data, packed->len };
+	struct ranq_bytes state = {packed->data, packed->len};
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
 	ranq_cmd_init(&cmd);
@@ -302,7 +308,8 @@ static int ack_some(struct ranq_stream *stream, struct ranq_err *err)
 		rc = ack_call(stream, &packed, n, &more, err);
 	ranq_buf_clear(&packed);
 	if (rc == 0 && !more) {
-		memmove(stream->unacked.at, stream->unacked.at + n, (stream->unacked.n - n) * sizeof *stream->unacked.at);
+		memmove(stream->unacked.at, stream->unacked.at + n,
+			(stream->unacked.n - n) * sizeof *stream->unacked.at);
 		stream->unacked.n -= n;
 		return stream->unacked.n > 0;
 	}
@@ -321,11 +328,14 @@ static int ack(struct ranq_stream *stream, struct ranq_err *err)
 	while ((rc = ack_some(stream, err)) != 0) {
 		if (rc > 0)
 			continue;
-		/* After a restart the server may have forgotten our epoch: attach again; else somebody took over and we must stop. */
+		/* After a restart the server may have forgotten our epoch: attach again; else somebody took over and we
+		 * must stop. */
 		if (err->code != RANQ_ERR_STATE || stream->restarts == stream->session->restarts)
-			return err->code == RANQ_ERR_STATE ?
-				ranq_err_set(err, RANQ_ERR_STATE, "another client took over the results of job '%s/%llu'",
-					stream->session->queue.name, (unsigned long long)stream->job) : -1;
+			return err->code == RANQ_ERR_STATE
+				       ? ranq_err_set(err, RANQ_ERR_STATE,
+						 "another client took over the results of job '%s/%llu'",
+						 stream->session->queue.name, (unsigned long long)stream->job)
+				       : -1;
 		if (handle_restart(stream, err))
 			return -1;
 	}
@@ -337,17 +347,18 @@ static int ack(struct ranq_stream *stream, struct ranq_err *err)
 static bool ack_is_due(const struct ranq_stream *stream)
 {
 	return stream->options.consume && (stream->unacked.n || stream->run_start != stream->at) &&
-		(stream->unacked_bytes >= stream->ack_bytes || ranq_clock_ms() - stream->acked_ms >= ACK_MS);
+	       (stream->unacked_bytes >= stream->ack_bytes || ranq_clock_ms() - stream->acked_ms >= ACK_MS);
 }
 
-/* ---- delivering ------------------------------------------------------------------------------------------------------- */
+/* ---- delivering ------------------------------------------------------------------------------------------------ */
 static int load_patch(struct ranq_stream *stream, uint64_t start, uint64_t end, struct ranq_err *err)
 {
 	ranq_patch_reset(&stream->patch);
 	return stream->facts.round ? ranq_patch_load(&stream->patch, stream->session, stream->job, start, end, err) : 0;
 }
 
-static int open_range(struct ranq_stream *stream, enum ranq_stream_kind kind, uint64_t start, uint64_t end, struct ranq_err *err)
+static int open_range(
+	struct ranq_stream *stream, enum ranq_stream_kind kind, uint64_t start, uint64_t end, struct ranq_err *err)
 {
 	stream->item_kind = kind;
 	stream->item_at = start;
@@ -363,7 +374,9 @@ static int open_item(struct ranq_stream *stream, struct batch *batch, struct ran
 	if (start >= end || end > RANQ_TASKS_MAX)
 		return ranq_err_set(err, RANQ_ERR_REPLY, "the server sent a result with a bad range");
 	if (!stream->options.unordered && stream->item_end < start) {
-		uint64_t upto = start - stream->item_end > MISSING_SLICE && stream->facts.round ? stream->item_end + MISSING_SLICE : start;
+		uint64_t upto = start - stream->item_end > MISSING_SLICE && stream->facts.round
+					? stream->item_end + MISSING_SLICE
+					: start;
 		return open_range(stream, RANQ_STREAM_MISSING, stream->item_end, upto, err);
 	}
 	struct ranq_bytes item = batch->facts.items[stream->item].item;
@@ -379,7 +392,8 @@ static int skip_to(struct ranq_stream *stream, uint64_t index, struct ranq_err *
 {
 	struct ranq_result ignored;
 	for (; stream->item_at < index; stream->item_at++)
-		if (stream->item_kind == RANQ_STREAM_VALUE && ranq_segment_reader_next(&stream->segments, &ignored, err) != 1)
+		if (stream->item_kind == RANQ_STREAM_VALUE &&
+			ranq_segment_reader_next(&stream->segments, &ignored, err) != 1)
 			return ranq_err_set(err, RANQ_ERR_REPLY, "results of task %llu are damaged in the server",
 				(unsigned long long)stream->item_at);
 	return 0;
@@ -407,7 +421,8 @@ static int finish(struct ranq_stream *stream, struct ranq_err *err)
 	if (in_order && stream->item_end < stream->facts.tasks) {
 		uint64_t left = stream->facts.tasks - stream->item_end;
 		uint64_t slice = stream->facts.round && left > MISSING_SLICE ? MISSING_SLICE : left;
-		return open_range(stream, RANQ_STREAM_MISSING, stream->item_end, stream->item_end + slice, err) ? -1 : 1;
+		return open_range(stream, RANQ_STREAM_MISSING, stream->item_end, stream->item_end + slice, err) ? -1
+														: 1;
 	}
 	if (stream->options.consume && ack(stream, err))
 		return -1;
@@ -432,7 +447,8 @@ static int advance(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_
 				return -1;
 			if (open_item(stream, batch, err))
 				return -1;
-		} else if ((batch->status == BATCH_READY && batch->facts.n == 0 && batch->facts.finished) || all_fetched(stream)) {
+		} else if ((batch->status == BATCH_READY && batch->facts.n == 0 && batch->facts.finished) ||
+			   all_fetched(stream)) {
 			rc = finish(stream, err);
 		} else {
 			rc = next_batch(stream, deadline_ms, err);
@@ -448,9 +464,10 @@ static int deliver_run(struct ranq_stream *stream, struct ranq_stream_result *re
 	result->index = stream->at;
 	result->end = stream->at + 1;
 	result->kind = RANQ_STREAM_VALUE;
-	struct ranq_result found = { RANQ_TASK_OK, { NULL, 0 } };
+	struct ranq_result found = {RANQ_TASK_OK, {NULL, 0}};
 	if (stream->item_kind == RANQ_STREAM_VALUE && ranq_segment_reader_next(&stream->segments, &found, err) != 1)
-		return ranq_err_set(err, RANQ_ERR_REPLY, "results of task %llu are damaged in the server", (unsigned long long)stream->at);
+		return ranq_err_set(err, RANQ_ERR_REPLY, "results of task %llu are damaged in the server",
+			(unsigned long long)stream->at);
 	bool patched = stream->patch.n && ranq_patch_find(&stream->patch, stream->at, &found);
 	if (stream->item_kind != RANQ_STREAM_VALUE && !patched) {
 		uint64_t stop = ranq_patch_next(&stream->patch, stream->at);
@@ -463,7 +480,8 @@ static int deliver_run(struct ranq_stream *stream, struct ranq_stream_result *re
 	return 1;
 }
 
-int ranq_stream_next(struct ranq_stream *stream, struct ranq_stream_result *result, int64_t deadline_ms, struct ranq_err *err)
+int ranq_stream_next(
+	struct ranq_stream *stream, struct ranq_stream_result *result, int64_t deadline_ms, struct ranq_err *err)
 {
 	struct ranq_err local;
 	if (stream->at >= stream->run_end) {
@@ -474,15 +492,16 @@ int ranq_stream_next(struct ranq_stream *stream, struct ranq_stream_result *resu
 	return deliver_run(stream, result, err ? err : &local);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------------------ */
 static int first_look(struct ranq_stream *stream, struct ranq_err *err)
 {
 	struct ranq_job_info info;
 	if (ranq_session_info(stream->session, stream->job, &info, err))
 		return -1;
 	if (info.results != RANQ_RESULTS_KEEP)
-		return ranq_err_set(err, RANQ_ERR_STATE, "job '%s/%llu' keeps no results (--results %s)", stream->session->queue.name,
-			(unsigned long long)info.job, info.results == RANQ_RESULTS_COUNT ? "count" : "none");
+		return ranq_err_set(err, RANQ_ERR_STATE, "job '%s/%llu' keeps no results (--results %s)",
+			stream->session->queue.name, (unsigned long long)info.job,
+			info.results == RANQ_RESULTS_COUNT ? "count" : "none");
 	stream->facts.state = info.state;
 	stream->facts.tasks = info.tasks;
 	stream->facts.done = info.done;
@@ -494,8 +513,8 @@ static int first_look(struct ranq_stream *stream, struct ranq_err *err)
 	return 0;
 }
 
-struct ranq_stream *ranq_stream_open(struct ranq_session *session, uint64_t job, const struct ranq_stream_options *options,
-	struct ranq_err *err)
+struct ranq_stream *ranq_stream_open(
+	struct ranq_session *session, uint64_t job, const struct ranq_stream_options *options, struct ranq_err *err)
 {
 	struct ranq_stream *stream = calloc(1, sizeof *stream);
 	if (!stream) {

@@ -1,9 +1,9 @@
-/* stream.h - the results of a job, one task after another, in task order or as they come, in bounded memory: one batch is being
- * delivered while the next is under way.
+/* stream.h - the results of a job, one task after another, in task order or as they come, in bounded memory: one batch
+ * is being delivered while the next is under way.
  *
- * A plain stream reads and changes nothing; any number may read a job. A *consuming* stream is the only one of its kind: it
- * acknowledges what was delivered, which frees it in the server. Delivered indices are kept in a ledger, so that no index comes
- * twice: not after a reconnect, a takeover, or a server that lost its last second. */
+ * A plain stream reads and changes nothing; any number may read a job. A *consuming* stream is the only one of its
+ * kind: it acknowledges what was delivered, which frees it in the server. Delivered indices are kept in a ledger, so
+ * that no index comes twice: not after a reconnect, a takeover, or a server that lost its last second. */
 #ifndef RANQ_CLIENT_STREAM_H
 #define RANQ_CLIENT_STREAM_H
 
@@ -24,8 +24,8 @@ struct ranq_stream_result {
 };
 struct ranq_stream_options {
 	bool unordered, consume;
-	/* Called before each acknowledgement: must make sure that all delivered results are where they belong (flush), and may fill the
-	 * file fields of the state. -1 stops the stream: nothing is acknowledged. May be NULL. */
+	/* Called before each acknowledgement: must make sure that all delivered results are where they belong (flush),
+	 * and may fill the file fields of the state. -1 stops the stream: nothing is acknowledged. May be NULL. */
 	int (*before_ack)(void *user, struct ranq_consumer_state *state, struct ranq_err *err);
 	/* Called before the stream waits: show what is buffered. May be NULL. */
 	int (*before_wait)(void *user, struct ranq_err *err);
@@ -38,19 +38,22 @@ struct ranq_stream_facts { /* as of the last reply */
 };
 
 struct ranq_stream;
-struct ranq_stream *ranq_stream_open(struct ranq_session *session, uint64_t job, const struct ranq_stream_options *options,
-	struct ranq_err *err);
-/* Acknowledges nothing: what was delivered since the last ack will be delivered again to the next consumer. Takes NULL. */
+struct ranq_stream *ranq_stream_open(
+	struct ranq_session *session, uint64_t job, const struct ranq_stream_options *options, struct ranq_err *err);
+/* Acknowledges nothing: what was delivered since the last ack will be delivered again to the next consumer. Takes NULL.
+ */
 void ranq_stream_close(struct ranq_stream *stream);
-/* 1: *result; 0: there is no more; -1: failed, UNFINISHED when deadline_ms is over (or the job is held and this stream does not consume).
- * Consuming: results delivered by earlier calls may be acknowledged by this one. */
-int ranq_stream_next(struct ranq_stream *stream, struct ranq_stream_result *result, int64_t deadline_ms, struct ranq_err *err);
+/* 1: *result; 0: there is no more; -1: failed, UNFINISHED when deadline_ms is over (or the job is held and this stream
+ * does not consume). Consuming: results delivered by earlier calls may be acknowledged by this one. */
+int ranq_stream_next(
+	struct ranq_stream *stream, struct ranq_stream_result *result, int64_t deadline_ms, struct ranq_err *err);
 /* Becomes the consumer of the job; what was delivered so far counts. */
 int ranq_stream_consume(struct ranq_stream *stream, struct ranq_err *err);
 /* Acknowledges all that was delivered. */
 int ranq_stream_ack(struct ranq_stream *stream, struct ranq_err *err);
 const struct ranq_stream_facts *ranq_stream_facts(const struct ranq_stream *stream);
-/* What the last consumer's acknowledgement said about its output file; of a consuming stream, just after open or consume. */
+/* What the last consumer's acknowledgement said about its output file; of a consuming stream, just after open or
+ * consume. */
 const struct ranq_consumer_state *ranq_stream_state(const struct ranq_stream *stream);
 bool ranq_stream_consumes(const struct ranq_stream *stream);
 

@@ -1,7 +1,7 @@
 /* submit.c - see submit.h.
  *
- * Worst moments: death while staging leaves keys with a time to live and no job; death after the submit call was sent leaves
- * either no job or all of it. A lost reply is repeated with the same uuid and finds the job. */
+ * Worst moments: death while staging leaves keys with a time to live and no job; death after the submit call was sent
+ * leaves either no job or all of it. A lost reply is repeated with the same uuid and finds the job. */
 #include "client/submit.h"
 
 #include <pwd.h>
@@ -17,7 +17,7 @@
 #define STREAM_BYTES (1u << 20) /* input up to here is submitted whole */
 #define STREAM_MS 200           /* when it comes by then */
 
-/* ---- preparation ------------------------------------------------------------------------------------------------------ */
+/* ---- preparation ----------------------------------------------------------------------------------------------- */
 static int count_tasks(struct ranq_submission *submission, struct ranq_err *err)
 {
 	const struct ranq_spec *spec = submission->spec;
@@ -60,7 +60,7 @@ static void set_uuid(struct ranq_spec *spec)
 	char id[RANQ_ID_LEN + 1];
 	ranq_id_new(id);
 	for (size_t i = 0; i < sizeof spec->uuid; i++) {
-		char pair[3] = { id[2 * i], id[2 * i + 1], 0 };
+		char pair[3] = {id[2 * i], id[2 * i + 1], 0};
 		spec->uuid[i] = (uint8_t)strtoul(pair, NULL, 16);
 	}
 }
@@ -99,19 +99,21 @@ int ranq_submit_prepare(struct ranq_submission *submission, struct ranq_err *err
 	return rc;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------------------------- */
 static int send_blobs(struct ranq_session *session, const struct ranq_submission *submission, struct ranq_err *err)
 {
 	const struct ranq_spec *spec = submission->spec;
 	if (submission->module.len &&
 		ranq_blob_send(session, spec->module_hash, submission->module.data, submission->module.len, err))
 		return ranq_err_wrap(err, "cannot send the module");
-	if (submission->data.len && ranq_blob_send(session, spec->data_hash, submission->data.data, submission->data.len, err))
+	if (submission->data.len &&
+		ranq_blob_send(session, spec->data_hash, submission->data.data, submission->data.len, err))
 		return ranq_err_wrap(err, "cannot send the job data");
 	return 0;
 }
 
-static int stage(struct ranq_session *session, const char *uuid, uint64_t first, const struct ranq_bytes *block, struct ranq_err *err)
+static int stage(struct ranq_session *session, const char *uuid, uint64_t first, const struct ranq_bytes *block,
+	struct ranq_err *err)
 {
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
@@ -128,12 +130,17 @@ static int stage(struct ranq_session *session, const char *uuid, uint64_t first,
 	return rc;
 }
 
-static int submit_call(struct ranq_session *session, const struct ranq_submission *submission, const char *uuid, bool open,
-	uint64_t *job, struct ranq_err *err)
+static int submit_call(struct ranq_session *session, const struct ranq_submission *submission, const char *uuid,
+	bool open, uint64_t *job, struct ranq_err *err)
 {
 	struct ranq_submit submit = {
-		.uuid = uuid, .spec = submission->spec, .tasks = open ? 0 : submission->tasks, .open = open,
-		.staged = !open && submission->spec->args == RANQ_ARGS_INPUT, .after = submission->after, .nafter = submission->nafter,
+		.uuid = uuid,
+		.spec = submission->spec,
+		.tasks = open ? 0 : submission->tasks,
+		.open = open,
+		.staged = !open && submission->spec->args == RANQ_ARGS_INPUT,
+		.after = submission->after,
+		.nafter = submission->nafter,
 	};
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
@@ -150,7 +157,8 @@ static int submit_call(struct ranq_session *session, const struct ranq_submissio
 }
 
 /* Everything that is in the blocks now goes to the staging key. */
-static int stage_blocks(struct ranq_session *session, const char *uuid, struct ranq_blocks *blocks, uint64_t *tasks, struct ranq_err *err)
+static int stage_blocks(struct ranq_session *session, const char *uuid, struct ranq_blocks *blocks, uint64_t *tasks,
+	struct ranq_err *err)
 {
 	for (size_t i = 0; i < blocks->n; i++) {
 		struct ranq_bytes block = ranq_blocks_get(blocks, i);
@@ -163,8 +171,8 @@ static int stage_blocks(struct ranq_session *session, const char *uuid, struct r
 }
 
 /* Reads until the end, or until the input turns out to be one for streaming. 1: all was read; 0: more follows; -1. */
-static int read_first(struct ranq_session *session, const struct ranq_submission *submission, struct ranq_blocks *blocks,
-	struct ranq_err *err)
+static int read_first(struct ranq_session *session, const struct ranq_submission *submission,
+	struct ranq_blocks *blocks, struct ranq_err *err)
 {
 	int64_t until = ranq_session_after(STREAM_MS);
 	for (;;) {
@@ -175,14 +183,15 @@ static int read_first(struct ranq_session *session, const struct ranq_submission
 			return 0;
 		if (submission->may_stream && ranq_clock_ms() >= until)
 			return 0;
-		if (ranq_session_wait_fd(session, submission->lines->fd, submission->may_stream ? until : RANQ_NEVER, err))
+		if (ranq_session_wait_fd(
+			    session, submission->lines->fd, submission->may_stream ? until : RANQ_NEVER, err))
 			return -1;
 	}
 }
 
 /* Whole input: stage block by block, then one submit. */
-static int send_whole(struct ranq_session *session, struct ranq_submission *submission, const char *uuid, struct ranq_blocks *blocks,
-	bool all_read, uint64_t *job, struct ranq_err *err)
+static int send_whole(struct ranq_session *session, struct ranq_submission *submission, const char *uuid,
+	struct ranq_blocks *blocks, bool all_read, uint64_t *job, struct ranq_err *err)
 {
 	submission->tasks = 0;
 	while (stage_blocks(session, uuid, blocks, &submission->tasks, err) == 0) {
@@ -228,8 +237,8 @@ static int send_lines(struct ranq_session *session, struct ranq_submission *subm
 	return rc;
 }
 
-int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submission, uint64_t *job, struct ranq_producer **producer,
-	struct ranq_err *err)
+int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submission, uint64_t *job,
+	struct ranq_producer **producer, struct ranq_err *err)
 {
 	char uuid[RANQ_ID_LEN + 1];
 	*producer = NULL;

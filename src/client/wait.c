@@ -34,8 +34,8 @@ static int pause_for(struct ranq_session *session, int64_t until_ms, struct ranq
 	return 0;
 }
 
-int ranq_wait_job(struct ranq_session *session, uint64_t job, int64_t tick_ms, int64_t deadline_ms, ranq_wait_look *look, void *user,
-	struct ranq_job_info *info, struct ranq_err *err)
+int ranq_wait_job(struct ranq_session *session, uint64_t job, int64_t tick_ms, int64_t deadline_ms,
+	ranq_wait_look *look, void *user, struct ranq_job_info *info, struct ranq_err *err)
 {
 	int64_t pause = 0;
 	for (;;) {
@@ -47,8 +47,9 @@ int ranq_wait_job(struct ranq_session *session, uint64_t job, int64_t tick_ms, i
 		if (ranq_job_state_is_final(info->state))
 			return 0;
 		if (ranq_clock_ms() >= deadline_ms)
-			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "job '%s/%llu' is not finished: %llu of %llu tasks done",
-				session->queue.name, (unsigned long long)info->job, (unsigned long long)info->done,
+			return ranq_err_set(err, RANQ_ERR_UNFINISHED,
+				"job '%s/%llu' is not finished: %llu of %llu tasks done", session->queue.name,
+				(unsigned long long)info->job, (unsigned long long)info->done,
 				(unsigned long long)info->tasks);
 		rc = ranq_session_bell(session, earlier(deadline_ms, ranq_session_after(tick_ms)), err);
 		if (rc < 0 || (rc > 0 && pause_for(session, earlier(deadline_ms, ranq_session_after(pause)), err)))

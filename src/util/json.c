@@ -1,4 +1,5 @@
-/* json.c - see json.h. Jansson refuses what is not UTF-8; such bytes go out as base64 under another key, so that a program can tell. */
+/* json.c - see json.h. Jansson refuses what is not UTF-8; such bytes go out as base64 under another key, so that a
+ * program can tell. */
 #include "util/json.h"
 
 #include <jansson.h>
@@ -43,8 +44,15 @@ static void put(struct ranq_json *json, const char *key, json_t *value)
 
 static size_t utf8_length(const unsigned char *p, size_t left)
 {
-	static const struct { unsigned char mask, lead; size_t len; uint32_t min; } kinds[] = {
-		{ 0x80, 0x00, 1, 0 }, { 0xe0, 0xc0, 2, 0x80 }, { 0xf0, 0xe0, 3, 0x800 }, { 0xf8, 0xf0, 4, 0x10000 },
+	static const struct {
+		unsigned char mask, lead;
+		size_t len;
+		uint32_t min;
+	} kinds[] = {
+		{0x80, 0x00, 1, 0},
+		{0xe0, 0xc0, 2, 0x80},
+		{0xf0, 0xe0, 3, 0x800},
+		{0xf8, 0xf0, 4, 0x10000},
 	};
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
 		if ((p[0] & kinds[k].mask) != kinds[k].lead)
@@ -85,7 +93,8 @@ static char *base64(const unsigned char *p, size_t len)
 		return NULL;
 	for (size_t i = 0; i < len; i += 3) {
 		size_t have = len - i < 3 ? len - i : 3;
-		uint32_t v = (uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
+		uint32_t v =
+			(uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
 		*to++ = digits[v >> 18];
 		*to++ = digits[v >> 12 & 63];
 		*to++ = have > 1 ? digits[v >> 6 & 63] : '=';

@@ -1,6 +1,8 @@
-/* json.h - JSON out, for `--json`: one object with "schema": "ranq.NOUN/1" first; keys only ever added. The only user of jansson.
+/* json.h - JSON out, for `--json`: one object with "schema": "ranq.NOUN/1" first; keys only ever added. The only user
+ * of jansson.
  *
- * A failed allocation or a bad value makes the whole object fail when it is printed, so that a series of adds needs one check. */
+ * A failed allocation or a bad value makes the whole object fail when it is printed, so that a series of adds needs one
+ * check. */
 #ifndef RANQ_UTIL_JSON_H
 #define RANQ_UTIL_JSON_H
 
@@ -24,7 +26,8 @@ void ranq_json_int(struct ranq_json *json, const char *key, int64_t value);
 void ranq_json_uint(struct ranq_json *json, const char *key, uint64_t value);
 void ranq_json_real(struct ranq_json *json, const char *key, double value); /* not finite: null */
 void ranq_json_bool(struct ranq_json *json, const char *key, bool value);
-/* item moves into json: appended to the array `key` (made when it is not there; item NULL makes an empty one), or set as member. */
+/* item moves into json: appended to the array `key` (made when it is not there; item NULL makes an empty one), or set
+ * as member. */
 void ranq_json_append(struct ranq_json *json, const char *key, struct ranq_json *item);
 void ranq_json_append_str(struct ranq_json *json, const char *key, const char *text);
 void ranq_json_member(struct ranq_json *json, const char *key, struct ranq_json *item);

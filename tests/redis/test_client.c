@@ -1,5 +1,5 @@
-/* test_client.c - libranq against a real server and a bridge that answers by itself: submit, read, consume; deaths of the client
- * at every step (F42-F44), of the server (F13), and a server that comes back older than it was (F14). */
+/* test_client.c - libranq against a real server and a bridge that answers by itself: submit, read, consume; deaths of
+ * the client at every step (F42-F44), of the server (F13), and a server that comes back older than it was (F14). */
 #include "client/ranq.h" /* before check.h, which defines a macro `fail` */
 
 #include <check.h>
@@ -52,7 +52,8 @@ static void start_bridge(const char *mode, const char *range, const char *pause_
 	if (bridge)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execl(RANQ_TEST_BUILDDIR "/tests/support/fake_bridge", "fake_bridge", "-m", mode, "-r", range, "-s", pause_ms, "default", (char *)NULL);
+	execl(RANQ_TEST_BUILDDIR "/tests/support/fake_bridge", "fake_bridge", "-m", mode, "-r", range, "-s", pause_ms,
+		"default", (char *)NULL);
 	_exit(127);
 }
 
@@ -63,7 +64,7 @@ static struct ranq *open_queue(void)
 	return ranq;
 }
 
-static const char *const echo[] = { "echo", "{}", NULL };
+static const char *const echo[] = {"echo", "{}", NULL};
 
 static struct ranq_job *submit(struct ranq *ranq, uint64_t tasks)
 {
@@ -106,12 +107,12 @@ static void all_seen(const unsigned char *seen, uint64_t n)
 		ck_assert_msg(seen[i] == 1, "task %llu was not delivered", (unsigned long long)i);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------------------------- */
 #define N 5000
 
 START_TEST(everything_once)
 {
-	unsigned char seen[N] = { 0 };
+	unsigned char seen[N] = {0};
 	struct ranq *ranq = open_queue();
 	struct ranq_job *job = submit(ranq, N);
 	start_bridge("index8", "37", "0");
@@ -187,7 +188,7 @@ START_TEST(backlog)
 }
 END_TEST
 
-/* ---- streamed input --------------------------------------------------------------------------------------------------- */
+/* ---- streamed input -------------------------------------------------------------------------------------------- */
 struct counter {
 	uint64_t at, n, fail_at;
 	char text[64];
@@ -200,7 +201,8 @@ static int count_up(void *user, const char **arg, size_t *len)
 		return -1;
 	if (counter->at == counter->n)
 		return 0;
-	*len = (size_t)snprintf(counter->text, sizeof counter->text, "line number %llu", (unsigned long long)counter->at++);
+	*len = (size_t)snprintf(
+		counter->text, sizeof counter->text, "line number %llu", (unsigned long long)counter->at++);
 	*arg = counter->text;
 	return 1;
 }
@@ -218,7 +220,7 @@ static struct ranq_job *submit_generator(struct ranq *ranq, struct counter *coun
 
 START_TEST(generator)
 {
-	struct counter counter = { .n = 200000, .fail_at = UINT64_MAX };
+	struct counter counter = {.n = 200000, .fail_at = UINT64_MAX};
 	struct ranq *ranq = open_queue();
 	struct ranq_job *job = submit_generator(ranq, &counter);
 	struct ranq_value value;
@@ -240,7 +242,7 @@ END_TEST
 /* An input that breaks off: its tasks run, the job says that it is incomplete. */
 START_TEST(generator_fails)
 {
-	struct counter counter = { .n = 200000, .fail_at = 150000 };
+	struct counter counter = {.n = 200000, .fail_at = 150000};
 	struct ranq *ranq = open_queue();
 	struct ranq_job *job = submit_generator(ranq, &counter);
 	start_bridge("echo", "5000", "0");
@@ -258,7 +260,7 @@ END_TEST
 
 START_TEST(arguments)
 {
-	static const char *const args[] = { "one", "", "three words here" };
+	static const char *const args[] = {"one", "", "three words here"};
 	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
 	struct ranq *ranq = open_queue();
 	struct ranq_value value;
@@ -278,7 +280,7 @@ START_TEST(arguments)
 }
 END_TEST
 
-/* ---- deaths of clients ------------------------------------------------------------------------------------------------ */
+/* ---- deaths of clients ----------------------------------------------------------------------------------------- */
 /* A child consumes and says through a pipe what it got; it dies after `most`, at a moment of the test's choice. */
 static void consume_and_die(const char *id, int unordered, uint64_t most, int to)
 {
@@ -291,10 +293,11 @@ static void consume_and_die(const char *id, int unordered, uint64_t most, int to
 	kill(getpid(), SIGKILL);
 }
 
-/* F43: what the dead one acknowledged does not come again, what it did not does: together everything, and twice only what came last. */
+/* F43: what the dead one acknowledged does not come again, what it did not does: together everything, and twice only
+ * what came last. */
 START_TEST(consumer_dies)
 {
-	unsigned char seen[N] = { 0 }, again[N] = { 0 };
+	unsigned char seen[N] = {0}, again[N] = {0};
 	struct ranq *ranq = open_queue();
 	struct ranq_job *job = submit(ranq, N);
 	start_bridge("index8", "37", "1");
@@ -325,7 +328,7 @@ END_TEST
 /* F44: the second one takes over where the first one acknowledged; the first one learns of it and stops. */
 START_TEST(takeover)
 {
-	unsigned char first_seen[N] = { 0 }, second_seen[N] = { 0 };
+	unsigned char first_seen[N] = {0}, second_seen[N] = {0};
 	struct ranq *one = open_queue(), *two = open_queue();
 	struct ranq_job *first = submit(one, N);
 	start_bridge("index8", "10", "0");
@@ -425,11 +428,11 @@ START_TEST(submitter_dies)
 }
 END_TEST
 
-/* ---- deaths of the server --------------------------------------------------------------------------------------------- */
+/* ---- deaths of the server -------------------------------------------------------------------------------------- */
 /* F13: kill -9 in the middle of reading; nothing is lost or repeated for the client. */
 START_TEST(server_dies)
 {
-	unsigned char seen[N] = { 0 };
+	unsigned char seen[N] = {0};
 	struct ranq *ranq = open_queue();
 	struct ranq_job *job = submit(ranq, N);
 	start_bridge("index8", "37", "1");
@@ -454,11 +457,11 @@ static void shell(const char *format)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* F14: the server comes back as it was before results were read and acknowledged: the client's ledger keeps them from coming twice,
- * and what the server got back is freed again. */
+/* F14: the server comes back as it was before results were read and acknowledged: the client's ledger keeps them from
+ * coming twice, and what the server got back is freed again. */
 START_TEST(server_rolls_back)
 {
-	unsigned char seen[N] = { 0 };
+	unsigned char seen[N] = {0};
 	struct ranq *ranq = open_queue();
 	struct ranq_job *job = submit(ranq, N);
 	start_bridge("index8", "37", "0");
@@ -489,7 +492,7 @@ END_TEST
 /* F34: the functions are forgotten while a client reads. */
 START_TEST(functions_forgotten)
 {
-	unsigned char seen[N] = { 0 };
+	unsigned char seen[N] = {0};
 	struct ranq *ranq = open_queue();
 	struct ranq_job *job = submit(ranq, N);
 	start_bridge("index8", "37", "0");

@@ -2,10 +2,9 @@
  *
  *   fake_bridge [-m MODE] [-r RANGE] [-s MS] [-n TASKS] QUEUE        server: $RANQ_SERVER
  *
- * MODE: echo (argument and newline; a task whose argument starts with "fail" fails with status 1), good (the same, and nothing fails),
- * index8 (the index as 8 bytes), big (1 MB each).
- * RANGE: most tasks of one commit item; MS: pause after each commit; TASKS: leave after so many.
- * Leaves on SIGTERM, giving back what it holds. */
+ * MODE: echo (argument and newline; a task whose argument starts with "fail" fails with status 1), good (the same, and
+ * nothing fails), index8 (the index as 8 bytes), big (1 MB each). RANGE: most tasks of one commit item; MS: pause after
+ * each commit; TASKS: leave after so many. Leaves on SIGTERM, giving back what it holds. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,7 +44,7 @@ static void check(int rc, const struct ranq_err *err, const char *what)
 
 static struct ranq_reply *call(struct fake *fake, struct ranq_cmd *cmd)
 {
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	struct ranq_reply *reply;
 	check(ranq_session_call(fake->session, cmd, RANQ_NEVER, &reply, &err), &err, "call");
 	ranq_cmd_clear(cmd);
@@ -55,9 +54,15 @@ static struct ranq_reply *call(struct fake *fake, struct ranq_cmd *cmd)
 static void join(struct fake *fake)
 {
 	struct ranq_bridge_meta meta = {
-		.host = "fakehost", .allocation = "fake-1", .user = "nobody", .version = "0", .tags = "", .binding = "none", .ranks = 2,
+		.host = "fakehost",
+		.allocation = "fake-1",
+		.user = "nobody",
+		.version = "0",
+		.tags = "",
+		.binding = "none",
+		.ranks = 2,
 	};
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	struct ranq_cmd cmd;
 	int64_t lease_ms;
 	ranq_id_new(fake->id);
@@ -70,7 +75,7 @@ static void join(struct fake *fake)
 
 static void use_job(struct fake *fake, uint64_t job)
 {
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	if (fake->job == job)
 		return;
 	if (fake->job)
@@ -101,8 +106,15 @@ static void pack_failure(uint64_t index, struct ranq_buf *out)
 {
 	static const char tail[] = "first line\noops\n";
 	struct ranq_failure failure = {
-		.index = index, .status = RANQ_TASK_ERROR, .exit_code = 1, .attempts = 1, .elapsed_us = 1000, .host = "fakehost",
-		.worker = "fake/1", .reason = "exit status 1", .err_tail = { tail, sizeof tail - 1 },
+		.index = index,
+		.status = RANQ_TASK_ERROR,
+		.exit_code = 1,
+		.attempts = 1,
+		.elapsed_us = 1000,
+		.host = "fakehost",
+		.worker = "fake/1",
+		.reason = "exit status 1",
+		.err_tail = {tail, sizeof tail - 1},
 	};
 	ranq_buf_init(out, 0);
 	if (ranq_failure_pack(&failure, out))
@@ -118,8 +130,9 @@ static bool commit(struct fake *fake, const struct ranq_range *range, uint64_t s
 	struct ranq_buf item, packed[FAILURES];
 	struct ranq_bytes failures[FAILURES];
 	uint64_t failed[FAILURES];
-	struct ranq_commit_item commit = { .job = range->job, .at = start, .seq = range->seq, .start = start, .end = end, .elapsed_us = 1000 };
-	struct ranq_err err = { 0 };
+	struct ranq_commit_item commit = {
+		.job = range->job, .at = start, .seq = range->seq, .start = start, .end = end, .elapsed_us = 1000};
+	struct ranq_err err = {0};
 	ranq_segment_writer_init(&writer, 0);
 	for (uint64_t index = start; index < end; index++) {
 		if (!execute(fake, index, &writer))
@@ -127,7 +140,8 @@ static bool commit(struct fake *fake, const struct ranq_range *range, uint64_t s
 		if (commit.nfailures == FAILURES)
 			exit(1);
 		pack_failure(index, &packed[commit.nfailures]);
-		failures[commit.nfailures] = (struct ranq_bytes){ packed[commit.nfailures].data, packed[commit.nfailures].len };
+		failures[commit.nfailures] =
+			(struct ranq_bytes){packed[commit.nfailures].data, packed[commit.nfailures].len};
 		failed[commit.nfailures++] = index;
 	}
 	memcpy(commit.counts, writer.counts, sizeof commit.counts);
@@ -135,7 +149,7 @@ static bool commit(struct fake *fake, const struct ranq_range *range, uint64_t s
 	if (ranq_segment_writer_finish(&writer, &item))
 		exit(1);
 	if (fake->arguments.spec.results == RANQ_RESULTS_KEEP)
-		commit.item = (struct ranq_bytes){ item.data, item.len };
+		commit.item = (struct ranq_bytes){item.data, item.len};
 	commit.failure_index = failed;
 	commit.failures = failures;
 	struct ranq_cmd cmd;
@@ -155,7 +169,7 @@ static bool commit(struct fake *fake, const struct ranq_range *range, uint64_t s
 
 static void bell(struct fake *fake, int64_t ms)
 {
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	memcpy(fake->session->client, fake->id, sizeof fake->id);
 	check(ranq_session_bell(fake->session, ranq_session_after(ms), &err) < 0 ? -1 : 0, &err, "bell");
 }
@@ -180,7 +194,7 @@ static void leave(struct fake *fake)
 {
 	bool more = true;
 	while (more) {
-		struct ranq_err err = { 0 };
+		struct ranq_err err = {0};
 		struct ranq_cmd cmd;
 		ranq_cmd_init(&cmd);
 		check(ranq_queue_leave_cmd(&fake->session->queue, &cmd, fake->id), &err, "leave");
@@ -195,7 +209,7 @@ static void serve(struct fake *fake)
 	static struct ranq_lease_reply lease;
 	uint64_t restarts = 0;
 	while (!leaving && fake->left) {
-		struct ranq_err err = { 0 };
+		struct ranq_err err = {0};
 		struct ranq_cmd cmd;
 		if (restarts != fake->session->restarts) {
 			/* instead of a resync: whatever the server believes that we hold goes back */
@@ -204,7 +218,9 @@ static void serve(struct fake *fake)
 			join(fake);
 		}
 		ranq_cmd_init(&cmd);
-		check(ranq_queue_lease_cmd(&fake->session->queue, &cmd, fake->id, ++fake->seq, 4 * fake->range, 4, 0, -1, NULL), &err, "lease");
+		check(ranq_queue_lease_cmd(
+			      &fake->session->queue, &cmd, fake->id, ++fake->seq, 4 * fake->range, 4, 0, -1, NULL),
+			&err, "lease");
 		struct ranq_reply *reply = call(fake, &cmd);
 		int rc = ranq_queue_lease_parse(reply, &lease, &err);
 		ranq_reply_destroy(reply);
@@ -225,10 +241,10 @@ static void serve(struct fake *fake)
 
 int main(int argc, char **argv)
 {
-	struct fake fake = { .mode = "echo", .range = 64, .left = UINT64_MAX };
-	struct sigaction action = { .sa_handler = on_term };
+	struct fake fake = {.mode = "echo", .range = 64, .left = UINT64_MAX};
+	struct sigaction action = {.sa_handler = on_term};
 	struct ranq_server_addr addr;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	int letter;
 	while ((letter = getopt(argc, argv, "m:r:s:n:")) != -1) {
 		if (letter == 'm')
@@ -245,7 +261,10 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	check(ranq_resolve_server(NULL, &addr, NULL, &err) == 1 ? 0 : -1, &err, "server");
 	struct ranq_session_options options = {
-		.queue = optind < argc ? argv[optind] : "default", .create = true, .patience_ms = 30000, .interrupt_fd = -1,
+		.queue = optind < argc ? argv[optind] : "default",
+		.create = true,
+		.patience_ms = 30000,
+		.interrupt_fd = -1,
 	};
 	fake.session = ranq_session_open(&addr, &options, &err);
 	check(fake.session ? 0 : -1, &err, "session");

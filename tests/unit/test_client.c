@@ -1,4 +1,5 @@
-/* test_client.c - the pure parts of the client: ledger, consumer state, module check, lines, blocks; JSON and the progress line. */
+/* test_client.c - the pure parts of the client: ledger, consumer state, module check, lines, blocks; JSON and the
+ * progress line. */
 #include <check.h>
 #include <elf.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "record/input.h"
 #include "util/json.h"
 
-/* ---- ledger ----------------------------------------------------------------------------------------------------------- */
+/* ---- ledger ---------------------------------------------------------------------------------------------------- */
 #define SPACE 200
 
 static void compare(const struct ranq_ledger *ledger, const bool *model)
@@ -50,7 +51,7 @@ static void compare_gaps(const struct ranq_ledger *ledger, const bool *model)
 START_TEST(ledger_is_a_set)
 {
 	struct ranq_ledger ledger;
-	bool model[SPACE] = { 0 };
+	bool model[SPACE] = {0};
 	unsigned seed = (unsigned)_i + 1;
 	ranq_ledger_init(&ledger);
 	for (int step = 0; step < 60; step++) {
@@ -68,7 +69,11 @@ END_TEST
 
 START_TEST(state_round_trip)
 {
-	struct ranq_consumer_state state = { .has_file = true, .device = 7, .inode = 123456789, .offset = (uint64_t)1 << 40 }, back;
+	struct ranq_consumer_state state = {.has_file = true,
+					   .device = 7,
+					   .inode = 123456789,
+					   .offset = (uint64_t)1 << 40},
+				   back;
 	struct ranq_buf packed;
 	ranq_ledger_add(&state.delivered, 0, 5, NULL);
 	ranq_ledger_add(&state.delivered, 100, 101, NULL);
@@ -98,7 +103,7 @@ START_TEST(state_from_anybody)
 	unsigned seed = 42;
 	int accepted = 0;
 	for (int round = 0; round < 100000; round++) {
-		unsigned char bytes[24] = { 1 };
+		unsigned char bytes[24] = {1};
 		struct ranq_consumer_state state;
 		size_t len = 1 + (size_t)rand_r(&seed) % (sizeof bytes - 1);
 		for (size_t i = 1; i < len; i++)
@@ -114,7 +119,7 @@ START_TEST(state_from_anybody)
 }
 END_TEST
 
-/* ---- modules ---------------------------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------------------------- */
 static int check_file(const struct ranq_buf *file, const char *function, struct ranq_err *err)
 {
 	return ranq_module_check(file->data, file->len, "m.so", function, err);
@@ -123,7 +128,7 @@ static int check_file(const struct ranq_buf *file, const char *function, struct 
 START_TEST(module)
 {
 	struct ranq_buf file;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	ck_assert_msg(ranq_blob_read(RANQ_TEST_BUILDDIR "/tests/modules/noop.so", &file, &err) == 0, "%s", err.text);
 	ck_assert_msg(check_file(&file, "noop", &err) == 0, "%s", err.text);
 	ck_assert_int_eq(check_file(&file, "nosuch", &err), -1);
@@ -176,7 +181,7 @@ START_TEST(blob_hash)
 }
 END_TEST
 
-/* ---- lines ------------------------------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------------------------- */
 START_TEST(lines_of_a_pipe)
 {
 	int fds[2], saved = dup(STDIN_FILENO);
@@ -227,10 +232,10 @@ static int count_up(void *user, struct ranq_bytes *line, struct ranq_err *err)
 
 START_TEST(blocks_hold_every_line_once)
 {
-	struct counter counter = { .n = 300000 };
-	struct ranq_lines lines = { count_up, &counter, -1, "counter" };
+	struct counter counter = {.n = 300000};
+	struct ranq_lines lines = {count_up, &counter, -1, "counter"};
 	struct ranq_blocks blocks;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	uint64_t next = 0;
 	int rc;
 	ranq_blocks_init(&blocks, 256 << 10);
@@ -257,7 +262,7 @@ START_TEST(blocks_hold_every_line_once)
 }
 END_TEST
 
-/* ---- what people and programs read ------------------------------------------------------------------------------------- */
+/* ---- what people and programs read ----------------------------------------------------------------------------- */
 START_TEST(json_lines)
 {
 	char *text;
@@ -274,16 +279,18 @@ START_TEST(json_lines)
 	ranq_json_append(json, "empty", NULL);
 	ck_assert_int_eq(ranq_json_print(json, out, NULL), 0);
 	fclose(out);
-	ck_assert_str_eq(text, "{\"schema\":\"ranq.test/1\",\"text\":\"a\\\"b\\nü\",\"output_base64\":\"//4=\",\"none\":null,\"nan\":null,"
-		"\"big\":9007199254740991,\"list\":[{\"yes\":true}],\"empty\":[]}\n");
+	ck_assert_str_eq(text, "{\"schema\":\"ranq.test/1\",\"text\":\"a\\\"b\\nü\",\"output_base64\":\"//"
+			       "4=\",\"none\":null,\"nan\":null,"
+			       "\"big\":9007199254740991,\"list\":[{\"yes\":true}],\"empty\":[]}\n");
 	free(text);
 }
 END_TEST
 
 START_TEST(utf8)
 {
-	static const char *const good[] = { "", "abc", "ü", "€", "\xf0\x9f\x98\x80" };
-	static const char *const bad[] = { "\x80", "\xc0\x80", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "a\xff" };
+	static const char *const good[] = {"", "abc", "ü", "€", "\xf0\x9f\x98\x80"};
+	static const char *const bad[] = {
+		"\x80", "\xc0\x80", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "a\xff"};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		ck_assert(ranq_utf8_check(good[i], strlen(good[i])));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -293,8 +300,8 @@ END_TEST
 
 START_TEST(progress_line)
 {
-	struct ranq_progress_bar bar = { .rate = 1000 };
-	struct ranq_job_info info = { .tasks = 10000, .done = 2500, .workers = 2 };
+	struct ranq_progress_bar bar = {.rate = 1000};
+	struct ranq_job_info info = {.tasks = 10000, .done = 2500, .workers = 2};
 	char text[512];
 	info.counts[0] = 2499;
 	ranq_progress_line(&bar, &info, 500, text, sizeof text);
@@ -309,7 +316,7 @@ END_TEST
 
 START_TEST(table)
 {
-	static const char *const titles[] = { "NAME", ">N", "END", NULL };
+	static const char *const titles[] = {"NAME", ">N", "END", NULL};
 	struct ranq_table t;
 	char *text;
 	size_t len;

@@ -12,16 +12,16 @@ static const struct {
 	int64_t first, step;
 	uint64_t count;
 } ranges[] = {
-	{ "1-10", 1, 1, 10 },
-	{ "5-5", 5, 1, 1 },
-	{ "0-9:3", 0, 3, 4 },
-	{ "1-1000000000", 1, 1, 1000000000 },
-	{ "-3-3", -3, 1, 7 },
-	{ "-5--3", -5, 1, 3 },
-	{ "5-1:-2", 5, -2, 3 },
-	{ "1-9007199254740991", 1, 1, 9007199254740991 },
-	{ "-9223372036854775808-9223372036854775807:9223372036854775807", INT64_MIN, INT64_MAX, 3 },
-	{ "9223372036854775807--9223372036854775808:-9223372036854775808", INT64_MAX, INT64_MIN, 2 },
+	{"1-10", 1, 1, 10},
+	{"5-5", 5, 1, 1},
+	{"0-9:3", 0, 3, 4},
+	{"1-1000000000", 1, 1, 1000000000},
+	{"-3-3", -3, 1, 7},
+	{"-5--3", -5, 1, 3},
+	{"5-1:-2", 5, -2, 3},
+	{"1-9007199254740991", 1, 1, 9007199254740991},
+	{"-9223372036854775808-9223372036854775807:9223372036854775807", INT64_MIN, INT64_MAX, 3},
+	{"9223372036854775807--9223372036854775808:-9223372036854775808", INT64_MAX, INT64_MIN, 2},
 };
 
 START_TEST(range)
@@ -37,15 +37,34 @@ START_TEST(range)
 END_TEST
 
 static const char *const no_ranges[] = {
-	"", "-", "1", "1-", "-1", "1-2-3", "a-b", "1 -2", " 1-2", "1-2:", "1-2:x", "1-2:0", "5-1", "1-5:-1", "1-2 ", "+1-2", "0x1-2",
-	"1-9007199254740992", "1-9007199254740993", "1-99999999999999999999", "-9223372036854775808-9223372036854775807",
+	"",
+	"-",
+	"1",
+	"1-",
+	"-1",
+	"1-2-3",
+	"a-b",
+	"1 -2",
+	" 1-2",
+	"1-2:",
+	"1-2:x",
+	"1-2:0",
+	"5-1",
+	"1-5:-1",
+	"1-2 ",
+	"+1-2",
+	"0x1-2",
+	"1-9007199254740992",
+	"1-9007199254740993",
+	"1-99999999999999999999",
+	"-9223372036854775808-9223372036854775807",
 };
 
 START_TEST(no_range)
 {
 	int64_t first, step;
 	uint64_t count;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	ck_assert_int_eq(ranq_range_parse(no_ranges[_i], &first, &step, &count, &err), -1);
 	ck_assert_int_eq(err.code, RANQ_ERR_INPUT);
 }
@@ -53,8 +72,10 @@ END_TEST
 
 START_TEST(shell)
 {
-	static const char *const yes[] = { "ls | wc", "a b", "echo$(x)", "a;b", "a>b", "*.c", "{a b}", "{ }", "a'b", "x\ny" };
-	static const char *const no[] = { "ls", "./prog", "/bin/a-b_c.d", "{}", "{#}", "pre{/.}post", "{1}x{2}", "{seed}", "a=b", "a,b" };
+	static const char *const yes[] = {
+		"ls | wc", "a b", "echo$(x)", "a;b", "a>b", "*.c", "{a b}", "{ }", "a'b", "x\ny"};
+	static const char *const no[] = {
+		"ls", "./prog", "/bin/a-b_c.d", "{}", "{#}", "pre{/.}post", "{1}x{2}", "{seed}", "a=b", "a,b"};
 	for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
 		ck_assert_msg(ranq_command_needs_shell(yes[i]), "%s", yes[i]);
 	for (size_t i = 0; i < sizeof no / sizeof *no; i++)
@@ -67,10 +88,10 @@ START_TEST(job_ids)
 	static const struct {
 		const char *text, *queue;
 		uint64_t job;
-	} good[] = { { "7", "", 7 }, { "last", "", 0 }, { "q/12", "q", 12 }, { "a.b-c_d/last", "a.b-c_d", 0 },
-		{ "900719925474099", "", 900719925474099 } };
-	static const char *const bad[] = { "", "0", "x", "7x", "-7", "q/", "/7", "a/b/7", "q{}/7", " 7",
-		"99999999999999999999", "q/last ", "1e3" };
+	} good[] = {{"7", "", 7}, {"last", "", 0}, {"q/12", "q", 12}, {"a.b-c_d/last", "a.b-c_d", 0},
+		{"900719925474099", "", 900719925474099}};
+	static const char *const bad[] = {
+		"", "0", "x", "7x", "-7", "q/", "/7", "a/b/7", "q{}/7", " 7", "99999999999999999999", "q/last ", "1e3"};
 	char queue[RANQ_QUEUE_NAME_MAX + 1], text[300];
 	uint64_t job;
 	struct ranq_err err;
@@ -107,7 +128,7 @@ static void end(void)
 static int build(const char *text)
 {
 	char *copy = strdup(text), *words[16];
-	struct ranq_operands operands = { words, 0, false };
+	struct ranq_operands operands = {words, 0, false};
 	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
 		words[operands.n++] = word;
 	int rc = ranq_jobspec_build(&jobspec, &options, &operands, &err);
@@ -166,7 +187,7 @@ END_TEST
 
 START_TEST(environment)
 {
-	static const char *words[] = { "A=1", "RANQ_TEST_VARIABLE", "B=" };
+	static const char *words[] = {"A=1", "RANQ_TEST_VARIABLE", "B="};
 	setenv("RANQ_TEST_VARIABLE", "x=y", 1);
 	options.env.at = malloc(sizeof words);
 	memcpy(options.env.at, words, sizeof words);

@@ -23,32 +23,41 @@ struct values {
 
 #define AT(field) offsetof(struct values, field)
 static const struct ranq_option outer_options[] = {
-	{ "flag", 'f', NULL, RANQ_OPTION_FLAG, AT(flag), "a flag", NULL, 0, 0 },
-	{ "text", 't', "TEXT", RANQ_OPTION_TEXT, AT(text), "a text", NULL, 0, 0 },
-	{ "number", 'n', "N", RANQ_OPTION_UINT, AT(number), "a number", NULL, 2, 100 },
-	{ "signed", 0, "N", RANQ_OPTION_INT, AT(signed_number), "a signed number", NULL, 0, 1000 },
-	{ "size", 0, "SIZE", RANQ_OPTION_SIZE, AT(bytes), "a size", NULL, 0, 0 },
-	{ "duration", 0, "D", RANQ_OPTION_DURATION, AT(ms), "a duration", NULL, 3000, 0 },
-	{ "choice", 0, "a|bb", RANQ_OPTION_CHOICE, AT(choice), "a choice", "a|bb", 0, 0 },
-	{ "word", 'w', "W", RANQ_OPTION_WORDS, AT(words), "words", NULL, 0, 0 },
-	{ "local", 0, "N", RANQ_OPTION_OPTIONAL, AT(local), "maybe a number", NULL, 1, 8 },
-	{ 0 },
+	{"flag", 'f', NULL, RANQ_OPTION_FLAG, AT(flag), "a flag", NULL, 0, 0},
+	{"text", 't', "TEXT", RANQ_OPTION_TEXT, AT(text), "a text", NULL, 0, 0},
+	{"number", 'n', "N", RANQ_OPTION_UINT, AT(number), "a number", NULL, 2, 100},
+	{"signed", 0, "N", RANQ_OPTION_INT, AT(signed_number), "a signed number", NULL, 0, 1000},
+	{"size", 0, "SIZE", RANQ_OPTION_SIZE, AT(bytes), "a size", NULL, 0, 0},
+	{"duration", 0, "D", RANQ_OPTION_DURATION, AT(ms), "a duration", NULL, 3000, 0},
+	{"choice", 0, "a|bb", RANQ_OPTION_CHOICE, AT(choice), "a choice", "a|bb", 0, 0},
+	{"word", 'w', "W", RANQ_OPTION_WORDS, AT(words), "words", NULL, 0, 0},
+	{"local", 0, "N", RANQ_OPTION_OPTIONAL, AT(local), "maybe a number", NULL, 1, 8},
+	{0},
 };
 static const struct ranq_option inner_options[] = {
-	{ "json", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct inner, json), "print JSON", NULL, 0, 0 },
-	{ "server", 0, "URL", RANQ_OPTION_TEXT, offsetof(struct inner, server), "server", NULL, 0, 0 },
-	{ 0 },
+	{"json", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct inner, json), "print JSON", NULL, 0, 0},
+	{"server", 0, "URL", RANQ_OPTION_TEXT, offsetof(struct inner, server), "server", NULL, 0, 0},
+	{0},
 };
 static const struct ranq_option_group groups[] = {
-	{ "options", outer_options, 0 },
-	{ "common options", inner_options, AT(inner) },
-	{ 0 },
+	{"options", outer_options, 0},
+	{"common options", inner_options, AT(inner)},
+	{0},
 };
 static const struct ranq_command mixing = {
-	.name = "test", .summary = "a test", .synopsis = "[OPTION]... [WORD]...", .groups = groups, .max_operands = 3,
+	.name = "test",
+	.summary = "a test",
+	.synopsis = "[OPTION]... [WORD]...",
+	.groups = groups,
+	.max_operands = 3,
 };
 static const struct ranq_command leading = {
-	.name = "lead", .summary = "a test", .synopsis = "CMD...", .groups = groups, .max_operands = UINT_MAX, .operands_end_options = true,
+	.name = "lead",
+	.summary = "a test",
+	.synopsis = "CMD...",
+	.groups = groups,
+	.max_operands = UINT_MAX,
+	.operands_end_options = true,
 };
 
 static char *words[32], *line;
@@ -59,17 +68,17 @@ static int split(const char *text)
 	int n = 0;
 	free(line);
 	line = strdup(text);
-	words[n++] = (char *)(uintptr_t)"test";
+	words[n++] = (char *)(uintptr_t) "test";
 	for (char *word = strtok(line, " "); word; word = strtok(NULL, " "))
 		words[n++] = word;
 	words[n] = NULL;
 	return n;
 }
 
-static int parse(const struct ranq_command *command, const char *text, struct values *values, struct ranq_operands *operands,
-	struct ranq_err *err)
+static int parse(const struct ranq_command *command, const char *text, struct values *values,
+	struct ranq_operands *operands, struct ranq_err *err)
 {
-	*values = (struct values){ 0 };
+	*values = (struct values){0};
 	return ranq_options_parse(command, split(text), words, values, operands, err);
 }
 
@@ -77,9 +86,13 @@ START_TEST(kinds)
 {
 	struct values v;
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
-	ck_assert_int_eq(parse(&mixing, "one -f --text=x=y -n 7 two --signed -5 --size 64k --duration 5m --choice bb -wA --word B --local=3 --json "
-		"--server unix:///s -- --three", &v, &operands, &err), 0);
+	struct ranq_err err = {0};
+	ck_assert_int_eq(parse(&mixing,
+				 "one -f --text=x=y -n 7 two --signed -5 --size 64k --duration 5m --choice bb -wA "
+				 "--word B --local=3 --json "
+				 "--server unix:///s -- --three",
+				 &v, &operands, &err),
+		0);
 	ck_assert(v.flag && v.inner.json && v.local.given);
 	ck_assert_str_eq(v.text, "x=y");
 	ck_assert_str_eq(v.inner.server, "unix:///s");
@@ -131,38 +144,39 @@ END_TEST
 static const struct {
 	const char *text, *message;
 } refused[] = {
-	{ "--nosuch", "unknown option '--nosuch'" },
-	{ "--texts x", "did you mean '--text'" },
-	{ "-x", "unknown option '-x'" },
-	{ "-fx", "unknown option '-x'" },
-	{ "--flag=1", "takes no argument" },
-	{ "--text", "needs an argument: TEXT" },
-	{ "-n", "needs an argument: N" },
-	{ "-n x", "'x' is not a whole number" },
-	{ "-n -1", "'-1' is not a whole number" },
-	{ "-n 1", "1 is less than 2" },
-	{ "-n 101", "101 is more than 100" },
-	{ "-n 18446744073709551616", "not a whole number" },
-	{ "--signed 1001", "not a whole number in range" },
-	{ "--signed --", "not a whole number in range" },
-	{ "--size 1Q", "not a size" },
-	{ "--duration never", "not a duration" },
-	{ "--duration 2s", "less than" },
-	{ "--choice b", "none of a|bb" },
-	{ "--choice a|bb", "none of a|bb" },
-	{ "--local=9", "9 is more than 8" },
-	{ "--local=", "not a whole number" },
-	{ "a b c d", "'d' is one operand too many" },
+	{"--nosuch", "unknown option '--nosuch'"},
+	{"--texts x", "did you mean '--text'"},
+	{"-x", "unknown option '-x'"},
+	{"-fx", "unknown option '-x'"},
+	{"--flag=1", "takes no argument"},
+	{"--text", "needs an argument: TEXT"},
+	{"-n", "needs an argument: N"},
+	{"-n x", "'x' is not a whole number"},
+	{"-n -1", "'-1' is not a whole number"},
+	{"-n 1", "1 is less than 2"},
+	{"-n 101", "101 is more than 100"},
+	{"-n 18446744073709551616", "not a whole number"},
+	{"--signed 1001", "not a whole number in range"},
+	{"--signed --", "not a whole number in range"},
+	{"--size 1Q", "not a size"},
+	{"--duration never", "not a duration"},
+	{"--duration 2s", "less than"},
+	{"--choice b", "none of a|bb"},
+	{"--choice a|bb", "none of a|bb"},
+	{"--local=9", "9 is more than 8"},
+	{"--local=", "not a whole number"},
+	{"a b c d", "'d' is one operand too many"},
 };
 
 START_TEST(refusals)
 {
 	struct values v;
 	struct ranq_operands operands;
-	struct ranq_err err = { 0 };
+	struct ranq_err err = {0};
 	ck_assert_int_eq(parse(&mixing, refused[_i].text, &v, &operands, &err), -1);
 	ck_assert_int_eq(err.code, RANQ_ERR_USAGE);
-	ck_assert_msg(strstr(err.text, refused[_i].message), "'%s': got '%s', want '%s'", refused[_i].text, err.text, refused[_i].message);
+	ck_assert_msg(strstr(err.text, refused[_i].message), "'%s': got '%s', want '%s'", refused[_i].text, err.text,
+		refused[_i].message);
 	ck_assert_ptr_null(strchr(err.text, '\n'));
 	ranq_words_clear(&v.words);
 }
@@ -201,7 +215,7 @@ END_TEST
 
 START_TEST(neighbours)
 {
-	static const char *const names[] = { "submit", "results", "rm", "run" };
+	static const char *const names[] = {"submit", "results", "rm", "run"};
 	ck_assert_str_eq(ranq_options_nearest("sbumit", names, 4), "submit");
 	ck_assert_str_eq(ranq_options_nearest("result", names, 4), "results");
 	ck_assert_ptr_null(ranq_options_nearest("elephant", names, 4));
