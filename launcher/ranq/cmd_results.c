@@ -71,6 +71,8 @@ static int open_stream(struct reading *reading, struct ranq_err *err)
 		.before_wait = ranq_output_before_wait,
 		.user = &reading->output,
 	};
+	if (reading->follow)
+		reading->session->options.patience_ms = RANQ_NEVER; /* a server that is away comes back */
 	if (settle(reading, err) || ranq_arguments_open(&reading->arguments, reading->session, reading->job, err))
 		return -1;
 	reading->output.function = reading->arguments.spec.body == RANQ_BODY_FUNCTION;
@@ -95,6 +97,7 @@ static int take_over(struct reading *reading, struct ranq_err *err)
 		"job %s is held because its results are unread: reading and freeing them until its end",
 		ranq_cli_job_text(reading->session, reading->job));
 	reading->follow = true;
+	reading->session->options.patience_ms = RANQ_NEVER;
 	return ranq_stream_consume(reading->stream, err);
 }
 

@@ -98,7 +98,10 @@ static int open_server(struct run *run, struct ranq_err *err)
 		return open_local(run, queue, err);
 	run->session = ranq_cli_open_at(&addr, queue, true, run->options->job.lease_ms, err);
 	ranq_server_addr_clear(&addr);
-	return run->session ? 0 : -1;
+	if (!run->session)
+		return -1;
+	run->session->options.patience_ms = RANQ_NEVER; /* a server that is away comes back */
+	return 0;
 }
 
 static int submit(struct run *run, struct ranq_err *err)

@@ -53,6 +53,7 @@ static int wait_for(void *user, struct ranq_session *session, uint64_t job, stru
 	struct ranq_job_info info;
 	waiting->session = session;
 	waiting->told_held = false;
+	session->options.patience_ms = RANQ_NEVER; /* a server that is away comes back */
 	ranq_progress_init(&waiting->bar);
 	int rc = ranq_wait_job(
 		session, job, waiting->bar.on ? 250 : 20000, waiting->deadline_ms, seen, waiting, &info, err);

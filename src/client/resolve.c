@@ -149,16 +149,6 @@ static int add_password(struct ranq_server_addr *addr, struct ranq_err *err)
 	return rc;
 }
 
-static int take_url(const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
-{
-	if (ranq_server_addr_parse(url, addr, err))
-		return -1;
-	if (add_password(addr, err) == 0)
-		return 1;
-	ranq_server_addr_clear(addr);
-	return -1;
-}
-
 /* The private server of this user. */
 static int take_connection(struct ranq_server_addr *addr, struct ranq_err *err)
 {
@@ -176,6 +166,40 @@ static int take_connection(struct ranq_server_addr *addr, struct ranq_err *err)
 	*addr = file.addr;
 	ranq_server_addr_init(&file.addr);
 	ranq_connection_file_clear(&file);
+	return 1;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* The private server may be named by its URL as well: user, password and certificate are in the connection file. */
+static void add_connection(struct ranq_server_addr *addr)
+{
+	struct ranq_server_addr mine;
+	ranq_server_addr_init(&mine);
+	if (addr->password || addr->user || take_connection(&mine, NULL) != 1)
+		return;
+	if (same_text(addr->unix_path, mine.unix_path) && same_text(addr->host, mine.host) && addr->port == mine.port &&
+		addr->tls == mine.tls) {
+		mine.db = addr->db;
+		ranq_server_addr_clear(addr);
+		*addr = mine;
+		return;
+	}
+	ranq_server_addr_clear(&mine);
+}
+
+static int take_url(const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
+{
+	if (ranq_server_addr_parse(url, addr, err))
+		return -1;
+	if (add_password(addr, err)) {
+		ranq_server_addr_clear(addr);
+		return -1;
+	}
+	add_connection(addr);
 	return 1;
 }
 

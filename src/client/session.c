@@ -303,8 +303,8 @@ static void bell_rang(const struct ranq_reply *reply, void *arg)
 
 int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ranq_err *err)
 {
-	if (ranq_session_connect(session, RANQ_NEVER, err))
-		return -1;
+	if (!session->conn)
+		return 1; /* whoever looks again connects, with the patience that it has */
 	int64_t now = ranq_clock_ms(), end = earlier(until_ms, now + BELL_MAX_MS);
 	if (end <= now)
 		return ranq_session_turn(session, now, err);

@@ -1,9 +1,18 @@
 /* wait.c - see wait.h. */
 #include "client/wait.h"
 
+#define CALL_MS 5000
 #define PAUSE_MAX_MS 100 /* between two looks at a job that moves all the time */
 
-static int watch(struct ranq_session *session, uint64_t job, struct ranq_job_info *info, struct ranq_err *err)
+/* Even with no time left a server that is there is asked once. */
+static int64_t call_deadline(int64_t deadline_ms)
+{
+	int64_t least = ranq_session_after(CALL_MS);
+	return deadline_ms < least ? least : deadline_ms;
+}
+
+static int watch(struct ranq_session *session, uint64_t job, int64_t deadline_ms, struct ranq_job_info *info,
+	struct ranq_err *err)
 {
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
@@ -12,7 +21,7 @@ static int watch(struct ranq_session *session, uint64_t job, struct ranq_job_inf
 	if (rc)
 		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 	else
-		rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
+		rc = ranq_session_call(session, &cmd, call_deadline(deadline_ms), &reply, err);
 	if (rc == 0)
 		rc = ranq_queue_info_parse(reply, info, err);
 	ranq_reply_destroy(reply);
@@ -39,7 +48,7 @@ int ranq_wait_job(struct ranq_session *session, uint64_t job, int64_t tick_ms, i
 {
 	int64_t pause = 0;
 	for (;;) {
-		if (ranq_session_run_hook(session, err) || watch(session, job, info, err))
+		if (ranq_session_run_hook(session, err) || watch(session, job, deadline_ms, info, err))
 			return -1;
 		int rc = look ? look(user, info, err) : 0;
 		if (rc)
