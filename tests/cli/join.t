@@ -105,6 +105,26 @@ wait $join
 is $? 0 "it goes on when the server is back"
 is "$(starts)" 2 "with a second bridge"
 
+# inside a pretended Slurm allocation: nodes, end and launcher are found; the scheduler's lies are survived
+mkdir "$T/slurm"
+fake() { { echo '#!/bin/bash'; cat; } >"$T/slurm/$1"; chmod +x "$T/slurm/$1"; }
+fake squeue <<<'echo "2036-11-20T06:31:18|h[1-3]|3|12"'
+fake scontrol <<<'printf "h1\nh2\nh3\n"'
+fake srun <<<'echo "MPI plugin types are: pmix_v4 pmix pmi2" >&2'
+in_slurm() { env -u RANQ_MPIRUN PATH="$T/slurm:$PATH" SLURM_JOB_ID=77 SLURM_RESTART_COUNT=1 SLURM_JOB_NODELIST='h[1-4]' SLURM_NNODES=4 SLURM_CPUS_ON_NODE=4 "$@"; }
+TEST="in a Slurm allocation" status 0 in_slurm ranq join --dry-run
+like "$out" '/srun --mpi=pmix --no-kill .*--ntasks=13 --nodes=3 --nodelist=h1,h2,h3 ' "srun on the nodes that are left"
+like "$out" '--allocation slurm:77\.1 --end-time 21[0-9]+' "identity of this run of the job, and its end"
+fake squeue <<<'echo "slurm_load_jobs error: Unable to contact slurm controller"; exit 1'
+TEST="with a controller that is away" status 0 in_slurm ranq join --dry-run
+like "$out" '--ntasks=17 --nodes=4' "what the environment tells is used"
+if grep -q -- --end-time <<<"$out"; then fail "no end is made up" "$out"; else pass "no end is made up"; fi
+in_pbs() { printf 'm1\nm1\nm2\nm2\n' >"$T/nodes"; env PATH="$T/slurm:$PATH" PBS_JOBID=3.pbs0 PBS_NODEFILE="$T/nodes" "$@"; }
+fake qstat <<<'echo "{\"Jobs\":{\"3.pbs0\":{\"stime\":\"Fri Nov 20 07:44:31 2036\",\"Resource_List\":{\"walltime\":\"00:10:00\"}}}}"'
+TEST="in a PBS allocation" status 0 in_pbs ranq join --dry-run
+like "$out" '--hostfile .* -n 5 .*--allocation pbs:3\.pbs0 --end-time 21[0-9]+' "hosts, slots, end"
+like "$out" 'plm_rsh_agent [^ ]*/ranq-pbs-rsh' "and the way to the other nodes"
+
 for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand"; do
 	# shellcheck disable=SC2086 # words
 	TEST="refuses: join $args" status 2 ranq join $args
