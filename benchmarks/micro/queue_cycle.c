@@ -56,8 +56,8 @@ static void start(void)
 	server = fork();
 	if (!server) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--dir", dir, "--save", "", "--loglevel", "warning",
-			"--logfile", "log", (char *)NULL);
+		execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--dir", dir, "--save", "",
+			"--loglevel", "warning", "--logfile", "log", (char *)NULL);
 		_exit(127);
 	}
 	atexit(stop);
@@ -81,7 +81,8 @@ static struct ranq_reply *call(void)
 	if (ranq_conn_call(conn, &cmd, ranq_clock_ms() + 60000, &reply, &err))
 		die("call", &err);
 	if (ranq_reply_type(reply) == RANQ_REPLY_ERROR) {
-		ranq_err_set(&err, RANQ_ERR_REPLY, "%.*s", (int)ranq_reply_bytes(reply).len, (const char *)ranq_reply_bytes(reply).data);
+		ranq_err_set(&err, RANQ_ERR_REPLY, "%.*s", (int)ranq_reply_bytes(reply).len,
+			(const char *)ranq_reply_bytes(reply).data);
 		die("reply", &err);
 	}
 	return reply;
@@ -109,7 +110,8 @@ static double server_cpu_us(void)
 
 static void print(const char *what, double value, const char *unit, double cpu_us)
 {
-	printf("{\"schema\": \"ranq.bench/1\", \"bench\": \"queue_cycle\", \"mode\": \"%s\", \"name\": \"%s\", \"value\": %.4g, \"unit\": \"%s\", "
+	printf("{\"schema\": \"ranq.bench/1\", \"bench\": \"queue_cycle\", \"mode\": \"%s\", \"name\": \"%s\", "
+	       "\"value\": %.4g, \"unit\": \"%s\", "
 	       "\"server_cpu_us\": %.4g}\n",
 		mode_name, what, value, unit, cpu_us);
 	fflush(stdout);
@@ -158,7 +160,12 @@ static struct ranq_range lease(uint64_t want)
 static void add(const struct ranq_range *r, uint64_t at, uint64_t start, uint64_t end, size_t bytes)
 {
 	static const char zeros[4096];
-	struct ranq_commit_item item = {.job = r->job, .at = at, .seq = r->seq, .start = start, .end = end, .counts = {end - start},
+	struct ranq_commit_item item = {.job = r->job,
+		.at = at,
+		.seq = r->seq,
+		.start = start,
+		.end = end,
+		.counts = {end - start},
 		.item = {zeros, bytes}};
 
 	ranq_queue_commit_add(&cmd, &item);
@@ -265,7 +272,8 @@ int main(int argc, char **argv)
 		mode_name = "evalsha";
 	start();
 	ranq_cmd_init(&cmd);
-	if (ranq_queue_init(&queue, "bench", &err) || ranq_queue_attach(&queue, conn, mode, 0, true, ranq_clock_ms() + 10000, &err))
+	if (ranq_queue_init(&queue, "bench", &err) ||
+		ranq_queue_attach(&queue, conn, mode, 0, true, ranq_clock_ms() + 10000, &err))
 		die("attach", &err);
 	ranq_id_new(bridge);
 	ranq_queue_join_cmd(&queue, &cmd, bridge, &meta);

@@ -4,7 +4,8 @@
 
 #include "queue/call.h"
 
-int ranq_queue_join_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_bridge_meta *meta)
+int ranq_queue_join_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_bridge_meta *meta)
 {
 	const char *texts[] = {meta->host, meta->allocation, meta->user, meta->version, meta->tags, meta->binding};
 
@@ -34,8 +35,8 @@ int ranq_queue_join_parse(const struct ranq_reply *r, int64_t *lease_ms, struct 
 	return 0;
 }
 
-int ranq_queue_lease_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, uint64_t seq, uint64_t want,
-	unsigned max_ranges, unsigned flags, int64_t time_left_ms, const char *tags)
+int ranq_queue_lease_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, uint64_t seq,
+	uint64_t want, unsigned max_ranges, unsigned flags, int64_t time_left_ms, const char *tags)
 {
 	char list[RANQ_META_MAX + 3];
 	unsigned most = sizeof((struct ranq_lease_reply *)NULL)->ranges / sizeof(struct ranq_range);
@@ -96,7 +97,8 @@ int ranq_queue_spec_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64
 	return 0;
 }
 
-int ranq_queue_spec_parse(const struct ranq_reply *r, struct ranq_bytes *spec, enum ranq_job_state *state, struct ranq_err *err)
+int ranq_queue_spec_parse(
+	const struct ranq_reply *r, struct ranq_bytes *spec, enum ranq_job_state *state, struct ranq_err *err)
 {
 	struct ranq_call_reader in = {.array = r};
 
@@ -107,7 +109,8 @@ int ranq_queue_spec_parse(const struct ranq_reply *r, struct ranq_bytes *spec, e
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_input_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t start, uint64_t end, size_t max_bytes)
+int ranq_queue_input_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t start, uint64_t end, size_t max_bytes)
 {
 	ranq_call_begin(q, cmd, "input");
 	ranq_call_u64(cmd, job);
@@ -134,7 +137,8 @@ int ranq_queue_input_parse(const struct ranq_reply *r, struct ranq_input_reply *
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_release_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_fragment *f, size_t n)
+int ranq_queue_release_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_fragment *f, size_t n)
 {
 	ranq_call_begin(q, cmd, "release");
 	ranq_cmd_str(cmd, bridge);
@@ -156,8 +160,8 @@ int ranq_queue_release_parse(const struct ranq_reply *r, struct ranq_err *err)
 	return ranq_call_number(r, &ignored, err);
 }
 
-int ranq_queue_beat_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const uint64_t *jobs, size_t njobs,
-	uint64_t running, uint64_t done)
+int ranq_queue_beat_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const uint64_t *jobs,
+	size_t njobs, uint64_t running, uint64_t done)
 {
 	ranq_call_begin(q, cmd, "beat");
 	ranq_cmd_str(cmd, bridge);
@@ -186,7 +190,8 @@ int ranq_queue_beat_parse(const struct ranq_reply *r, struct ranq_beat_reply *ou
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_resync_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_fragment *held, size_t n)
+int ranq_queue_resync_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge,
+	const struct ranq_fragment *held, size_t n)
 {
 	if (n > RANQ_CALL_ITEMS_MAX)
 		return -1;
@@ -201,7 +206,8 @@ int ranq_queue_resync_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, cons
 	return 0;
 }
 
-int ranq_queue_resync_parse(const struct ranq_reply *r, size_t *ngone, size_t gone[RANQ_CALL_ITEMS_MAX], struct ranq_err *err)
+int ranq_queue_resync_parse(
+	const struct ranq_reply *r, size_t *ngone, size_t gone[RANQ_CALL_ITEMS_MAX], struct ranq_err *err)
 {
 	struct ranq_call_reader in = {.array = r};
 	uint64_t n;
@@ -236,14 +242,16 @@ int ranq_queue_leave_parse(const struct ranq_reply *r, bool *more, struct ranq_e
 	return 0;
 }
 
-/* ---- bells ------------------------------------------------------------------------------------------------------------ */
+/* ---- bells
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void bell_key(const struct ranq_queue *q, const char *id, char key[RANQ_QUEUE_NAME_MAX + 64])
 {
 	snprintf(key, RANQ_QUEUE_NAME_MAX + 64, "%sbell:%.*s", q->base, RANQ_ID_LEN, id);
 }
 
-void ranq_queue_bell_cmd(struct ranq_cmd *cmd, const struct ranq_queue *const *queues, size_t n, const char *id, double timeout_s)
+void ranq_queue_bell_cmd(
+	struct ranq_cmd *cmd, const struct ranq_queue *const *queues, size_t n, const char *id, double timeout_s)
 {
 	char key[RANQ_QUEUE_NAME_MAX + 64];
 

@@ -1,4 +1,5 @@
-/* Requests begin and replies are read here. A reply may be anything: nothing of it is used before its type and range were checked. */
+/* Requests begin and replies are read here. A reply may be anything: nothing of it is used before its type and range
+ * were checked. */
 #include "queue/call.h"
 
 #include <stdio.h>
@@ -86,7 +87,8 @@ int ranq_call_error(const struct ranq_reply *r, struct ranq_err *err)
 			continue;
 		if (errors[i].text)
 			return ranq_err_set(err, errors[i].code, "%s", errors[i].text);
-		return space ? say(err, errors[i].code, space + 1, b.len - word - 1) : say(err, errors[i].code, b.data, b.len);
+		return space ? say(err, errors[i].code, space + 1, b.len - word - 1)
+			     : say(err, errors[i].code, b.data, b.len);
 	}
 	return say(err, RANQ_ERR_REPLY, b.data, b.len);
 }

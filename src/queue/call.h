@@ -22,7 +22,7 @@ struct ranq_call_reader {
 	size_t next;
 	bool failed;
 };
-uint64_t ranq_call_next(struct ranq_call_reader *in);        /* non-negative integer */
+uint64_t ranq_call_next(struct ranq_call_reader *in); /* non-negative integer */
 int64_t ranq_call_next_signed(struct ranq_call_reader *in);
 bool ranq_call_next_flag(struct ranq_call_reader *in);
 struct ranq_bytes ranq_call_next_bytes(struct ranq_call_reader *in);

@@ -16,8 +16,9 @@ static void add_counts(struct ranq_cmd *cmd, const uint64_t counts[5])
 	char text[128] = "";
 
 	if (counts[1] || counts[2] || counts[3] || counts[4])
-		snprintf(text, sizeof text, "%llu %llu %llu %llu %llu", (unsigned long long)counts[0], (unsigned long long)counts[1],
-			(unsigned long long)counts[2], (unsigned long long)counts[3], (unsigned long long)counts[4]);
+		snprintf(text, sizeof text, "%llu %llu %llu %llu %llu", (unsigned long long)counts[0],
+			(unsigned long long)counts[1], (unsigned long long)counts[2], (unsigned long long)counts[3],
+			(unsigned long long)counts[4]);
 	ranq_cmd_str(cmd, text);
 }
 

@@ -1,5 +1,6 @@
-/* The mirror is an array sorted by job, token and start. Fragments of one token never overlap, so the one that contains a range is
- * the last that begins at or before it. Two tokens of one job may overlap: a range that was fenced and leased again. */
+/* The mirror is an array sorted by job, token and start. Fragments of one token never overlap, so the one that contains
+ * a range is the last that begins at or before it. Two tokens of one job may overlap: a range that was fenced and
+ * leased again. */
 #include "queue/held.h"
 
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 /* Brings the Lua functions into the server.
  *
- * Redis 7 and Valkey: one Functions library, ranq1. It is persistent and replicated, carries a revision, and is replaced by a newer
- * revision only, so that clients of different builds do not push each other's out for ever; functions of one library name stay
- * compatible. Elsewhere each function is a script of its own (all helpers + the function + a call of it), known by its SHA-1;
- * the server may forget scripts at any restart, then ranq_queue_reply_is_noscript says so and attach loads them again. */
+ * Redis 7 and Valkey: one Functions library, ranq1. It is persistent and replicated, carries a revision, and is
+ * replaced by a newer revision only, so that clients of different builds do not push each other's out for ever;
+ * functions of one library name stay compatible. Elsewhere each function is a script of its own (all helpers + the
+ * function + a call of it), known by its SHA-1; the server may forget scripts at any restart, then
+ * ranq_queue_reply_is_noscript says so and attach loads them again. */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,13 +73,13 @@ static void compose_library(struct ranq_buf *out)
 			continue;
 		read_flags(file, flags);
 		ranq_buf_add_str(out, file->text);
-		ranq_buf_printf(out, "redis.register_function{function_name='ranq1_%s', callback=%s, flags={%s%s%s}}\n", file->name,
-			file->name, flags[0] ? "'" : "", flags, flags[0] ? "'" : "");
+		ranq_buf_printf(out, "redis.register_function{function_name='ranq1_%s', callback=%s, flags={%s%s%s}}\n",
+			file->name, file->name, flags[0] ? "'" : "", flags, flags[0] ? "'" : "");
 	}
 }
 
-/* legacy: servers before 7.0 know no flags. They run a script to its end, whatever the memory, when its first write needs none: hence the
- * DEL of a key that does not exist. */
+/* legacy: servers before 7.0 know no flags. They run a script to its end, whatever the memory, when its first write
+ * needs none: hence the DEL of a key that does not exist. */
 static void compose_script(const struct ranq_lua_file *file, bool legacy, struct ranq_buf *out)
 {
 	char flags[32];
@@ -145,7 +146,8 @@ bool ranq_queue_reply_is_noscript(const struct ranq_reply *reply)
 	return (b.len >= 8 && !memcmp(b.data, "NOSCRIPT", 8)) || contains(b, "Function not found");
 }
 
-/* ---- loading ---------------------------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ---------------------------------------------------------------------------------------------------------- */
 
 struct attach {
 	struct ranq_queue *q;
@@ -199,12 +201,15 @@ static int load_library(struct attach *a, bool replace, struct ranq_err *err)
 	ranq_buf_clear(&source);
 	if (send(a, &r, err))
 		return -1;
-	rc = ranq_reply_type(r) == RANQ_REPLY_ERROR && !contains(ranq_reply_bytes(r), "already exists") ? ranq_call_error(r, err) : 0;
+	rc = ranq_reply_type(r) == RANQ_REPLY_ERROR && !contains(ranq_reply_bytes(r), "already exists")
+		     ? ranq_call_error(r, err)
+		     : 0;
 	ranq_reply_destroy(r);
 	return rc;
 }
 
-/* Without REPLACE when there was none, so that of two that load at once the second sees the first one's and looks at its revision again. */
+/* Without REPLACE when there was none, so that of two that load at once the second sees the first one's and looks at
+ * its revision again. */
 static int ensure_library(struct attach *a, struct ranq_err *err)
 {
 	uint64_t revision;
@@ -217,7 +222,8 @@ static int ensure_library(struct attach *a, struct ranq_err *err)
 		if (load_library(a, revision > 0, err))
 			return -1;
 	}
-	return ranq_err_set(err, RANQ_ERR_SERVER, "another version of ranq keeps loading its functions into the server");
+	return ranq_err_set(
+		err, RANQ_ERR_SERVER, "another version of ranq keeps loading its functions into the server");
 }
 
 static int load_script(struct attach *a, const struct ranq_lua_file *file, struct ranq_err *err)
@@ -262,19 +268,21 @@ static int ensure_scripts(struct attach *a, struct ranq_err *err)
 	return rc;
 }
 
-/* ---- attach ----------------------------------------------------------------------------------------------------------- */
+/* ---- attach
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static int check_policy(const struct ranq_server_facts *facts, struct ranq_err *err)
 {
 	if (!facts->maxmemory_policy[0] || !strcmp(facts->maxmemory_policy, "noeviction"))
 		return 0;
 	return ranq_err_set(err, RANQ_ERR_SERVER,
-		"the server would delete jobs when its memory is full (maxmemory-policy is '%s'); cure: redis-cli config set maxmemory-policy noeviction",
+		"the server would delete jobs when its memory is full (maxmemory-policy is '%s'); cure: redis-cli "
+		"config set maxmemory-policy noeviction",
 		facts->maxmemory_policy);
 }
 
-/* The lease belongs to the queue; a wish counts when the queue is new or unused, and is refused when it differs. The wish is carried out
- * by the first join or submit, so that attaching alone leaves no key behind. */
+/* The lease belongs to the queue; a wish counts when the queue is new or unused, and is refused when it differs. The
+ * wish is carried out by the first join or submit, so that attaching alone leaves no key behind. */
 static int settle_lease(struct attach *a, int64_t wish_ms, struct ranq_err *err)
 {
 	struct ranq_call_reader in = {0};
@@ -299,8 +307,8 @@ static int settle_lease(struct attach *a, int64_t wish_ms, struct ranq_err *err)
 	if (rc)
 		return -1;
 	if (wish_ms && exists && !unused && (uint64_t)wish_ms != lease)
-		return ranq_err_set(err, RANQ_ERR_STATE, "queue '%s' is in use with a lease of %g s, not %g s", a->q->name, (double)lease / 1e3,
-			(double)wish_ms / 1e3);
+		return ranq_err_set(err, RANQ_ERR_STATE, "queue '%s' is in use with a lease of %g s, not %g s",
+			a->q->name, (double)lease / 1e3, (double)wish_ms / 1e3);
 	a->q->lease_asked = wish_ms;
 	a->q->lease_ms = wish_ms ? wish_ms : exists ? (int64_t)lease : RANQ_LEASE_MS_DEFAULT;
 	return 0;
@@ -313,20 +321,21 @@ static int attach(struct attach *a, int64_t lease_ms, struct ranq_err *err)
 	return settle_lease(a, lease_ms, err);
 }
 
-int ranq_queue_attach(struct ranq_queue *queue, struct ranq_conn *conn, enum ranq_call_mode mode, int64_t lease_ms, bool create,
-	int64_t deadline_ms, struct ranq_err *err)
+int ranq_queue_attach(struct ranq_queue *queue, struct ranq_conn *conn, enum ranq_call_mode mode, int64_t lease_ms,
+	bool create, int64_t deadline_ms, struct ranq_err *err)
 {
 	const struct ranq_server_facts *facts = ranq_conn_facts(conn);
 	struct attach a = {.q = queue, .conn = conn, .deadline_ms = deadline_ms};
 	int rc;
 
 	if (lease_ms && lease_ms < RANQ_LEASE_MS_MIN)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "a lease of %g s is too short: at least %d s", (double)lease_ms / 1e3,
-			RANQ_LEASE_MS_MIN / 1000);
+		return ranq_err_set(err, RANQ_ERR_USAGE, "a lease of %g s is too short: at least %d s",
+			(double)lease_ms / 1e3, RANQ_LEASE_MS_MIN / 1000);
 	if (check_policy(facts, err))
 		return -1;
 	if (mode == RANQ_CALL_FUNCTIONS && !facts->has_functions)
-		return ranq_err_set(err, RANQ_ERR_SERVER, "the server is too old for functions (%u.%u)", facts->major, facts->minor);
+		return ranq_err_set(err, RANQ_ERR_SERVER, "the server is too old for functions (%u.%u)", facts->major,
+			facts->minor);
 	queue->mode = mode != RANQ_CALL_AUTO ? mode : facts->has_functions ? RANQ_CALL_FUNCTIONS : RANQ_CALL_EVALSHA;
 	queue->legacy = !facts->has_functions;
 	queue->result_limit = facts->maxmemory / 2;

@@ -1,11 +1,9 @@
 /* Names: of queues, job states, ids. */
 #include "queue/queue.h"
 
-#include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 static const char *const state_names[] = {
 #define X(name) #name,
@@ -21,7 +19,8 @@ const char *ranq_job_state_name(enum ranq_job_state state)
 
 bool ranq_job_state_is_final(enum ranq_job_state state)
 {
-	return state == RANQ_JOB_COMPLETE || state == RANQ_JOB_ERROR || state == RANQ_JOB_CANCELLED || state == RANQ_JOB_IMPOSSIBLE;
+	return state == RANQ_JOB_COMPLETE || state == RANQ_JOB_ERROR || state == RANQ_JOB_CANCELLED ||
+	       state == RANQ_JOB_IMPOSSIBLE;
 }
 
 int ranq_queue_name_check(const char *name, struct ranq_err *err)
@@ -32,10 +31,13 @@ int ranq_queue_name_check(const char *name, struct ranq_err *err)
 	if (!len)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "a queue needs a name");
 	if (len > RANQ_QUEUE_NAME_MAX)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "queue name '%.20s...' is longer than %d characters", name, RANQ_QUEUE_NAME_MAX);
+		return ranq_err_set(err, RANQ_ERR_INPUT, "queue name '%.20s...' is longer than %d characters", name,
+			RANQ_QUEUE_NAME_MAX);
 	if (strspn(name, allowed) != len || name[0] == '.' || name[0] == '-')
 		return ranq_err_set(err, RANQ_ERR_INPUT,
-			"queue name '%s' may only have letters, digits, '.', '_' and '-', and must begin with a letter, digit or '_'", name);
+			"queue name '%s' may only have letters, digits, '.', '_' and '-', and must begin with a "
+			"letter, digit or '_'",
+			name);
 	return 0;
 }
 
@@ -52,16 +54,7 @@ int ranq_queue_init(struct ranq_queue *queue, const char *name, struct ranq_err 
 void ranq_id_new(char id[RANQ_ID_LEN + 1])
 {
 	unsigned char bytes[RANQ_ID_LEN / 2];
-	size_t have = 0;
 
-	while (have < sizeof bytes) {
-		ssize_t n = getrandom(bytes + have, sizeof bytes - have, 0);
-
-		if (n < 0 && errno != EINTR)
-			abort(); /* without random ids two bridges could be one: better none */
-		if (n > 0)
-			have += (size_t)n;
-	}
-	for (size_t i = 0; i < sizeof bytes; i++)
-		snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+	randombytes_buf(bytes, sizeof bytes);
+	sodium_bin2hex(id, RANQ_ID_LEN + 1, bytes, sizeof bytes);
 }

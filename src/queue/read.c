@@ -142,7 +142,8 @@ int ranq_queue_bridges_parse(const struct ranq_reply *r, size_t i, struct ranq_b
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_failures_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t from, unsigned count)
+int ranq_queue_failures_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t from, unsigned count)
 {
 	ranq_call_begin(q, cmd, "failures");
 	ranq_call_u64(cmd, job);
@@ -151,7 +152,8 @@ int ranq_queue_failures_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, ui
 	return 0;
 }
 
-int ranq_queue_failures_parse(const struct ranq_reply *r, size_t i, uint64_t *index, struct ranq_bytes *record, struct ranq_err *err)
+int ranq_queue_failures_parse(
+	const struct ranq_reply *r, size_t i, uint64_t *index, struct ranq_bytes *record, struct ranq_err *err)
 {
 	struct ranq_call_reader in = {.array = r, .next = 2 * i};
 

@@ -5,7 +5,8 @@
 
 int ranq_queue_fetch_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_fetch *f)
 {
-	unsigned most = sizeof((struct ranq_fetch_reply *)NULL)->items / sizeof((struct ranq_fetch_reply *)NULL)->items[0];
+	unsigned most =
+		sizeof((struct ranq_fetch_reply *)NULL)->items / sizeof((struct ranq_fetch_reply *)NULL)->items[0];
 
 	ranq_call_begin(q, cmd, "fetch");
 	ranq_call_u64(cmd, f->job);
@@ -57,8 +58,8 @@ int ranq_queue_overlay_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uin
 	return 0;
 }
 
-int ranq_queue_overlay_parse(const struct ranq_reply *r, size_t i, uint64_t *start, uint64_t *end, struct ranq_bytes *item,
-	struct ranq_err *err)
+int ranq_queue_overlay_parse(const struct ranq_reply *r, size_t i, uint64_t *start, uint64_t *end,
+	struct ranq_bytes *item, struct ranq_err *err)
 {
 	struct ranq_call_reader in = {.array = r, .next = 3 * i};
 
@@ -78,8 +79,8 @@ int ranq_queue_attach_consumer_cmd(const struct ranq_queue *q, struct ranq_cmd *
 	return 0;
 }
 
-int ranq_queue_attach_consumer_parse(const struct ranq_reply *r, uint64_t *epoch, uint64_t *acked_to, struct ranq_bytes *state,
-	struct ranq_err *err)
+int ranq_queue_attach_consumer_parse(
+	const struct ranq_reply *r, uint64_t *epoch, uint64_t *acked_to, struct ranq_bytes *state, struct ranq_err *err)
 {
 	struct ranq_call_reader in = {.array = r};
 
@@ -91,8 +92,8 @@ int ranq_queue_attach_consumer_parse(const struct ranq_reply *r, uint64_t *epoch
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_ack_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t epoch, const struct ranq_bytes *state,
-	const uint64_t (*ranges)[2], size_t n)
+int ranq_queue_ack_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t epoch,
+	const struct ranq_bytes *state, const uint64_t (*ranges)[2], size_t n)
 {
 	ranq_call_begin(q, cmd, "ack");
 	ranq_call_u64(cmd, job);
@@ -116,7 +117,8 @@ int ranq_queue_ack_parse(const struct ranq_reply *r, bool *more, struct ranq_err
 	return 0;
 }
 
-/* ---- control ---------------------------------------------------------------------------------------------------------- */
+/* ---- control
+ * ---------------------------------------------------------------------------------------------------------- */
 
 int ranq_queue_cancel_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *reason)
 {

@@ -8,7 +8,8 @@ static const char *text_or_empty(const char *text)
 	return text ? text : "";
 }
 
-int ranq_queue_stage_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *uuid, uint64_t first, const void *block, size_t len)
+int ranq_queue_stage_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *uuid, uint64_t first,
+	const void *block, size_t len)
 {
 	ranq_call_begin(q, cmd, "stage");
 	ranq_cmd_str(cmd, uuid);
@@ -24,8 +25,8 @@ int ranq_queue_stage_parse(const struct ranq_reply *r, struct ranq_err *err)
 	return ranq_call_number(r, &ignored, err);
 }
 
-int ranq_queue_blob_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *hash, uint64_t part, uint64_t total_bytes,
-	const void *data, size_t len)
+int ranq_queue_blob_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *hash, uint64_t part,
+	uint64_t total_bytes, const void *data, size_t len)
 {
 	ranq_call_begin(q, cmd, "blob_put");
 	ranq_cmd_str(cmd, hash);
@@ -92,15 +93,16 @@ static int check(const struct ranq_submit *s, struct ranq_err *err)
 	if (s->nafter > RANQ_SUBMIT_AFTER_MAX)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "a job can wait for %d jobs at most", RANQ_SUBMIT_AFTER_MAX);
 	if (spec->priority < -RANQ_PRIORITY_MAX || spec->priority > RANQ_PRIORITY_MAX)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "priority %d is not between -%d and %d", (int)spec->priority, RANQ_PRIORITY_MAX,
-			RANQ_PRIORITY_MAX);
-	if (spec->backlog >= RANQ_TASKS_MAX || spec->max_output >= RANQ_TASKS_MAX || spec->time_request_ms >= RANQ_TASKS_MAX ||
-		spec->ttl_ms >= RANQ_TASKS_MAX)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "priority %d is not between -%d and %d", (int)spec->priority,
+			RANQ_PRIORITY_MAX, RANQ_PRIORITY_MAX);
+	if (spec->backlog >= RANQ_TASKS_MAX || spec->max_output >= RANQ_TASKS_MAX ||
+		spec->time_request_ms >= RANQ_TASKS_MAX || spec->ttl_ms >= RANQ_TASKS_MAX)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "a size or duration of the job is absurd");
 	return 0;
 }
 
-int ranq_queue_submit_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_submit *s, struct ranq_err *err)
+int ranq_queue_submit_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_submit *s, struct ranq_err *err)
 {
 	struct ranq_buf packed;
 
@@ -140,8 +142,8 @@ int ranq_queue_submit_parse(const struct ranq_reply *r, uint64_t *job, bool *exi
 	return in.failed || !*job ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_append_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid, uint64_t batch,
-	uint64_t count, const struct ranq_bytes *blocks, const uint64_t *block_counts, size_t nblocks)
+int ranq_queue_append_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid,
+	uint64_t batch, uint64_t count, const struct ranq_bytes *blocks, const uint64_t *block_counts, size_t nblocks)
 {
 	ranq_call_begin(q, cmd, "append");
 	ranq_call_u64(cmd, job);
@@ -166,8 +168,8 @@ int ranq_queue_append_parse(const struct ranq_reply *r, uint64_t *tasks, bool *h
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
-int ranq_queue_close_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid, uint64_t batches,
-	const char *reason)
+int ranq_queue_close_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *uuid,
+	uint64_t batches, const char *reason)
 {
 	size_t len = strlen(text_or_empty(reason));
 

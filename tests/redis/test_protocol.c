@@ -7,7 +7,8 @@
 START_TEST(submit_is_atomic_and_repeatable)
 {
 	const char *uuid = tq_id('c');
-	uint64_t a = TQ_JOB(.tasks = 1000000000, .uuid = uuid), b = TQ_JOB(.tasks = 1000000000, .uuid = uuid), c = TQ_JOB(.tasks = 1);
+	uint64_t a = TQ_JOB(.tasks = 1000000000, .uuid = uuid), b = TQ_JOB(.tasks = 1000000000, .uuid = uuid),
+		 c = TQ_JOB(.tasks = 1);
 	struct ranq_job_info info;
 
 	ck_assert_uint_eq(a, 1);
@@ -59,7 +60,7 @@ START_TEST(commits_may_take_any_part_in_any_order)
 
 	tq_join(a, 1);
 	r = tq_lease1(a, 100);
-	ck_assert(tq_commit(a, &r, 0, 40, 60));   /* the middle: 0-40 stays at 0, 60-100 becomes a fragment of its own */
+	ck_assert(tq_commit(a, &r, 0, 40, 60)); /* the middle: 0-40 stays at 0, 60-100 becomes a fragment of its own */
 	ck_assert_uint_eq(tq_audit(job).leased_ranges, 2);
 	ck_assert(!tq_commit(a, &r, 0, 50, 70));  /* not all of it is leased any more */
 	ck_assert(tq_commit(a, &r, 60, 90, 100)); /* suffix */
@@ -348,12 +349,13 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {submit_is_atomic_and_repeatable, one_task_runs_from_end_to_end, commits_may_take_any_part_in_any_order,
-		a_repeated_commit_counts_once, priority_first_then_order_of_submission, drained_ranges_come_back_first_and_grow_together,
+	const TTest *const tests[] = {submit_is_atomic_and_repeatable, one_task_runs_from_end_to_end,
+		commits_may_take_any_part_in_any_order, a_repeated_commit_counts_once,
+		priority_first_then_order_of_submission, drained_ranges_come_back_first_and_grow_together,
 		idle_bridges_are_rung, beat_names_jobs_that_are_over, late_commits_of_a_cancelled_job_do_not_count,
-		leave_gives_everything_back_without_blame, pause_and_resume, drain_reaches_the_bridges_meant, nothing_stays_behind,
-		destroy_removes_a_queue_and_its_bridges_find_out, jobs_and_bridges_are_listed, the_lease_belongs_to_the_queue,
-		attaching_and_looking_makes_no_key};
+		leave_gives_everything_back_without_blame, pause_and_resume, drain_reaches_the_bridges_meant,
+		nothing_stays_behind, destroy_removes_a_queue_and_its_bridges_find_out, jobs_and_bridges_are_listed,
+		the_lease_belongs_to_the_queue, attaching_and_looking_makes_no_key};
 
 	return test_queue_main("protocol", tests, sizeof tests / sizeof *tests);
 }

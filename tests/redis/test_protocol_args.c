@@ -124,7 +124,8 @@ static void call_text(const char *function, const char *args)
 	char *text = strdup(args), *rest = text, *word;
 	char name[64];
 
-	/* The way of calling is the business of ranq_call_begin; here the arguments are raw, so take its beginning from a real request. */
+	/* The way of calling is the business of ranq_call_begin; here the arguments are raw, so take its beginning from
+	 * a real request. */
 	if (tq.q.mode == RANQ_CALL_FUNCTIONS) {
 		snprintf(name, sizeof name, "ranq1_%s", function);
 		ranq_cmd_reset(&tq.cmd);
@@ -170,8 +171,10 @@ START_TEST(bad_arguments_change_nothing)
 		call_text(bad[i].function, bad[i].args);
 		b = ranq_reply_bytes(tq.reply);
 		snprintf(want, sizeof want, "RANQ_%s ", bad[i].code);
-		ck_assert_msg(ranq_reply_type(tq.reply) == RANQ_REPLY_ERROR && b.len > strlen(want) && !memcmp(b.data, want, strlen(want)),
-			"%s %s: '%.*s' instead of %s", bad[i].function, bad[i].args, (int)b.len, b.data ? (const char *)b.data : "", want);
+		ck_assert_msg(ranq_reply_type(tq.reply) == RANQ_REPLY_ERROR && b.len > strlen(want) &&
+				      !memcmp(b.data, want, strlen(want)),
+			"%s %s: '%.*s' instead of %s", bad[i].function, bad[i].args, (int)b.len,
+			b.data ? (const char *)b.data : "", want);
 		digest(after);
 		ck_assert_msg(!strcmp(before, after), "%s %s changed something", bad[i].function, bad[i].args);
 	}
@@ -196,7 +199,8 @@ END_TEST
 
 START_TEST(foreign_keys_are_refused)
 {
-	static const char *const keys[] = {"ranq:{}:q", "ranq:{a b}:q", "ranq:t:q", "x", "ranq:{t}:", "ranq:{t}:j:1", "ranq:{a}{b}:q", ""};
+	static const char *const keys[] = {
+		"ranq:{}:q", "ranq:{a b}:q", "ranq:t:q", "x", "ranq:{t}:", "ranq:{t}:j:1", "ranq:{a}{b}:q", ""};
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys && tq.q.mode == RANQ_CALL_FUNCTIONS; i++) {
 		ranq_cmd_reset(&tq.cmd);
@@ -220,7 +224,8 @@ static char *read_protocol(void)
 	return text;
 }
 
-/* Each function has its row with the flags it is loaded with; the table has no other rows; each state and error is named. */
+/* Each function has its row with the flags it is loaded with; the table has no other rows; each state and error is
+ * named. */
 START_TEST(protocol_md_agrees_with_the_code)
 {
 	char *text = read_protocol(), row[96];
@@ -232,7 +237,9 @@ START_TEST(protocol_md_agrees_with_the_code)
 		rows += p[0] == '\n' && p[1] == '|';
 	for (size_t i = 0; i < ranq_lua_nfiles; i++) {
 		const struct ranq_lua_file *f = &ranq_lua_files[i];
-		const char *flag = !strncmp(f->text, "-- flags: allow-oom\n", 20) ? "+" : !strncmp(f->text, "-- flags: no-writes\n", 20) ? "r" : "";
+		const char *flag = !strncmp(f->text, "-- flags: allow-oom\n", 20)   ? "+"
+				   : !strncmp(f->text, "-- flags: no-writes\n", 20) ? "r"
+										    : "";
 
 		if (f->name[0] == '_')
 			continue;
@@ -251,8 +258,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {bad_arguments_change_nothing, every_function_has_a_row_of_bad_arguments, foreign_keys_are_refused,
-		protocol_md_agrees_with_the_code};
+	const TTest *const tests[] = {bad_arguments_change_nothing, every_function_has_a_row_of_bad_arguments,
+		foreign_keys_are_refused, protocol_md_agrees_with_the_code};
 
 	return test_queue_main("protocol arguments", tests, sizeof tests / sizeof *tests);
 }

@@ -205,10 +205,11 @@ START_TEST(resync_leaves_what_is_listed_cut_as_listed)
 	tq_join(A, 1);
 	r = tq_lease1(A, 100);
 	ck_assert(tq_commit(A, &r, 0, 0, 10));
-	list[0] = (struct ranq_fragment){.job = job, .start = 0, .end = 10, .seq = r.seq};   /* counted, reply lost */
-	list[1] = (struct ranq_fragment){.job = job, .start = 10, .end = 30, .seq = r.seq};  /* under way */
-	list[2] = (struct ranq_fragment){.job = job, .start = 50, .end = 100, .seq = r.seq}; /* held; 30 to 50 never came */
-	list[3] = (struct ranq_fragment){.job = job, .start = 60, .end = 70, .seq = r.seq};  /* overlaps: nonsense */
+	list[0] = (struct ranq_fragment){.job = job, .start = 0, .end = 10, .seq = r.seq};  /* counted, reply lost */
+	list[1] = (struct ranq_fragment){.job = job, .start = 10, .end = 30, .seq = r.seq}; /* under way */
+	list[2] = (struct ranq_fragment){
+		.job = job, .start = 50, .end = 100, .seq = r.seq}; /* held; 30 to 50 never came */
+	list[3] = (struct ranq_fragment){.job = job, .start = 60, .end = 70, .seq = r.seq}; /* overlaps: nonsense */
 	list[4] = (struct ranq_fragment){.job = job, .start = 30, .end = 40, .seq = r.seq + 1};
 	list[5] = (struct ranq_fragment){.job = 77, .start = 0, .end = 1, .seq = r.seq};
 	ck_assert_uint_eq(tq_resync(A, list, 6, gone), 4);
@@ -251,7 +252,8 @@ START_TEST(joining_again_gives_back)
 }
 END_TEST
 
-/* A task that takes its whole bridge down every time: found by halving (eighths), then given alone, then DIED; the others run. */
+/* A task that takes its whole bridge down every time: found by halving (eighths), then given alone, then DIED; the
+ * others run. */
 START_TEST(a_poison_task_is_narrowed_down_and_dies)
 {
 	enum { N = 200, POISON = 137 };
@@ -342,7 +344,8 @@ START_TEST(suspects_are_given_one_by_one)
 }
 END_TEST
 
-/* Two suspects on one bridge that dies: none is blamed, but from the third expiry on they are given to bridges that hold no other. */
+/* Two suspects on one bridge that dies: none is blamed, but from the third expiry on they are given to bridges that
+ * hold no other. */
 START_TEST(suspects_that_die_together_are_separated)
 {
 	uint64_t job = TQ_JOB(.tasks = 2, .max_deaths = 1);
@@ -366,6 +369,27 @@ START_TEST(suspects_that_die_together_are_separated)
 	ck_assert_uint_eq(tq_lease(B, 2).n, 1);
 	expire_a(true);
 	ck_assert_uint_eq(tq_info(job).counts[RANQ_TASK_DIED], 1);
+}
+END_TEST
+
+/* A bridge that takes all the pieces and dies must not get them back as one. */
+START_TEST(pieces_do_not_grow_together)
+{
+	uint64_t job = TQ_JOB(.tasks = 64, .max_deaths = 100);
+	struct ranq_lease_reply r;
+
+	for (int life = 0; life < 5; life++) {
+		tq_join(A, 1);
+		while (tq_lease(A, 100).n)
+			continue;
+		expire_a(false);
+	}
+	tq_join(A, 1);
+	r = tq_lease(A, 100);
+	ck_assert_uint_eq(r.n, 1);
+	ck_assert(r.ranges[0].suspect);
+	ck_assert_uint_eq(tq_lease(A, 100).n, 0);
+	ck_assert_uint_eq(tq_audit(job).returned_ranges, 63);
 }
 END_TEST
 
@@ -400,8 +424,8 @@ END_TEST
 
 START_TEST(damage_by_others_is_reported_and_stops_nobody_else)
 {
-	uint64_t ret = TQ_JOB(.tasks = 10), type = TQ_JOB(.tasks = 10), field = TQ_JOB(.tasks = 10), leased = TQ_JOB(.tasks = 10),
-		 good = TQ_JOB(.tasks = 10);
+	uint64_t ret = TQ_JOB(.tasks = 10), type = TQ_JOB(.tasks = 10), field = TQ_JOB(.tasks = 10),
+		 leased = TQ_JOB(.tasks = 10), good = TQ_JOB(.tasks = 10);
 	struct ranq_lease_reply r;
 
 	tq_join(A, 1);
@@ -472,9 +496,10 @@ START_TEST(a_newer_library_stays)
 	ranq_cmd_str(&tq.cmd, "FUNCTION");
 	ranq_cmd_str(&tq.cmd, "LOAD");
 	ranq_cmd_str(&tq.cmd, "REPLACE");
-	ranq_cmd_str(&tq.cmd, "#!lua name=ranq1\nredis.register_function{function_name='ranq1_version', callback=function() "
-			      "return {99, 'new'} end}\nredis.register_function{function_name='ranq1_stat', callback=function() "
-			      "return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1} end}");
+	ranq_cmd_str(&tq.cmd,
+		"#!lua name=ranq1\nredis.register_function{function_name='ranq1_version', callback=function() "
+		"return {99, 'new'} end}\nredis.register_function{function_name='ranq1_stat', callback=function() "
+		"return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1} end}");
 	tq_call();
 	tq_attach(0);
 	ranq_queue_info_cmd(&tq.q, &tq.cmd, 1);
@@ -503,13 +528,16 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {a_token_that_is_not_current_commits_nothing, a_zombie_is_fenced_and_the_new_holder_is_not_stuck,
-		a_step_of_the_clock_expires_nobody, nobody_is_reaped_by_its_own_call, cleaning_up_is_bounded_and_consistent_at_every_step,
-		a_full_server_drains, ranges_whose_lease_reply_was_lost_come_back_by_resync, resync_leaves_what_is_listed_cut_as_listed,
-		a_lease_request_is_answered_once, joining_again_gives_back, a_poison_task_is_narrowed_down_and_dies,
-		suspects_are_given_one_by_one, suspects_that_die_together_are_separated, stopping_at_failures,
+	const TTest *const tests[] = {a_token_that_is_not_current_commits_nothing,
+		a_zombie_is_fenced_and_the_new_holder_is_not_stuck, a_step_of_the_clock_expires_nobody,
+		nobody_is_reaped_by_its_own_call, cleaning_up_is_bounded_and_consistent_at_every_step,
+		a_full_server_drains, ranges_whose_lease_reply_was_lost_come_back_by_resync,
+		resync_leaves_what_is_listed_cut_as_listed, a_lease_request_is_answered_once, joining_again_gives_back,
+		a_poison_task_is_narrowed_down_and_dies, suspects_are_given_one_by_one,
+		suspects_that_die_together_are_separated, pieces_do_not_grow_together, stopping_at_failures,
 		damage_by_others_is_reported_and_stops_nobody_else, another_schema_is_refused,
-		functions_that_the_server_forgot_are_loaded_again, a_newer_library_stays, a_server_that_evicts_is_refused};
+		functions_that_the_server_forgot_are_loaded_again, a_newer_library_stays,
+		a_server_that_evicts_is_refused};
 
 	return test_queue_main("protocol faults", tests, sizeof tests / sizeof *tests);
 }

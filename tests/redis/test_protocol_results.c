@@ -146,7 +146,8 @@ START_TEST(acknowledged_results_are_freed_and_named)
 	tq_call();
 	ck_assert_int_eq(ranq_queue_attach_consumer_parse(tq.reply, &epoch, &acked, &stored, &tq.err), 0);
 	ck_assert_uint_eq(epoch, 1);
-	ranq_queue_ack_cmd(&tq.q, &tq.cmd, job, epoch, &state, (const uint64_t[][2]){{0, 15}, {40, 50}, {60, 80}, {50, 60}}, 4);
+	ranq_queue_ack_cmd(
+		&tq.q, &tq.cmd, job, epoch, &state, (const uint64_t[][2]){{0, 15}, {40, 50}, {60, 80}, {50, 60}}, 4);
 	tq_call();
 	ck_assert_int_eq(ranq_queue_ack_parse(tq.reply, &more, &tq.err), 0);
 	ck_assert(!more);
@@ -180,7 +181,8 @@ START_TEST(acknowledged_results_are_freed_and_named)
 }
 END_TEST
 
-/* Bytes stored stay within the backlog; what was returned is given all the same; freeing lets the job go on and rings. */
+/* Bytes stored stay within the backlog; what was returned is given all the same; freeing lets the job go on and rings.
+ */
 START_TEST(unread_results_hold_new_tasks_only)
 {
 	enum { EACH = 10000, BACKLOG = 1000000 };
@@ -594,13 +596,15 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {readers_in_order_get_what_covers_the_index, readers_as_they_come_follow_the_arrivals,
-		a_large_fetch_comes_in_slices, waiters_are_rung_for_what_they_wait_for, gaps_of_a_cancelled_job_are_passed,
-		acknowledged_results_are_freed_and_named, unread_results_hold_new_tasks_only, the_first_results_are_awaited_with_caution,
-		all_results_together_are_limited_too, staged_input_is_taken_over_whole_or_not, a_streamed_job_grows_by_batches_once_each,
+	const TTest *const tests[] = {readers_in_order_get_what_covers_the_index,
+		readers_as_they_come_follow_the_arrivals, a_large_fetch_comes_in_slices,
+		waiters_are_rung_for_what_they_wait_for, gaps_of_a_cancelled_job_are_passed,
+		acknowledged_results_are_freed_and_named, unread_results_hold_new_tasks_only,
+		the_first_results_are_awaited_with_caution, all_results_together_are_limited_too,
+		staged_input_is_taken_over_whole_or_not, a_streamed_job_grows_by_batches_once_each,
 		a_lost_producer_ends_the_input, dependencies, failed_tasks_run_again_in_a_later_round,
-		many_failures_are_retried_in_bounded_calls, a_cancelled_job_goes_on_after_retry, requirements_and_time_are_respected,
-		jobs_expire_and_blobs_with_them};
+		many_failures_are_retried_in_bounded_calls, a_cancelled_job_goes_on_after_retry,
+		requirements_and_time_are_respected, jobs_expire_and_blobs_with_them};
 
 	return test_queue_main("protocol results", tests, sizeof tests / sizeof *tests);
 }

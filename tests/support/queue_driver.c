@@ -130,16 +130,20 @@ void tq_pass(int64_t ms)
 	}
 }
 
-#define PARSED(call)                                             \
-	do {                                                     \
-		if (call)                                        \
+#define PARSED(call) \
+	do { \
+		if (call) \
 			ck_abort_msg("%s: %s", #call, tq.err.text); \
 	} while (0)
 
 uint64_t tq_submit(const struct tq_job *job)
 {
 	struct ranq_spec spec;
-	struct ranq_submit s = {.spec = &spec, .tasks = job->tasks, .open = job->open, .staged = job->staged, .after = job->after,
+	struct ranq_submit s = {.spec = &spec,
+		.tasks = job->tasks,
+		.open = job->open,
+		.staged = job->staged,
+		.after = job->after,
 		.nafter = job->nafter};
 	char id[RANQ_ID_LEN + 1];
 	uint64_t number = 0;
@@ -169,7 +173,8 @@ uint64_t tq_submit(const struct tq_job *job)
 
 void tq_join(const char *bridge, unsigned ranks)
 {
-	struct ranq_bridge_meta meta = {.host = "node1", .allocation = "job-17", .user = "me", .version = "1", .ranks = ranks};
+	struct ranq_bridge_meta meta = {
+		.host = "node1", .allocation = "job-17", .user = "me", .version = "1", .ranks = ranks};
 	int64_t lease_ms;
 
 	ranq_queue_join_cmd(&tq.q, &tq.cmd, bridge, &meta);
@@ -177,7 +182,8 @@ void tq_join(const char *bridge, unsigned ranks)
 	PARSED(ranq_queue_join_parse(tq.reply, &lease_ms, &tq.err));
 }
 
-struct ranq_lease_reply tq_lease_opt(const char *bridge, uint64_t want, unsigned max, unsigned flags, int64_t left_ms, const char *tags)
+struct ranq_lease_reply tq_lease_opt(
+	const char *bridge, uint64_t want, unsigned max, unsigned flags, int64_t left_ms, const char *tags)
 {
 	struct ranq_lease_reply out;
 
@@ -212,11 +218,17 @@ static bool commit(const char *bridge, const struct ranq_commit_item *item)
 	return out.accepted[0];
 }
 
-bool tq_commit_bytes(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end, const void *item,
-	size_t len)
+bool tq_commit_bytes(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end,
+	const void *item, size_t len)
 {
-	return commit(bridge, &(struct ranq_commit_item){.job = range->job, .at = at, .seq = range->seq, .start = start, .end = end,
-				      .counts = {end - start}, .item = {item, len}, .elapsed_us = 10});
+	return commit(bridge, &(struct ranq_commit_item){.job = range->job,
+				      .at = at,
+				      .seq = range->seq,
+				      .start = start,
+				      .end = end,
+				      .counts = {end - start},
+				      .item = {item, len},
+				      .elapsed_us = 10});
 }
 
 bool tq_commit(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end)
@@ -227,7 +239,8 @@ bool tq_commit(const char *bridge, const struct ranq_range *range, uint64_t at, 
 	return tq_commit_bytes(bridge, range, at, start, end, item, strlen(item));
 }
 
-bool tq_commit_failed(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end, const char *record)
+bool tq_commit_failed(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end,
+	const char *record)
 {
 	uint64_t index[64];
 	struct ranq_bytes records[64];
@@ -237,12 +250,20 @@ bool tq_commit_failed(const char *bridge, const struct ranq_range *range, uint64
 		index[i] = start + i;
 		records[i] = (struct ranq_bytes){record, strlen(record)};
 	}
-	return commit(bridge, &(struct ranq_commit_item){.job = range->job, .at = at, .seq = range->seq, .start = start, .end = end,
-				      .counts = {0, end - start}, .item = {"failed", 6}, .nfailures = end - start, .failure_index = index,
+	return commit(bridge, &(struct ranq_commit_item){.job = range->job,
+				      .at = at,
+				      .seq = range->seq,
+				      .start = start,
+				      .end = end,
+				      .counts = {0, end - start},
+				      .item = {"failed", 6},
+				      .nfailures = end - start,
+				      .failure_index = index,
 				      .failures = records});
 }
 
-void tq_release(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end, enum ranq_release_kind kind)
+void tq_release(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end,
+	enum ranq_release_kind kind)
 {
 	struct ranq_fragment f = {range->job, at, range->seq, start, end, kind};
 

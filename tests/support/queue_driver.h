@@ -1,5 +1,5 @@
-/* queue_driver.h - drives the queue protocol from a test: one private server for a test case, one connection for a test, and the
- * calls as plain functions that fail the test when the call fails. */
+/* queue_driver.h - drives the queue protocol from a test: one private server for a test case, one connection for a
+ * test, and the calls as plain functions that fail the test when the call fails. */
 #ifndef RANQ_TESTS_QUEUE_DRIVER_H
 #define RANQ_TESTS_QUEUE_DRIVER_H
 
@@ -52,15 +52,18 @@ struct tq_job {
 #define TQ_JOB(...) tq_submit(&(struct tq_job){__VA_ARGS__})
 uint64_t tq_submit(const struct tq_job *job); /* 0 and tq.err when refused */
 void tq_join(const char *bridge, unsigned ranks);
-struct ranq_lease_reply tq_lease_opt(const char *bridge, uint64_t want, unsigned max, unsigned flags, int64_t left_ms, const char *tags);
+struct ranq_lease_reply tq_lease_opt(
+	const char *bridge, uint64_t want, unsigned max, unsigned flags, int64_t left_ms, const char *tags);
 struct ranq_lease_reply tq_lease(const char *bridge, uint64_t want);
 struct ranq_range tq_lease1(const char *bridge, uint64_t want); /* exactly one range */
 /* Commits [start, end) with the item "START-END" (as text); returns whether it was counted. */
 bool tq_commit(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end);
-bool tq_commit_failed(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end, const char *record);
-bool tq_commit_bytes(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end, const void *item,
-	size_t len);
-void tq_release(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end, enum ranq_release_kind kind);
+bool tq_commit_failed(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end,
+	const char *record);
+bool tq_commit_bytes(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end,
+	const void *item, size_t len);
+void tq_release(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end,
+	enum ranq_release_kind kind);
 struct ranq_beat_reply tq_beat(const char *bridge);
 size_t tq_resync(const char *bridge, const struct ranq_fragment *held, size_t n, size_t *gone);
 void tq_leave(const char *bridge);

@@ -11,8 +11,10 @@
 
 START_TEST(queue_names)
 {
-	static const char *const good[] = {"a", "default", "A.b_c-9", "_x", "0"}, *const bad[] = {"", "{x}", "a b", "a\nb", "../x", "-x", ".x",
-		"a*", "a:b", "\xc3\xa9", "a%s"};
+	static const char *const good[] = {"a", "default", "A.b_c-9", "_x", "0"}, *const bad[] = {"", "{x}", "a b",
+											  "a\nb", "../x", "-x", ".x",
+											  "a*", "a:b", "\xc3\xa9",
+											  "a%s"};
 	char text[80];
 	struct ranq_queue q;
 	struct ranq_err err;
@@ -75,7 +77,8 @@ START_TEST(sha1)
 }
 END_TEST
 
-/* ---- held ------------------------------------------------------------------------------------------------------------- */
+/* ---- held
+ * ------------------------------------------------------------------------------------------------------------- */
 
 enum { SPAN = 200, TOKENS = 3 };
 
@@ -135,7 +138,10 @@ START_TEST(the_mirror_behaves_as_a_table)
 		for (int t = 0; t < TOKENS; t++) {
 			uint64_t s = (uint64_t)rand() % 50, e = s + 1 + (uint64_t)rand() % 140;
 
-			ck_assert_int_eq(ranq_held_add(held, &(struct ranq_range){.job = 5, .seq = (uint64_t)t, .start = s, .end = e}), 0);
+			ck_assert_int_eq(
+				ranq_held_add(
+					held, &(struct ranq_range){.job = 5, .seq = (uint64_t)t, .start = s, .end = e}),
+				0);
 			memset(&m.piece[t][s], t + 1, e - s);
 		}
 		for (int step = 0; step < 100; step++) {
@@ -164,7 +170,8 @@ START_TEST(the_mirror_drops_fragments_and_jobs)
 
 	for (uint64_t j = 1; j <= 3; j++)
 		for (uint64_t s = 0; s < 3; s++)
-			ranq_held_add(held, &(struct ranq_range){.job = j, .seq = 9, .start = 10 * s, .end = 10 * s + 5});
+			ranq_held_add(
+				held, &(struct ranq_range){.job = j, .seq = 9, .start = 10 * s, .end = 10 * s + 5});
 	ck_assert_uint_eq(ranq_held_jobs(held, jobs, 4), 3);
 	ck_assert_uint_eq(jobs[2], 3);
 	ranq_held_drop(held, 2, 9, 10);
@@ -185,7 +192,8 @@ START_TEST(the_mirror_drops_fragments_and_jobs)
 }
 END_TEST
 
-/* ---- replies ----------------------------------------------------------------------------------------------------------- */
+/* ---- replies
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static struct ranq_reply *decode(const char *text)
 {
@@ -260,8 +268,8 @@ static int parse_all(const struct ranq_reply *r)
 START_TEST(no_parser_takes_what_means_nothing)
 {
 	static const char *const replies[] = {"-ERR x\r\n", "-\r\n", "+OK\r\n", ":-1\r\n", "*0\r\n", "*1\r\n*0\r\n",
-		"*2\r\n$1\r\nx\r\n$-1\r\n", "*5\r\n:0\r\n:0\r\n:0\r\n:1\r\n:65\r\n", "*5\r\n:0\r\n:0\r\n:0\r\n:1\r\n:-1\r\n",
-		"*5\r\n:0\r\n:0\r\n:0\r\n:1\r\n:9223372036854775807\r\n"};
+		"*2\r\n$1\r\nx\r\n$-1\r\n", "*5\r\n:0\r\n:0\r\n:0\r\n:1\r\n:65\r\n",
+		"*5\r\n:0\r\n:0\r\n:0\r\n:1\r\n:-1\r\n", "*5\r\n:0\r\n:0\r\n:0\r\n:1\r\n:9223372036854775807\r\n"};
 	int taken = 0;
 
 	for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
@@ -279,7 +287,8 @@ END_TEST
 /* Random trees: nothing may be read outside of a reply (this is what the sanitizers watch). */
 static void random_reply(struct ranq_buf *out, int depth)
 {
-	static const char *const texts[] = {"", "PENDING", "RUNNING", "0101", "ranq:{t}:bell:x", "9007199254740993", "-5", "x"};
+	static const char *const texts[] = {
+		"", "PENDING", "RUNNING", "0101", "ranq:{t}:bell:x", "9007199254740993", "-5", "x"};
 	int what = rand() % (depth ? 3 : 2), n;
 
 	if (depth == 2)
@@ -325,10 +334,12 @@ START_TEST(errors_have_their_codes)
 		enum ranq_err_code code;
 	} rows[] = {{"-RANQ_GONE x\r\n", RANQ_ERR_GONE}, {"-RANQ_NOTFOUND no such job\r\n", RANQ_ERR_NOTFOUND},
 		{"-RANQ_SCHEMA x\r\n", RANQ_ERR_SCHEMA}, {"-OOM command not allowed\r\n", RANQ_ERR_FULL},
-		{"-MISCONF Redis is\r\n", RANQ_ERR_FULL}, {"-READONLY You\r\n", RANQ_ERR_SERVER}, {"-LOADING Redis\r\n", RANQ_ERR_SERVER},
-		{"-BUSY Redis\r\n", RANQ_ERR_SERVER}, {"-NOPERM this user\r\n", RANQ_ERR_AUTH}, {"-WRONGTYPE Operation\r\n", RANQ_ERR_REPLY},
-		{"-NOSCRIPT No\r\n", RANQ_ERR_SERVER}, {"-ERR Function not found\r\n", RANQ_ERR_SERVER}, {"-RANQ_EPOCH x\r\n", RANQ_ERR_STATE},
-		{"-ERR whatever\r\n", RANQ_ERR_REPLY}, {"-OOMPH x\r\n", RANQ_ERR_REPLY}, {":-1\r\n", RANQ_ERR_REPLY}};
+		{"-MISCONF Redis is\r\n", RANQ_ERR_FULL}, {"-READONLY You\r\n", RANQ_ERR_SERVER},
+		{"-LOADING Redis\r\n", RANQ_ERR_SERVER}, {"-BUSY Redis\r\n", RANQ_ERR_SERVER},
+		{"-NOPERM this user\r\n", RANQ_ERR_AUTH}, {"-WRONGTYPE Operation\r\n", RANQ_ERR_REPLY},
+		{"-NOSCRIPT No\r\n", RANQ_ERR_SERVER}, {"-ERR Function not found\r\n", RANQ_ERR_SERVER},
+		{"-RANQ_EPOCH x\r\n", RANQ_ERR_STATE}, {"-ERR whatever\r\n", RANQ_ERR_REPLY},
+		{"-OOMPH x\r\n", RANQ_ERR_REPLY}, {":-1\r\n", RANQ_ERR_REPLY}};
 	struct ranq_err err;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
