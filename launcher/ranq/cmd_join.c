@@ -419,7 +419,8 @@ static void block_signals(struct join *join)
 	static const int caught[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD};
 	sigemptyset(&join->set);
 	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
-		signal(caught[i], SIG_DFL);
+		if (signal(caught[i], SIG_DFL) == SIG_IGN && caught[i] == SIGHUP)
+			signal(SIGHUP, SIG_IGN); /* nohup means it */
 		sigaddset(&join->set, caught[i]);
 	}
 	sigprocmask(SIG_BLOCK, &join->set, NULL);
