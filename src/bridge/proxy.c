@@ -45,6 +45,13 @@ bool proxy_computes(const struct ranq_proxy *proxy, int rank)
 	return (rank > 0 || proxy->options.computes) && !proxy->workers[rank].lost;
 }
 
+bool proxy_reachable(const struct ranq_proxy *proxy, int rank)
+{
+	const struct proxy_worker *worker = &proxy->workers[rank];
+
+	return (rank > 0 || proxy->options.computes) && !worker->broken && !worker->goodbye;
+}
+
 /* ---- messages ---- */
 
 static int hello(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, struct ranq_err *err)
@@ -88,10 +95,13 @@ static int notice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, 
 
 	if (ranq_message_notice_decode(body, &m, err) != 0)
 		return -1;
-	if (m.kind == RANQ_NOTICE_BROKEN)
+	if (m.kind == RANQ_NOTICE_BROKEN) {
+		proxy->workers[rank].broken = true;
 		proxy_worker_lost(proxy, rank, "it cannot start executors");
-	else if (proxy->phase == PROXY_RUN && m.value <= 64) /* the same signal came here, or will */
+	} else if (proxy->phase == PROXY_RUN && m.value <= 64) {
+		/* the same signal came here, or will */
 		ranq_proxy_signal(proxy, (int)m.value);
+	}
 	return 0;
 }
 
@@ -101,10 +111,12 @@ int ranq_proxy_message(
 	struct proxy_worker *worker;
 	uint64_t number;
 
-	if (src < 0 || src >= proxy->options.link->size || !proxy_computes(proxy, src))
+	if (src < 0 || src >= proxy->options.link->size || (src == 0 && !proxy->options.computes))
 		return ranq_err_set(err, RANQ_ERR_REPLY, "a message from rank %d, which does not compute", src);
 	worker = &proxy->workers[src];
 	proxy->now_ms = worker->heard_ms = ranq_clock_ms();
+	if (worker->lost && !worker->broken && type != RANQ_MESSAGE_GOODBYE)
+		proxy_worker_back(proxy, src);
 	switch (type) {
 	case RANQ_MESSAGE_HELLO:
 		return hello(proxy, src, body, err);
@@ -283,7 +295,7 @@ void ranq_proxy_destroy(struct ranq_proxy *proxy)
 			while (!TAILQ_EMPTY(&proxy->workers[r].lanes[s].chunks))
 				proxy_chunk_end(proxy, &proxy->workers[r].lanes[s],
 					TAILQ_FIRST(&proxy->workers[r].lanes[s].chunks));
-		proxy->workers[r].lost = true; /* no more messages */
+		proxy->workers[r].lost = proxy->workers[r].broken = true; /* no more messages */
 		free(proxy->workers[r].lanes);
 		proxy->workers[r].nlanes = 0;
 	}

@@ -131,7 +131,7 @@ void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob)
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		struct ranq_buf buf;
 
-		if (!blob->shared[proxy->options.link->node[r]] || !proxy_computes(proxy, r))
+		if (!blob->shared[proxy->options.link->node[r]] || !proxy_reachable(proxy, r))
 			continue;
 		ranq_buf_init(&buf, 0);
 		ranq_message_number_encode(&buf, RANQ_MESSAGE_FORGET, blob->number);
@@ -151,7 +151,7 @@ static void share_here(struct ranq_proxy *proxy, struct proxy_blob *blob, int no
 	size_t len = ranq_blob_note_encode(note, blob->number, blob->have);
 
 	for (int r = 0; r < link->size; r++)
-		if (link->node[r] == node && proxy_computes(proxy, r))
+		if (link->node[r] == node && proxy_reachable(proxy, r))
 			ranq_link_send_file(link, r, blob->fd, note, len, NULL);
 }
 

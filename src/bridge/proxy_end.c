@@ -64,11 +64,51 @@ void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why)
 	proxy_blobs_lost(proxy, rank);
 }
 
+/* A rank that was silent for longer than the lease and speaks again (it was stopped, or its node cut off). What it did
+ * meanwhile is void: its chunks are unknown by now, and their results are not taken. */
+void proxy_worker_back(struct ranq_proxy *proxy, int rank)
+{
+	struct proxy_worker *worker = &proxy->workers[rank];
+	struct proxy_job *job;
+
+	if (proxy->phase != PROXY_RUN)
+		return;
+	proxy_log(proxy, "rank %d on %s is back", rank, proxy->options.facts[rank].host);
+	worker->lost = false;
+	TAILQ_FOREACH(job, &proxy->jobs, next)
+	{
+		struct ranq_buf buf;
+
+		if (!job->introduced[rank])
+			continue;
+		job->introduced[rank] = 0;
+		ranq_buf_init(&buf, 0);
+		ranq_message_drop_encode(&buf, &(struct ranq_message_drop){.key = job->key, .kill = true});
+		proxy_send(proxy, rank, &buf);
+	}
+	for (unsigned s = 0; s < worker->nlanes; s++)
+		proxy_lane_join(proxy, &worker->lanes[s]);
+}
+
 static bool here(const struct ranq_proxy *proxy, int rank)
 {
 	const struct ranq_link *link = proxy->options.link;
 
 	return link->node[rank] == link->node[link->rank];
+}
+
+static void check_silence_of(struct ranq_proxy *proxy, int rank)
+{
+	const struct proxy_worker *worker = &proxy->workers[rank];
+	int64_t silent = proxy->now_ms - worker->heard_ms;
+
+	if (rank == 0 || worker->goodbye)
+		return;
+	if (silent > proxy->lease_ms)
+		proxy_worker_lost(proxy, rank, "silent for longer than the lease");
+	else if (silent > proxy->lease_ms / 4 && here(proxy, rank) && worker->pid > 0 &&
+		 !ranq_nodes_pid_alive(worker->pid))
+		proxy_worker_lost(proxy, rank, "its process is dead");
 }
 
 static void check_silence(struct ranq_proxy *proxy)
@@ -85,9 +125,7 @@ static void check_silence(struct ranq_proxy *proxy)
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		if (!proxy_computes(proxy, r))
 			continue;
-		if (r != 0 && !proxy->workers[r].goodbye &&
-			proxy->now_ms - proxy->workers[r].heard_ms > proxy->lease_ms)
-			proxy_worker_lost(proxy, r, "silent for longer than the lease");
+		check_silence_of(proxy, r);
 		any = true;
 	}
 	if (!any && proxy->phase < PROXY_LEAVE)
@@ -103,7 +141,8 @@ static void ping_all(struct ranq_proxy *proxy)
 		struct ranq_buf buf;
 
 		/* a rank that does not take messages any more is not sent heaps of them */
-		if (!proxy_computes(proxy, r) || ranq_link_unsent(proxy->options.link, r) > (64u << 20))
+		if (!proxy_reachable(proxy, r) ||
+			ranq_link_unsent(proxy->options.link, r) > (proxy->workers[r].lost ? 4096 : 64u << 20))
 			continue;
 		ranq_buf_init(&buf, 0);
 		ranq_message_ping_encode(
@@ -375,7 +414,7 @@ static void say_bye(struct ranq_proxy *proxy)
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		struct ranq_buf buf;
 
-		if (!proxy_computes(proxy, r))
+		if (!proxy_reachable(proxy, r))
 			continue;
 		ranq_buf_init(&buf, 0);
 		ranq_message_number_encode(&buf, RANQ_MESSAGE_BYE, (uint64_t)proxy->status);

@@ -58,6 +58,7 @@ struct proxy_lane {                   /* an executor of a worker */
 };
 struct proxy_worker {
 	bool hello, lost, goodbye;
+	bool broken; /* cannot run executors: lost for good */
 	int64_t pid, heard_ms;
 	uint64_t pong;
 	unsigned nlanes;
@@ -219,6 +220,9 @@ bool proxy_computes(
 int64_t proxy_left_ms(
 	const struct ranq_proxy *proxy); /* until the drain before the end of the allocation; RANQ_NEVER */
 
+bool proxy_reachable(
+	const struct ranq_proxy *proxy, int rank); /* has a worker that may still take messages, though it was silent */
+
 /* proxy_conn.c */
 int proxy_connect(struct ranq_proxy *proxy, bool first, struct ranq_err *err);
 void proxy_conn_fail(struct ranq_proxy *proxy, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -309,6 +313,7 @@ void proxy_drain(struct ranq_proxy *proxy, bool polite, const char *why);
 void proxy_hurry(struct ranq_proxy *proxy, const char *why);
 void proxy_fatal(struct ranq_proxy *proxy, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why);
+void proxy_worker_back(struct ranq_proxy *proxy, int rank);
 void proxy_end_tick(struct ranq_proxy *proxy);
 int64_t proxy_end_due(const struct ranq_proxy *proxy);
 

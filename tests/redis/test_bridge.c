@@ -132,6 +132,49 @@ START_TEST(a_silent_rank)
 }
 END_TEST
 
+static void let_go(uint64_t job)
+{
+	char command[160];
+
+	(void)job;
+	snprintf(command, sizeof command, "touch %s/go", rig.server.dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* The time itself is what is tested here: the silence of a rank that is longer than the lease. */
+static bool time_is_over(struct bridge_rig *r, uint64_t until_ms)
+{
+	(void)r;
+	return ranq_clock_ms() >= (int64_t)until_ms;
+}
+
+/* It was only stopped, and comes back after the others have got its work: that is not taken from it, but new work is
+ * given to it. */
+START_TEST(a_silent_rank_that_comes_back)
+{
+	static char command[400];
+	const char *const argv[] = {"sh", "-c", command, NULL};
+	uint64_t job, next;
+
+	snprintf(command, sizeof command, "until [ -e %s/go ]; do sleep 0.05; done; echo $RANQ_TASK", rig.server.dir);
+	job = rig_command(&rig, 3, argv);
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_leased, job);
+	rig_stop_rank(&rig, 2);
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 4500);
+	rig_start_rank(&rig, 2);
+	let_go(job);
+	finish(job, 3);
+	rig_expect_lines(&rig, NULL, job, 3);
+	/* both ranks are needed for this one: each of two tasks waits for the other */
+	snprintf(command, sizeof command,
+		"touch %s/$RANQ_TASK; until [ -e %s/0 ] && [ -e %s/1 ]; do sleep 0.05; done; echo $RANQ_TASK",
+		rig.server.dir, rig.server.dir, rig.server.dir);
+	next = rig_command(&rig, 2, argv);
+	finish(next, 2);
+}
+END_TEST
+
 START_TEST(all_workers_silent)
 {
 	uint64_t job = rig_command(&rig, 10, sleep_long);
@@ -386,10 +429,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {commands_on_two_workers, one_rank_does_everything, functions_on_two_nodes,
-		input_lines, server_killed_and_restarted, a_silent_rank, all_workers_silent, cancel_frees_the_workers,
-		a_job_that_cannot_run, drain_by_command, drain_by_signal, a_registration_that_is_gone,
-		a_task_that_kills_its_executor, the_first_queue_comes_first, leaves_when_idle, leaves_before_the_end,
-		work_is_taken_back_for_idle_workers};
+		input_lines, server_killed_and_restarted, a_silent_rank, a_silent_rank_that_comes_back,
+		all_workers_silent, cancel_frees_the_workers, a_job_that_cannot_run, drain_by_command, drain_by_signal,
+		a_registration_that_is_gone, a_task_that_kills_its_executor, the_first_queue_comes_first,
+		leaves_when_idle, leaves_before_the_end, work_is_taken_back_for_idle_workers};
 	Suite *suite = suite_create("bridge");
 	TCase *tcase = tcase_create("bridge");
 	SRunner *runner;

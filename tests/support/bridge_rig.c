@@ -203,6 +203,12 @@ void rig_stop_rank(struct bridge_rig *rig, int rank)
 	rig->cut[rank] = true;
 }
 
+void rig_start_rank(struct bridge_rig *rig, int rank)
+{
+	ranq_link_local_cut(rig->links[rank], false);
+	rig->cut[rank] = false;
+}
+
 void rig_end_bridge(struct bridge_rig *rig)
 {
 	for (int r = 0; r < rig->size && rig->runs; r++) {
