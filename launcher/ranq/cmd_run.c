@@ -167,6 +167,8 @@ static int open_stream(struct run *run, struct ranq_err *err)
 {
 	struct ranq_stream_options options = {
 		.consume = true,
+		.fresh = true,
+		.backlog = run->jobspec.spec.backlog,
 		.before_ack = ranq_output_before_ack,
 		.before_wait = ranq_output_before_wait,
 		.user = &run->output,

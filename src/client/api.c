@@ -27,6 +27,7 @@ struct ranq_job {
 	uint64_t id;
 	char text[RANQ_QUEUE_NAME_MAX + 32];
 	struct ranq_stream *stream;     /* from the first ranq_next on */
+	uint64_t backlog;               /* of a job submitted here that keeps its results; else 0 */
 	struct ranq_producer *producer; /* of a streamed job */
 	struct ranq_lines lines;
 	ranq_generator *generator;
@@ -209,6 +210,8 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 	if (set_body(submission->spec, options) || set_policy(submission->spec, options) ||
 		ranq_submit_prepare(submission, &last))
 		return -1;
+	if (submission->spec->results == RANQ_RESULTS_KEEP)
+		job->backlog = submission->spec->backlog;
 	return ranq_submit_send(job->session, submission, &job->id, &job->producer, &last);
 }
 
@@ -292,7 +295,8 @@ static int64_t deadline(double timeout_s)
 
 static int open_stream(struct ranq_job *job, int unordered)
 {
-	struct ranq_stream_options options = {.unordered = unordered != 0, .consume = true};
+	struct ranq_stream_options options = {
+		.unordered = unordered != 0, .consume = true, .fresh = job->backlog > 0, .backlog = job->backlog};
 	job->stream = ranq_stream_open(job->session, job->id, &options, &last);
 	return job->stream ? 0 : -1;
 }

@@ -39,6 +39,7 @@ struct ranq_stream {
 	bool over;
 	/* consumer */
 	uint64_t epoch, restarts;
+	bool attached, attaching;         /* the epoch is known; the request for it is under way */
 	struct ranq_consumer_state state; /* delivered: without [run_start, at) */
 	struct ranq_ledger unacked;
 	uint64_t unacked_bytes, ack_bytes;
@@ -195,6 +196,8 @@ static int next_batch(struct ranq_stream *stream, int64_t deadline_ms, struct ra
 		if (get_batch(stream, next, err))
 			return -1;
 		learn(stream, next);
+		if (stream->options.consume && !stream->attached && attach_consumer(stream, err))
+			return -1;
 		if (next->facts.n || next->facts.finished)
 			break;
 		next->status = BATCH_EMPTY;
@@ -260,6 +263,7 @@ static int attach_consumer(struct ranq_stream *stream, struct ranq_err *err)
 	}
 	ranq_ledger_clear(&theirs.delivered);
 	stream->restarts = stream->session->restarts;
+	stream->attached = rc == 0;
 	return rc;
 }
 
@@ -513,6 +517,47 @@ static int first_look(struct ranq_stream *stream, struct ranq_err *err)
 	return 0;
 }
 
+/* A job that nobody has read: epoch 1 and an empty ledger. Anything else is left to attach_consumer. */
+static void attached(const struct ranq_reply *reply, void *arg)
+{
+	struct ranq_stream *stream = arg;
+	struct ranq_bytes state;
+	uint64_t acked_to;
+	stream->attaching = false;
+	stream->attached = reply &&
+			   ranq_queue_attach_consumer_parse(reply, &stream->epoch, &acked_to, &state, NULL) == 0 &&
+			   acked_to == 0 && state.len == 0;
+}
+
+/* Attach and first fetch leave together. */
+static void begin_fresh(struct ranq_stream *stream)
+{
+	struct ranq_cmd cmd;
+	stream->facts.state = RANQ_JOB_OPEN; /* as far as we know */
+	stream->ack_bytes = stream->options.backlog / 8 < ACK_BYTES ? stream->options.backlog / 8 : ACK_BYTES;
+	if (!stream->session->conn)
+		return;
+	ranq_cmd_init(&cmd);
+	if (stream->options.consume && ranq_queue_attach_consumer_cmd(&stream->session->queue, &cmd, stream->job,
+					       stream->session->client) == 0) {
+		stream->attaching = true;
+		ranq_conn_send(stream->session->conn, &cmd, attached, stream);
+	}
+	ranq_cmd_clear(&cmd);
+	send_fetch(stream, &stream->batch[!stream->now]);
+}
+
+static int begin_known(struct ranq_stream *stream, struct ranq_err *err)
+{
+	uint64_t stop;
+	if (first_look(stream, err) || (stream->options.consume && attach_consumer(stream, err)))
+		return -1;
+	if (!ranq_ledger_gap(&stream->state.delivered, 0, RANQ_TASKS_MAX, &stream->from, &stop))
+		stream->from = stream->facts.tasks;
+	stream->item_end = stream->from;
+	return 0;
+}
+
 struct ranq_stream *ranq_stream_open(
 	struct ranq_session *session, uint64_t job, const struct ranq_stream_options *options, struct ranq_err *err)
 {
@@ -529,14 +574,12 @@ struct ranq_stream *ranq_stream_open(
 	ranq_buf_init(&stream->batch[0].bytes, 0);
 	ranq_buf_init(&stream->batch[1].bytes, 0);
 	ranq_patch_init(&stream->patch);
-	uint64_t stop;
-	if (first_look(stream, err) || (options->consume && attach_consumer(stream, err))) {
+	if (options->fresh) {
+		begin_fresh(stream);
+	} else if (begin_known(stream, err)) {
 		ranq_stream_close(stream);
 		return NULL;
 	}
-	if (!ranq_ledger_gap(&stream->state.delivered, 0, RANQ_TASKS_MAX, &stream->from, &stop))
-		stream->from = stream->facts.tasks;
-	stream->item_end = stream->from;
 	return stream;
 }
 
@@ -565,9 +608,8 @@ void ranq_stream_close(struct ranq_stream *stream)
 	if (!stream)
 		return;
 	/* a reply under way must not find freed memory */
-	for (int i = 0; i < 2; i++)
-		if (stream->batch[i].status == BATCH_PENDING)
-			ranq_session_disconnect(stream->session);
+	if (stream->attaching || stream->batch[0].status == BATCH_PENDING || stream->batch[1].status == BATCH_PENDING)
+		ranq_session_disconnect(stream->session);
 	for (int i = 0; i < 2; i++)
 		ranq_buf_clear(&stream->batch[i].bytes);
 	ranq_patch_clear(&stream->patch);
