@@ -67,6 +67,23 @@ static int say(struct ranq_err *err, enum ranq_err_code code, const char *text, 
 	return ranq_err_set(err, code, "%.*s", (int)(len < 300 ? len : 300), text);
 }
 
+/* Before 7.0 an error inside of a script comes as "ERR Error running script (...): ... WORD text". */
+static const char *wrapped(struct ranq_bytes b, size_t *len)
+{
+	static const char *const words[] = {"OOM command", "MISCONF ", "READONLY ", "NOPERM ", "WRONGTYPE "};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words && b.len > 4 && !memcmp(b.data, "ERR ", 4); i++) {
+		const char *at = memmem(b.data, b.len, words[i], strlen(words[i]));
+
+		if (at) {
+			*len = b.len - (size_t)(at - (const char *)b.data);
+			return at;
+		}
+	}
+	*len = b.len;
+	return b.data;
+}
+
 int ranq_call_error(const struct ranq_reply *r, struct ranq_err *err)
 {
 	struct ranq_bytes b;
@@ -80,6 +97,7 @@ int ranq_call_error(const struct ranq_reply *r, struct ranq_err *err)
 	if (ranq_queue_reply_is_noscript(r))
 		return ranq_err_set(err, RANQ_ERR_SERVER, "the server has forgotten the functions of ranq");
 	b = ranq_reply_bytes(r);
+	b.data = wrapped(b, &b.len);
 	space = memchr(b.data, ' ', b.len);
 	word = space ? (size_t)(space - (const char *)b.data) : b.len;
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {

@@ -337,7 +337,7 @@ int ranq_queue_attach(struct ranq_queue *queue, struct ranq_conn *conn, enum ran
 		return ranq_err_set(err, RANQ_ERR_SERVER, "the server is too old for functions (%u.%u)", facts->major,
 			facts->minor);
 	queue->mode = mode != RANQ_CALL_AUTO ? mode : facts->has_functions ? RANQ_CALL_FUNCTIONS : RANQ_CALL_EVALSHA;
-	queue->legacy = !facts->has_functions;
+	queue->legacy = queue->legacy || !facts->has_functions;
 	queue->result_limit = facts->maxmemory / 2;
 	ranq_cmd_init(&a.cmd);
 	rc = attach(&a, create ? lease_ms : 0, err);

@@ -43,7 +43,7 @@ struct ranq_queue {
 	int64_t lease_ms;                    /* as the queue says; 0 before attach */
 	int64_t lease_asked;                 /* wish of attach, carried out by the first join or submit; 0: none */
 	uint64_t result_limit;               /* bytes that results of all jobs may take: half of maxmemory; 0: no limit */
-	bool legacy;                         /* server before 7.0: scripts without flags */
+	bool legacy;                         /* server before 7.0: scripts without flags; tests set it before attach */
 };
 int ranq_queue_name_check(const char *name, struct ranq_err *err);
 int ranq_queue_init(struct ranq_queue *queue, const char *name, struct ranq_err *err);

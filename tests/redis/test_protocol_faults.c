@@ -1,5 +1,6 @@
 /* The guards of the protocol, each with the fault that it is there for. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "record/segment.h"
@@ -526,6 +527,76 @@ START_TEST(a_server_that_evicts_is_refused)
 }
 END_TEST
 
+/* The rights that PROTOCOL.md names suffice, in another queue they are worth nothing. */
+START_TEST(the_rights_named_suffice)
+{
+	char *text = calloc(1, 1 << 17), *p;
+	FILE *file = fopen(RANQ_TEST_SOURCEDIR "/src/queue/PROTOCOL.md", "r");
+	struct ranq_server_addr addr;
+	struct ranq_conn *owner = tq.conn;
+	struct ranq_range r;
+	uint64_t job;
+
+	if (tq.q.mode != RANQ_CALL_FUNCTIONS)
+		return;
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_gt(fread(text, 1, (1 << 17) - 1, file), 1000);
+	fclose(file);
+	p = strstr(text, "## Access");
+	ck_assert_ptr_nonnull(p);
+	*strstr(p, "Without +function") = '\0';
+	ranq_cmd_reset(&tq.cmd);
+	for (const char *word = "ACL SETUSER u on >pw ~ranq:{t}:* -@all"; *word;) {
+		size_t n = strcspn(word, " ");
+
+		ranq_cmd_bytes(&tq.cmd, word, n);
+		word += n + (word[n] == ' ');
+	}
+	for (p = strpbrk(p, "+"); p; p = strpbrk(p, "+")) {
+		size_t n = 1 + strspn(p + 1, "abcdefghijklmnopqrstuvwxyz_");
+
+		ranq_cmd_bytes(&tq.cmd, p, n);
+		p += n;
+	}
+	free(text);
+	tq_call();
+	ck_assert_int_eq(ranq_reply_type(tq.reply), RANQ_REPLY_STATUS);
+	ranq_server_addr_init(&addr);
+	addr.unix_path = strdup(test_queue_server()->socket);
+	addr.user = strdup("u");
+	addr.password = strdup("pw");
+	tq.conn = ranq_conn_open(&addr, INT64_MAX, &tq.err);
+	ck_assert_msg(tq.conn, "%s", tq.err.text);
+	ranq_server_addr_clear(&addr);
+	tq_attach(0);
+	job = TQ_JOB(.tasks = 10);
+	ck_assert_msg(job, "%s", tq.err.text);
+	tq_join(A, 1);
+	tq_join(B, 1);
+	r = tq_lease1(A, 5);
+	ck_assert(tq_commit(A, &r, 0, 1, 3));
+	ck_assert(tq_commit_failed(A, &r, 0, 0, 1, "r"));
+	ck_assert_uint_eq(tq_fetch(job, false, 0, tq_id('d'))->n, 2);
+	tq_fetch(job, true, 9, tq_id('d'));
+	tq_release(A, &r, 3, 3, 4, RANQ_RELEASE_SUSPECT);
+	tq_beat(A);
+	tq_leave(A);
+	tq_cancel(job);
+	ck_assert_uint_eq(tq_retry(job, true), 1);
+	tq_audit(job);
+	tq_remove(job);
+	ranq_queue_destroy_cmd(&tq.q, &tq.cmd);
+	tq_control();
+	ck_assert_int_eq(ranq_queue_init(&tq.q, "other", NULL), 0);
+	tq.q.mode = RANQ_CALL_FUNCTIONS;
+	ck_assert_uint_eq(TQ_JOB(.tasks = 1), 0);
+	ck_assert_int_eq(tq.err.code, RANQ_ERR_AUTH);
+	ranq_conn_close(tq.conn);
+	tq.conn = owner;
+	tq_command("ACL DELUSER u");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_token_that_is_not_current_commits_nothing,
@@ -537,7 +608,7 @@ int main(void)
 		suspects_that_die_together_are_separated, pieces_do_not_grow_together, stopping_at_failures,
 		damage_by_others_is_reported_and_stops_nobody_else, another_schema_is_refused,
 		functions_that_the_server_forgot_are_loaded_again, a_newer_library_stays,
-		a_server_that_evicts_is_refused};
+		a_server_that_evicts_is_refused, the_rights_named_suffice};
 
 	return test_queue_main("protocol faults", tests, sizeof tests / sizeof *tests);
 }

@@ -235,6 +235,10 @@ START_TEST(the_first_results_are_awaited_with_caution)
 	ck_assert_uint_eq(r.ranges[1].job, free_running);
 	ck_assert_uint_ge(r.ranges[1].end, 99939);
 	ck_assert(!tq_info(big).held);
+	r = tq_lease(A, 10); /* all that may be unknown is under way */
+	ck_assert_uint_eq(r.n, 1);
+	ck_assert_uint_eq(r.ranges[0].job, free_running);
+	r.ranges[0] = (struct ranq_range){.job = big, .seq = 1};
 	ck_assert(tq_commit_bytes(A, &r.ranges[0], 0, 0, 50, "u", 1));
 	r = tq_lease(A, 700000);
 	ck_assert_uint_eq(r.ranges[0].job, big);

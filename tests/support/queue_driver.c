@@ -10,6 +10,7 @@
 struct test_queue tq;
 static struct test_redis server;
 static enum ranq_call_mode mode;
+static bool legacy;
 
 void test_queue_server_functions(void)
 {
@@ -23,8 +24,15 @@ void test_queue_server_evalsha(void)
 	test_redis_start(&server, 0, NULL);
 }
 
+void test_queue_server_legacy(void)
+{
+	test_queue_server_evalsha();
+	legacy = true;
+}
+
 void test_queue_server_stop(void)
 {
+	legacy = false;
 	test_redis_stop(&server);
 }
 
@@ -45,6 +53,7 @@ void test_queue_open(void)
 	tq.conn = test_redis_connect(&server);
 	ranq_cmd_init(&tq.cmd);
 	ck_assert_int_eq(ranq_queue_init(&tq.q, "t", &tq.err), 0);
+	tq.q.legacy = legacy;
 	tq_command("FLUSHALL");
 	tq_command("CONFIG SET maxmemory 0");
 	tq_attach(0);
@@ -60,12 +69,13 @@ void test_queue_close(void)
 Suite *test_queue_suite(const char *name, const TTest *const *tests, size_t n)
 {
 	Suite *suite = suite_create(name);
-	TCase *functions = tcase_create("functions"), *evalsha = tcase_create("evalsha");
-	TCase *cases[] = {functions, evalsha};
+	TCase *functions = tcase_create("functions"), *evalsha = tcase_create("evalsha"), *old = tcase_create("legacy");
+	TCase *cases[] = {functions, evalsha, old};
 
 	tcase_add_unchecked_fixture(functions, test_queue_server_functions, test_queue_server_stop);
 	tcase_add_unchecked_fixture(evalsha, test_queue_server_evalsha, test_queue_server_stop);
-	for (size_t c = 0; c < 2; c++) {
+	tcase_add_unchecked_fixture(old, test_queue_server_legacy, test_queue_server_stop);
+	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
 		tcase_add_checked_fixture(cases[c], test_queue_open, test_queue_close);
 		tcase_set_timeout(cases[c], 60);
 		for (size_t i = 0; i < n; i++)

@@ -20,13 +20,14 @@ struct test_queue {
 /* One server for all tests of a case, with the given way of calling functions: for tcase_add_unchecked_fixture. */
 void test_queue_server_functions(void);
 void test_queue_server_evalsha(void);
+void test_queue_server_legacy(void); /* scripts as servers before 7.0 get them */
 void test_queue_server_stop(void);
 const struct test_redis *test_queue_server(void);
 /* A connection to an empty server, queue "t" attached: for tcase_add_checked_fixture. Everything works on `tq`. */
 void test_queue_open(void);
 void test_queue_close(void);
 extern struct test_queue tq;
-/* All tests of a file twice: through functions and through EVALSHA. */
+/* All tests of a file three times: through functions, through EVALSHA, and through scripts without flags. */
 Suite *test_queue_suite(const char *name, const TTest *const *tests, size_t n);
 int test_queue_main(const char *name, const TTest *const *tests, size_t n);
 

@@ -192,32 +192,42 @@ local function write_changes(j)
 	redis.call('HSET', j.k, unpack(args))
 end
 
--- Tells the jobs that wait for this one. A list of ended jobs, at most 20 handled in a call with at most MANY dependents each; the rest
--- waits for the next call.
+-- Tells the jobs that wait for one that has ended; at most MANY change. Returns whether that was all. Those of a job that ended otherwise than
+-- COMPLETE stay in its :rdeps, so that a retry can revive them.
+local function tell_dependents(q, ended)
+	local changed = 0
+	for _, id in ipairs(redis.call('SMEMBERS', ended.k .. ':rdeps')) do
+		if changed >= MANY then return false end
+		local j = job(q, id)
+		if not j then
+			redis.call('SREM', ended.k .. ':rdeps', id)
+		elseif ended.state ~= 'COMPLETE' then
+			if not j.final then
+				finish(q, j, 'IMPOSSIBLE', 'job ' .. ended.id .. ' ended ' .. ended.state)
+				changed = changed + 1
+			end
+		else
+			redis.call('SREM', j.k .. ':deps', ended.id)
+			redis.call('SREM', ended.k .. ':rdeps', id)
+			changed = changed + 1
+			if j.state == 'DEFERRED' and redis.call('SCARD', j.k .. ':deps') == 0 then
+				put(j, 'state', 'PENDING')
+				make_ready(q, j)
+				j.bells = j.bells + j.n
+				settle(q, j)
+			end
+		end
+	end
+	return true
+end
+
+-- Works through the list of ended jobs, at most 20 in a call.
 local function dependents(q)
 	for _ = 1, 20 do
 		local id = redis.call('LPOP', q.P .. 'deps')
 		if not id then return end
 		local ended = job(q, id)
-		local waiting = ended and ended.final and redis.call('SMEMBERS', ended.k .. ':rdeps') or {}
-		for i = 1, math.min(#waiting, MANY) do
-			local j = job(q, waiting[i])
-			if not j then
-				redis.call('SREM', ended.k .. ':rdeps', waiting[i])
-			elseif ended.state ~= 'COMPLETE' then
-				if not j.final then finish(q, j, 'IMPOSSIBLE', 'job ' .. id .. ' ended ' .. ended.state) end
-			elseif j.state == 'DEFERRED' or j.state == 'IMPOSSIBLE' then
-				redis.call('SREM', j.k .. ':deps', id)
-				redis.call('SREM', ended.k .. ':rdeps', j.id)
-				if j.state == 'DEFERRED' and redis.call('SCARD', j.k .. ':deps') == 0 then
-					put(j, 'state', 'PENDING')
-					make_ready(q, j)
-					j.bells = j.bells + j.n
-					settle(q, j)
-				end
-			end
-		end
-		if #waiting > MANY then redis.call('RPUSH', q.P .. 'deps', id) end
+		if ended and ended.final and not tell_dependents(q, ended) then redis.call('RPUSH', q.P .. 'deps', id) end
 	end
 end
 
@@ -262,7 +272,7 @@ local function remove_job(q, id)
 	local j = job(q, id)
 	if j then
 		if not j.final then finish(q, j, 'CANCELLED', 'removed') end
-		if q.deps then dependents(q) end
+		tell_dependents(q, j)
 		if j.w > 0 then ring_waiters(q, j, true) end
 		local v = redis.call('HMGET', k, 'uuid', 'module', 'data')
 		if v[1] then redis.call('HDEL', q.P .. 'uuids', v[1]) end
