@@ -68,7 +68,8 @@ struct proxy_request *proxy_request(struct proxy_queue *pq, struct ranq_cmd *cmd
 	struct ranq_proxy *proxy = pq->proxy;
 	struct proxy_request *request;
 
-	if (!proxy->conn || proxy->conn_bad)
+	/* a dead connection would call back, and free the request, before we return it */
+	if (!proxy->conn || proxy->conn_bad || !ranq_conn_alive(proxy->conn))
 		return NULL;
 	request = calloc(1, sizeof *request);
 	if (!request)

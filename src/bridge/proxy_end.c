@@ -478,7 +478,9 @@ int64_t proxy_end_due(const struct ranq_proxy *proxy)
 	if (proxy->phase == PROXY_RUN) {
 		if (left != RANQ_NEVER)
 			due = proxy_min(due, proxy->now_ms + left);
-		if (proxy->options.idle_timeout_ms >= 0 && idle(proxy))
+		if (proxy->hold_ms > proxy->now_ms)
+			due = proxy_min(due, proxy->hold_ms);
+		if (proxy->options.idle_timeout_ms >= 0 && !proxy->idle_asked && idle(proxy))
 			due = proxy_min(due, proxy->idle_since_ms + proxy->options.idle_timeout_ms > proxy->idle_ask_ms
 						     ? proxy->idle_since_ms + proxy->options.idle_timeout_ms
 						     : proxy->idle_ask_ms);

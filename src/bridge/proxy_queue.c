@@ -358,7 +358,8 @@ int64_t proxy_queue_due(const struct proxy_queue *pq)
 	if (pq->state != PROXY_IN || pq->proxy->phase >= PROXY_LEAVE)
 		return due;
 	due = pq->beat_ms;
-	if (pq->idle && !pq->lease_asked)
+	/* a time that has passed without a lease means that there is enough work: the next event asks again */
+	if (pq->idle && !pq->lease_asked && pq->retry_ms > pq->proxy->now_ms)
 		due = proxy_min(due, pq->retry_ms);
 	return due;
 }

@@ -240,7 +240,7 @@ static void give(struct proxy_lane *lane, struct proxy_piece *piece, uint64_t n)
 		.start = piece->start,
 		.upto = piece->start,
 		.end = piece->start + n,
-		.deaths = piece->deaths,
+		.deaths = piece->suspect ? piece->deaths : 0, /* of one task; a range has none */
 		.suspect = piece->suspect,
 		.since_ns = ranq_clock_ns()};
 	if (!send_chunk(lane, chunk)) {
@@ -279,7 +279,7 @@ static uint64_t chunk_size(struct ranq_proxy *proxy, const struct proxy_piece *p
 }
 
 /* The piece that this lane may start now, and how much of it. */
-static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_lane *lane, uint64_t *n)
+static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_lane *lane, int reserved, uint64_t *n)
 {
 	struct proxy_piece *piece;
 	bool suspect;
@@ -291,7 +291,8 @@ static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_l
 	{
 		const struct proxy_job *job = piece->job;
 
-		if (job->state != PROXY_JOB_READY || proxy_fenced(job->pq) || (piece->suspect && chunks > 0))
+		if (job->state != PROXY_JOB_READY || proxy_fenced(job->pq) ||
+			(piece->suspect ? chunks > 0 : lane->rank == reserved))
 			continue;
 		if (lane->n >= ranq_chunking_depth(&job->pace))
 			continue;
@@ -310,9 +311,25 @@ static bool may_dispatch(const struct ranq_proxy *proxy)
 	       proxy_outbox_bytes(proxy) < PROXY_RESULTS_MAX;
 }
 
+/* While a suspect waits, one worker gets nothing else, so that it is free for it soon; -1: none waits. */
+static int reserve_worker(const struct ranq_proxy *proxy)
+{
+	const struct proxy_piece *piece;
+
+	TAILQ_FOREACH(piece, &proxy->pieces, next)
+	if (piece->suspect && piece->job->state == PROXY_JOB_READY && !proxy_fenced(piece->job->pq))
+		break;
+	for (int r = proxy->options.link->size - 1; piece && r >= 0; r--)
+		if (proxy_computes(proxy, r) && proxy->workers[r].nlanes > 0)
+			return r;
+	return -1;
+}
+
 /* Empty lanes first, then a second chunk for those that have one. */
 void proxy_dispatch(struct ranq_proxy *proxy)
 {
+	int reserved = may_dispatch(proxy) ? reserve_worker(proxy) : -1;
+
 	for (unsigned depth = 0; depth < 2; depth++) {
 		struct proxy_lane *lane, *next;
 
@@ -323,7 +340,7 @@ void proxy_dispatch(struct ranq_proxy *proxy)
 			next = TAILQ_NEXT(lane, next);
 			if (!may_dispatch(proxy))
 				return;
-			piece = choose(proxy, lane, &n);
+			piece = choose(proxy, lane, reserved, &n);
 			if (piece)
 				give(lane, piece, n);
 		}

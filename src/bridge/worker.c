@@ -15,13 +15,13 @@ static void pump_slot(struct worker_slot *slot);
 
 /* ---- to rank 0 ---- */
 
-static void send_results(struct ranq_worker *worker, struct ranq_message_results *m)
+static int send_results(struct ranq_worker *worker, struct ranq_message_results *m)
 {
 	struct ranq_buf buf;
 
 	ranq_buf_init(&buf, RANQ_LINK_MESSAGE_MAX);
 	ranq_message_results_encode(&buf, m);
-	ranq_link_send(worker->options.link, 0, &buf, NULL);
+	return ranq_link_send(worker->options.link, 0, &buf, NULL);
 }
 
 static void send_number(struct ranq_worker *worker, enum ranq_message_type type, uint64_t number)
@@ -235,7 +235,10 @@ static void slot_event(struct worker_slot *slot, const struct ranq_slot_event *e
 	if (event->kind != RANQ_SLOT_RESULTS || !chunk)
 		return; /* of a chunk that was cancelled */
 	memcpy(m.counts, event->counts, sizeof m.counts);
-	send_results(slot->worker, &m);
+	if (send_results(slot->worker, &m) != 0) {
+		chunk_end(slot, chunk, true); /* too large for a message, or no memory */
+		return;
+	}
 	chunk->upto = event->upto;
 	if (event->chunk_done)
 		chunk_remove(slot, chunk);
