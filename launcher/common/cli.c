@@ -99,8 +99,8 @@ static void outage(void *user, const char *text)
 	fprintf(stderr, "ranq: %s\n", text);
 }
 
-struct ranq_session *ranq_cli_open_at(
-	const struct ranq_server_addr *addr, const char *queue, bool create, int64_t lease_ms, struct ranq_err *err)
+struct ranq_session *ranq_cli_open_at(const struct ranq_server_addr *addr, enum ranq_origin origin, const char *queue,
+	bool create, int64_t lease_ms, struct ranq_err *err)
 {
 	struct ranq_session_options options = {
 		.queue = queue,
@@ -110,20 +110,26 @@ struct ranq_session *ranq_cli_open_at(
 		.interrupt_fd = interrupt_pipe[0],
 		.notice = outage,
 	};
-	return ranq_session_open(addr, &options, err);
+	struct ranq_session *session = ranq_session_open(addr, &options, err);
+	if (!session && err->code == RANQ_ERR_SERVER && origin == RANQ_ORIGIN_CONNECTION) {
+		struct ranq_err why = *err;
+		ranq_err_set(err, why.code, "%s; start your server again with 'ranq server start'", why.text);
+	}
+	return session;
 }
 
 static struct ranq_session *open_queue(
 	const struct ranq_cli_common *common, const char *queue, bool create, int64_t lease_ms, struct ranq_err *err)
 {
 	struct ranq_server_addr addr;
-	int rc = ranq_resolve_server(common->server, &addr, NULL, err);
+	enum ranq_origin origin;
+	int rc = ranq_resolve_server(common->server, &addr, &origin, err);
 	if (rc <= 0) {
 		if (rc == 0)
 			ranq_resolve_none(err);
 		return NULL;
 	}
-	struct ranq_session *session = ranq_cli_open_at(&addr, queue, create, lease_ms, err);
+	struct ranq_session *session = ranq_cli_open_at(&addr, origin, queue, create, lease_ms, err);
 	ranq_server_addr_clear(&addr);
 	return session;
 }

@@ -2,6 +2,7 @@
 #ifndef RANQ_COMMON_CLI_H
 #define RANQ_COMMON_CLI_H
 
+#include "client/resolve.h"
 #include "client/session.h"
 #include "common/options.h"
 
@@ -30,9 +31,10 @@ struct ranq_session *ranq_cli_open_job(
 /* "QUEUE/7" of a job of this session; valid until the next call. */
 const char *ranq_cli_job_text(const struct ranq_session *session, uint64_t job);
 
-/* The same for a server and queue that are known already (private server). */
-struct ranq_session *ranq_cli_open_at(
-	const struct ranq_server_addr *addr, const char *queue, bool create, int64_t lease_ms, struct ranq_err *err);
+/* The same for a server and queue that are known already; origin: who named the server (for the cure in the message).
+ */
+struct ranq_session *ranq_cli_open_at(const struct ranq_server_addr *addr, enum ranq_origin origin, const char *queue,
+	bool create, int64_t lease_ms, struct ranq_err *err);
 /* For commands that take several job ids: act on each; failures are told one by one. Returns the highest exit status.
  * act sets *err (code not OK) to have it told, or returns a status. */
 typedef int ranq_cli_job_fn(void *user, struct ranq_session *session, uint64_t job, struct ranq_err *err);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/blob.h"
@@ -268,7 +269,9 @@ static int build_input(struct ranq_jobspec *jobspec, const char *path, struct ra
 		return -1;
 	jobspec->spec.args = RANQ_ARGS_INPUT;
 	jobspec->submission.lines = &jobspec->lines;
-	jobspec->submission.may_stream = strcmp(path, "-") == 0;
+	/* a regular file is submitted whole; what comes from a pipe may take its time */
+	struct stat st;
+	jobspec->submission.may_stream = fstat(jobspec->lines.fd, &st) != 0 || !S_ISREG(st.st_mode);
 	return 0;
 }
 

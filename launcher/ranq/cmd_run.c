@@ -74,7 +74,8 @@ static int open_local(struct run *run, const char *queue, struct ranq_err *err)
 	run->local = ranq_local_start((unsigned)run->options->local.value, queue, err);
 	if (!run->local)
 		return -1;
-	run->session = ranq_cli_open_at(ranq_local_addr(run->local), queue, true, run->options->job.lease_ms, err);
+	run->session = ranq_cli_open_at(
+		ranq_local_addr(run->local), RANQ_ORIGIN_NONE, queue, true, run->options->job.lease_ms, err);
 	if (!run->session)
 		return -1;
 	run->session->options.patience_ms = LOCAL_PATIENCE_MS;
@@ -91,12 +92,13 @@ static int open_server(struct run *run, struct ranq_err *err)
 		return run->options->common.server
 			       ? ranq_err_set(err, RANQ_ERR_USAGE, "give --local or --server, not both")
 			       : open_local(run, queue, err);
-	int rc = ranq_resolve_server(run->options->common.server, &addr, NULL, err);
+	enum ranq_origin origin;
+	int rc = ranq_resolve_server(run->options->common.server, &addr, &origin, err);
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
 		return open_local(run, queue, err);
-	run->session = ranq_cli_open_at(&addr, queue, true, run->options->job.lease_ms, err);
+	run->session = ranq_cli_open_at(&addr, origin, queue, true, run->options->job.lease_ms, err);
 	ranq_server_addr_clear(&addr);
 	if (!run->session)
 		return -1;

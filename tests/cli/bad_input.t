@@ -93,6 +93,12 @@ echo 'server' >"$XDG_CONFIG_HOME/ranq/config"
 bad 2 "config' line 1: expected 'key = value'" "malformed config file" env -u RANQ_SERVER ranq submit -- echo
 rm "$XDG_CONFIG_HOME/ranq/config"
 
+# the private server died
+ranq server start >/dev/null 2>&1
+kill -9 "$(ranq server status --json | sed -E 's/.*"pid":([0-9]+).*/\1/')"
+bad 3 "start your server again with 'ranq server start'" "a private server that died" env -u RANQ_SERVER ranq submit -- echo
+ranq server stop >/dev/null 2>&1
+
 # password and schema: a server with a password, a queue of another schema
 rcli config set requirepass "open sesame" >/dev/null
 export REDISCLI_AUTH="open sesame"
