@@ -159,8 +159,11 @@ static void give_back_surplus(struct ranq_proxy *proxy)
 
 void ranq_proxy_tick(struct ranq_proxy *proxy)
 {
+	uint64_t heard;
+
 	proxy->now_ms = ranq_clock_ms();
 	proxy_conn_tick(proxy);
+	heard = proxy->heard;
 	for (size_t i = 0; i < proxy->options.nqueues; i++)
 		proxy_queue_tick(&proxy->queues[i]);
 	proxy_blobs_ask(proxy);
@@ -177,6 +180,7 @@ void ranq_proxy_tick(struct ranq_proxy *proxy)
 	proxy_end_tick(proxy);
 	proxy->last_tick_ms = proxy->now_ms;
 	proxy_conn_tick(proxy); /* what was asked goes out now */
+	proxy->again = proxy->heard != heard;
 }
 
 int64_t ranq_proxy_prepare(struct ranq_proxy *proxy)
@@ -184,6 +188,8 @@ int64_t ranq_proxy_prepare(struct ranq_proxy *proxy)
 	int64_t due = proxy->now_ms + LONGEST_WAIT_MS;
 
 	due = proxy_min(due, proxy_conn_prepare(proxy));
+	if (proxy->again)
+		return proxy->now_ms;
 	due = proxy_min(due, proxy_jobs_due(proxy));
 	due = proxy_min(due, proxy_work_due(proxy));
 	due = proxy_min(due, proxy_end_due(proxy));

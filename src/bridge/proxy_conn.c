@@ -50,6 +50,7 @@ static void on_reply(const struct ranq_reply *reply, void *arg)
 	struct ranq_proxy *proxy = request->proxy;
 
 	TAILQ_REMOVE(&proxy->requests, request, next);
+	proxy->heard++;
 	if (reply && ranq_fault("drop_reply")) {
 		proxy_conn_fail(proxy, "fault point 'drop_reply'");
 		reply = NULL;
@@ -272,6 +273,7 @@ static void on_bell(const struct ranq_reply *reply, void *arg)
 	struct ranq_err err;
 	int which = -1;
 
+	proxy->heard++;
 	if (!reply || ranq_queue_bell_parse(reply, proxy->bells, proxy->options.nqueues, &which, &text, &err) != 0) {
 		proxy->bell_bad = true;
 		return;

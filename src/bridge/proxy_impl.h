@@ -150,14 +150,16 @@ struct proxy_queue {
 	uint64_t last_job; /* of which something was granted last */
 	bool rung;         /* the bell rang since the last lease was asked for */
 	uint64_t last_want;
-	int64_t retry_ms; /* when idle or paused: ask again at */
-	int64_t beat_ms;  /* next heartbeat */
+	int64_t retry_ms; /* when idle or paused: ask again at; when out: join again at */
+	unsigned join_tries;
+	int64_t beat_ms; /* next heartbeat */
 	struct proxy_items pending;
 	size_t pending_bytes, npending;
 	unsigned commits_asked;
 	TAILQ_HEAD(, proxy_call) outbox;
 	size_t outbox_bytes;
-	uint64_t done; /* tasks reported to us, for `ranq workers` */
+	uint64_t done;                    /* tasks reported to us, for `ranq workers` */
+	uint64_t told_done, told_running; /* by the last heartbeat */
 };
 
 /* A request under way. */
@@ -182,6 +184,8 @@ struct ranq_proxy {
 	struct ranq_watch conn_watch, bell_watch;
 	TAILQ_HEAD(, proxy_request) requests;
 	bool conn_bad, bell_bad, down_told;
+	bool again;     /* something came in the last step of the tick: it is due at once */
+	uint64_t heard; /* replies and bells so far */
 	char conn_why[256];
 	int64_t retry_ms, backoff_ms, up_ms, down_ms, bell_deadline_ms;
 	struct proxy_queue *queues;

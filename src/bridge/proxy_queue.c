@@ -7,8 +7,8 @@
 #include "bridge/fault.h"
 #include "util/clock.h"
 
-#define IDLE_RETRY_MS 30000 /* bells tell of work; this is for the bell that got lost */
 #define FULL_RETRY_MS 1000
+#define JOIN_RETRY_MS 500
 #define RANGES_MAX 64
 
 bool proxy_fenced(const struct proxy_queue *pq)
@@ -26,6 +26,21 @@ void proxy_queue_look(struct proxy_queue *pq)
 
 /* ---- registration ---- */
 
+/* STATE: what stood under our id before is still being given back, or somebody made the queue anew with another lease,
+ * which is then ours. */
+static void join_refused(struct proxy_request *request, const struct ranq_err *err)
+{
+	struct proxy_queue *pq = request->pq;
+
+	if (err->code != RANQ_ERR_STATE) {
+		proxy_refused(request, err);
+		return;
+	}
+	pq->q.lease_asked = 0;
+	pq->state = PROXY_OUT;
+	pq->retry_ms = ranq_clock_ms() + (pq->join_tries++ < 3 ? 0 : JOIN_RETRY_MS);
+}
+
 static void joined(struct proxy_request *request, const struct ranq_reply *reply)
 {
 	struct proxy_queue *pq = request->pq;
@@ -35,13 +50,10 @@ static void joined(struct proxy_request *request, const struct ranq_reply *reply
 	if (!reply || request->epoch != pq->epoch)
 		return;
 	if (ranq_queue_join_parse(reply, &lease_ms, &err) != 0) {
-		if (err.code ==
-			RANQ_ERR_STATE) /* what stood under our id before is still being given back: once more */
-			proxy_queue_join(pq);
-		else
-			proxy_refused(request, &err);
+		join_refused(request, &err);
 		return;
 	}
+	pq->join_tries = 0;
 	if (lease_ms >= RANQ_LEASE_MS_MIN)
 		pq->q.lease_ms = lease_ms;
 	proxy_renewed(request);
@@ -94,6 +106,24 @@ void proxy_queue_gone(struct proxy_queue *pq)
 	proxy_queue_join(pq);
 }
 
+/* A job of which nothing is held may be another one by now: a server that was rolled back gives a number twice. */
+static void forget_unheld(struct proxy_queue *pq)
+{
+	static uint64_t ids[RANQ_CALL_ITEMS_MAX];
+	struct proxy_job *job, *next;
+	size_t n = ranq_held_jobs(pq->held, ids, RANQ_CALL_ITEMS_MAX);
+
+	for (job = TAILQ_FIRST(&pq->proxy->jobs); job; job = next) {
+		size_t i = 0;
+
+		next = TAILQ_NEXT(job, next);
+		while (i < n && ids[i] != job->id)
+			i++;
+		if (job->pq == pq && i == n)
+			proxy_job_drop(job, true);
+	}
+}
+
 static void resynced(struct proxy_request *request, const struct ranq_reply *reply)
 {
 	struct proxy_queue *pq = request->pq;
@@ -116,8 +146,10 @@ static void resynced(struct proxy_request *request, const struct ranq_reply *rep
 		ranq_held_drop(pq->held, f->job, f->seq, f->at);
 		proxy_pieces_drop(pq, f);
 	}
-	if (pq->state == PROXY_SYNCING)
+	if (pq->state == PROXY_SYNCING) {
+		forget_unheld(pq);
 		pq->state = PROXY_IN;
+	}
 }
 
 void proxy_queue_resync(struct proxy_queue *pq)
@@ -178,6 +210,8 @@ static void beat(struct proxy_queue *pq)
 	if (ranq_queue_beat_cmd(&pq->q, &cmd, pq->proxy->id, jobs, n, pq->proxy->running, pq->done) == 0)
 		proxy_request(pq, &cmd, beaten);
 	ranq_cmd_clear(&cmd);
+	pq->told_done = pq->done;
+	pq->told_running = pq->proxy->running;
 	pq->beat_ms = pq->proxy->now_ms + pq->q.lease_ms / 5;
 	if (pq->resync_again && !pq->lease_asked && proxy_outbox_empty(pq))
 		proxy_queue_resync(pq);
@@ -201,16 +235,19 @@ static void take_range(struct proxy_queue *pq, const struct ranq_range *range)
 		job->waited = true;
 }
 
-static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *lease)
+/* An idle bridge asks for a lease where it would send a heartbeat, a little earlier: that renews as well, and finds
+ * what a lost bell would have told. */
+static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *lease, bool full)
 {
-	int64_t spread = (int64_t)(rand_r(&pq->proxy->random) % 1000);
+	int64_t beat_ms = pq->q.lease_ms / 5;
 
 	pq->last_want = 0;
 	if (pq->rung) /* the bell, which comes by another connection, overtook this reply: there is work by now */
 		return;
 	pq->paused = lease->paused;
 	pq->idle = true;
-	pq->retry_ms = ranq_clock_ms() + proxy_min(IDLE_RETRY_MS, 2 * pq->q.lease_ms) + spread;
+	pq->retry_ms = ranq_clock_ms() +
+		       (full ? FULL_RETRY_MS : beat_ms - (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
 }
 
 static void leased(struct proxy_request *request, const struct ranq_reply *reply)
@@ -239,8 +276,10 @@ static void leased(struct proxy_request *request, const struct ranq_reply *reply
 	pq->full = false;
 	if (lease.drain)
 		proxy_drain(pq->proxy, true, "ranq drain");
-	if (lease.n == 0 && !lease.drain)
-		lease_empty(pq, &lease);
+	if (lease.n > 0)
+		pq->idle = false;
+	else if (!lease.drain)
+		lease_empty(pq, &lease, request->b & RANQ_LEASE_RETURNED_ONLY);
 	for (size_t i = 0; i < lease.n; i++) {
 		lease.ranges[i].seq = request->a;
 		take_range(pq, &lease.ranges[i]);
@@ -267,6 +306,10 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want)
 	if (!request)
 		return;
 	request->a = pq->seq;
+	request->b = flags;
+	if (pq->idle && pq->told_done == pq->done && pq->told_running == proxy->running &&
+		ranq_held_count(pq->held) == 0)
+		pq->beat_ms = proxy->now_ms + pq->q.lease_ms / 5; /* it would say nothing more */
 	pq->lease_asked = true;
 	pq->last_want = want;
 }
@@ -345,7 +388,8 @@ void proxy_queue_leave(struct proxy_queue *pq)
 
 void proxy_queue_tick(struct proxy_queue *pq)
 {
-	if (pq->state == PROXY_OUT && pq->proxy->conn && pq->proxy->phase < PROXY_LEAVE)
+	if (pq->state == PROXY_OUT && pq->proxy->conn && pq->proxy->phase < PROXY_LEAVE &&
+		pq->proxy->now_ms >= pq->retry_ms)
 		proxy_queue_join(pq);
 	if (pq->state == PROXY_IN && pq->proxy->now_ms >= pq->beat_ms && pq->proxy->phase < PROXY_LEAVE)
 		beat(pq);
@@ -355,7 +399,11 @@ int64_t proxy_queue_due(const struct proxy_queue *pq)
 {
 	int64_t due = RANQ_NEVER;
 
-	if (pq->state != PROXY_IN || pq->proxy->phase >= PROXY_LEAVE)
+	if (pq->proxy->phase >= PROXY_LEAVE)
+		return due;
+	if (pq->state == PROXY_OUT && pq->proxy->conn)
+		return pq->retry_ms;
+	if (pq->state != PROXY_IN)
 		return due;
 	due = pq->beat_ms;
 	/* a time that has passed without a lease means that there is enough work: the next event asks again */
