@@ -320,29 +320,39 @@ static int ack_some(struct ranq_stream *stream, struct ranq_err *err)
 	return rc ? -1 : 1;
 }
 
+/* All of what is unacknowledged. 0; -1: also when somebody took over. */
+static int ack_all(struct ranq_stream *stream, struct ranq_err *err)
+{
+	int rc;
+	while ((rc = ack_some(stream, err)) != 0) {
+		if (rc > 0)
+			continue;
+		/* After a restart the server may have forgotten our epoch: attach again; else somebody took over. */
+		if (err->code != RANQ_ERR_STATE)
+			return -1;
+		if (stream->restarts == stream->session->restarts)
+			return ranq_err_set(err, RANQ_ERR_STATE,
+				"another client took over the results of job '%s/%llu'", stream->session->queue.name,
+				(unsigned long long)stream->job);
+		if (handle_restart(stream, err))
+			return -1;
+	}
+	return 0;
+}
+
 static int ack(struct ranq_stream *stream, struct ranq_err *err)
 {
-	if (note_run(stream, err))
+	if (note_run(stream, err) || handle_restart(stream, err))
 		return -1;
 	if (!stream->unacked.n)
 		return 0;
 	if (stream->options.before_ack && stream->options.before_ack(stream->options.user, &stream->state, err))
 		return -1;
-	int rc;
-	while ((rc = ack_some(stream, err)) != 0) {
-		if (rc > 0)
-			continue;
-		/* After a restart the server may have forgotten our epoch: attach again; else somebody took over and we
-		 * must stop. */
-		if (err->code != RANQ_ERR_STATE || stream->restarts == stream->session->restarts)
-			return err->code == RANQ_ERR_STATE
-				       ? ranq_err_set(err, RANQ_ERR_STATE,
-						 "another client took over the results of job '%s/%llu'",
-						 stream->session->queue.name, (unsigned long long)stream->job)
-				       : -1;
-		if (handle_restart(stream, err))
+	/* The connection may be made anew at any call, to a server that is older than our last acknowledgement. */
+	do {
+		if (handle_restart(stream, err) || ack_all(stream, err))
 			return -1;
-	}
+	} while (stream->restarts != stream->session->restarts);
 	stream->unacked_bytes = 0;
 	stream->acked_ms = ranq_clock_ms();
 	return 0;

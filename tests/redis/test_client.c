@@ -457,14 +457,37 @@ static void shell(const char *format)
 	ck_assert_int_eq(system(command), 0);
 }
 
+static int64_t stored_items(void)
+{
+	struct ranq_conn *conn = test_redis_connect(&server);
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply;
+	ranq_cmd_init(&cmd);
+	ranq_cmd_str(&cmd, "HLEN");
+	ranq_cmd_str(&cmd, "ranq:{default}:j:1:r");
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
+	int64_t n = ranq_reply_int(reply);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	ranq_conn_close(conn);
+	return n;
+}
+
 /* F14: the server comes back as it was before results were read and acknowledged: the client's ledger keeps them from
  * coming twice, and what the server got back is freed again. */
 START_TEST(server_rolls_back)
 {
 	unsigned char seen[N] = {0};
 	struct ranq *ranq = open_queue();
-	struct ranq_job *job = submit(ranq, N);
-	start_bridge("index8", "37", "0");
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	options.command = echo;
+	options.tasks = N;
+	options.max_output_bytes = 8;
+	options.backlog_bytes =
+		10 * N; /* an eighth of it is acknowledged at once: several times while this test reads */
+	struct ranq_job *job = ranq_submit(ranq, &options);
+	ck_assert_ptr_nonnull(job);
+	start_bridge("index8", "7", "0"); /* several batches of items */
 	ck_assert_int_eq(ranq_wait(job, 60), 1);
 	end_bridge(SIGTERM);
 	uint64_t count = read_some(job, seen, N, _i, 500);
@@ -479,7 +502,8 @@ START_TEST(server_rolls_back)
 	count += read_some(job, seen, N, _i, UINT64_MAX);
 	ck_assert_uint_eq(count, N);
 	all_seen(seen, N);
-	/* all of it was acknowledged: another reader finds nothing unread */
+	/* all of it was acknowledged and freed, also what the server got back; another reader finds nothing unread */
+	ck_assert_int_eq(stored_items(), 0);
 	struct ranq_job *heir = ranq_attach(ranq, ranq_job_id(job));
 	struct ranq_value value;
 	ck_assert_int_eq(ranq_next(heir, &value, 0, 30), 0);
