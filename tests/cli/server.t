@@ -74,7 +74,7 @@ TEST="listen with TLS" status 0 ranq server start --listen 127.0.0.1
 like "$out" '^rediss://ranq@127\.0\.0\.1:[0-9]+' "address"
 address=rediss://${out#*@}
 TEST="clients reach it with the password and the pinned certificate" status 0 ranq queues
-TEST="and not without" status 3 ranq queues --server "$address"
+TEST="and not without the connection file" status 3 env XDG_CONFIG_HOME="$T/none" ranq queues --server "$address"
 port=${address##*:}
 like "$(redis-cli -p "$port" ping 2>&1)" 'rror|reset|closed' "a client without TLS does not"
 password=$(awk '$1 == "password" {print $2}' "$file")
