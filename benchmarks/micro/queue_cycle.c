@@ -1,5 +1,5 @@
 /* What the queue protocol costs the server: one JSON line a figure. Starts a private server and stops it again.
- *   bench-queue_cycle [functions|evalsha] */
+ *   bench-queue_cycle [functions|evalsha [cycle|pipelined|items|beat|submit]] */
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
@@ -262,6 +262,11 @@ static void bench_submit(int rounds)
 	print("submit", rounds / ((double)(ranq_clock_ns() - begin) / 1e9), "jobs/s", (server_cpu_us() - cpu) / rounds);
 }
 
+static bool wanted(int argc, char **argv, const char *name)
+{
+	return argc < 3 || !strcmp(argv[2], name);
+}
+
 int main(int argc, char **argv)
 {
 	struct ranq_bridge_meta meta = {.host = "bench", .ranks = 2};
@@ -278,12 +283,18 @@ int main(int argc, char **argv)
 	ranq_id_new(bridge);
 	ranq_queue_join_cmd(&queue, &cmd, bridge, &meta);
 	ranq_reply_destroy(call());
-	bench_cycle(10000, false);
-	bench_cycle(10000, true);
-	bench_pipelined(20000);
-	bench_small_items(100);
-	bench_beat(10000);
-	bench_submit(5000);
+	if (wanted(argc, argv, "cycle")) {
+		bench_cycle(10000, false);
+		bench_cycle(10000, true);
+	}
+	if (wanted(argc, argv, "pipelined"))
+		bench_pipelined(20000);
+	if (wanted(argc, argv, "items"))
+		bench_small_items(200);
+	if (wanted(argc, argv, "beat"))
+		bench_beat(10000);
+	if (wanted(argc, argv, "submit"))
+		bench_submit(5000);
 	ranq_cmd_clear(&cmd);
 	ranq_conn_close(conn);
 	return EXIT_SUCCESS;

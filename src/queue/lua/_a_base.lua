@@ -33,6 +33,13 @@ local function nat(text)
 	return value > 0 and math.floor(value) or 0
 end
 
+-- Reads a list from a key that somebody may have replaced by another type: then it is empty.
+local function peek(...)
+	local reply = redis.pcall(...)
+	if type(reply) ~= 'table' or reply.err then return {} end
+	return reply
+end
+
 local function hex(text, length)
 	return type(text) == 'string' and #text == length and not string.find(text, '[^0-9a-f]')
 end

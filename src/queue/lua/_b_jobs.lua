@@ -26,11 +26,22 @@ local function parse_policy(text)
 	return p
 end
 
--- Numbers of a record that somebody else wrote into.
-local function job_sanitize(j)
-	for name, value in pairs(j) do
-		if type(value) == 'number' then j[name] = nat(value) end
+-- Is every number of the copy a number, and do the important ones make sense?
+local function job_is_sound(j)
+	if not (j.p and j.n and j.next and j.done and j.leased and j.retn and j.arr and j.bytes and j.tb and j.el and j.w and j.held and
+		j.open and j.parked and j.c1 and j.c2 and j.c3 and j.c4 and j.fto and j.nak) then
+		return false
 	end
+	local sum = j.retn + j.arr + j.bytes + j.tb + j.el + j.w + j.c1 + j.c2 + j.c3 + j.c4 + j.fto + j.nak + j.parked
+	return sum - sum == 0 and j.leased >= 0 and j.next >= 0 and j.next <= j.n and j.done >= 0 and j.done <= j.n and j.n < LIMIT
+end
+
+-- Somebody else wrote into the record: it can be looked at and removed, and is not worked on.
+local function job_sanitize(j, v)
+	for i, name in ipairs(FIELDS) do
+		if name ~= 'state' and name ~= 'policy' then j[name] = nat(v[i]) end
+	end
+	j.p = j.p or { results = 0, backlog = 0, maxout = 0, maxdeaths = 0, maxfails = 0, stop = 0, prio = 0, treq = 0, ttl = 604800000 }
 	j.broken = true
 end
 
@@ -50,12 +61,7 @@ local function job(q, id)
 		held = v[13] and tonumber(v[13]) or 0, open = v[14] and tonumber(v[14]) or 0, parked = v[15] and tonumber(v[15]) or 0,
 		c1 = v[16] and tonumber(v[16]) or 0, c2 = v[17] and tonumber(v[17]) or 0, c3 = v[18] and tonumber(v[18]) or 0,
 		c4 = v[19] and tonumber(v[19]) or 0, fto = v[20] and tonumber(v[20]) or 0, nak = v[21] and tonumber(v[21]) or 0, changed = {}, bells = 0, lo = LIMIT, hi = 0, final = FINAL[state] or false }
-	if not (j.p and j.n and j.next and j.done and j.leased and j.next >= 0 and j.next <= j.n and j.done >= 0 and j.done <= j.n and
-		j.n < LIMIT and j.leased >= 0) then
-		job_sanitize(j)
-		for _, name in ipairs({ 'n', 'next', 'done', 'leased' }) do j[name] = j[name] or 0 end
-		j.p = j.p or { results = 0, backlog = 0, maxout = 0, maxdeaths = 0, maxfails = 0, stop = 0, prio = 0, treq = 0, ttl = 0 }
-	end
+	if not job_is_sound(j) then job_sanitize(j, v) end
 	q.jobs[id] = j
 	q.order[#q.order + 1] = j
 	return j
@@ -122,7 +128,7 @@ end
 
 -- Rings those who wait for the job: readers in order for one index, others for any change.
 local function ring_waiters(q, j, all)
-	local w = redis.call('HGETALL', j.k .. ':w')
+	local w = peek('HGETALL', j.k .. ':w')
 	local left = 0
 	for i = 1, #w, 2 do
 		local want = tonumber(w[i + 1])
@@ -161,6 +167,13 @@ local function damage(q, j, what)
 	if not j.final then finish(q, j, 'ERROR', 'damaged: ' .. what) end
 end
 
+-- Changes a key of the job. When the key has another type the job is damaged, but the call goes on: other jobs may be part of it.
+local function change(q, j, ...)
+	local reply = redis.pcall(...)
+	if type(reply) == 'table' and reply.err then damage(q, j, 'a key of it was replaced') end
+	return reply
+end
+
 -- Ends the job if this call was its end.
 local function settle(q, j)
 	if j.final or j.state == 'DEFERRED' then return end
@@ -196,7 +209,7 @@ end
 -- COMPLETE stay in its :rdeps, so that a retry can revive them.
 local function tell_dependents(q, ended)
 	local changed = 0
-	for _, id in ipairs(redis.call('SMEMBERS', ended.k .. ':rdeps')) do
+	for _, id in ipairs(peek('SMEMBERS', ended.k .. ':rdeps')) do
 		if changed >= MANY then return false end
 		local j = job(q, id)
 		if not j then

@@ -29,14 +29,14 @@ local function store(q, j, s, e, kind, item)
 	local first, size = S(s), #item
 	local member = first .. ':' .. S(e) .. ':' .. size
 	if kind == 'n' or kind == 's' then
-		redis.call('HSET', j.k .. ':r', first, item)
-		redis.call('ZADD', j.k .. ':i', first, member)
+		change(q, j, 'HSET', j.k .. ':r', first, item)
+		change(q, j, 'ZADD', j.k .. ':i', first, member)
 		add(j, 'arr', 1)
-		redis.call('ZADD', j.k .. ':a', S(j.arr), member)
+		change(q, j, 'ZADD', j.k .. ':a', S(j.arr), member)
 	else
 		local round = redis.call('HGET', j.k, 'round') or '0'
-		redis.call('HSET', j.k .. ':rr', round .. ':' .. first, item)
-		redis.call('ZADD', j.k .. ':ri', first, member .. ':' .. round)
+		change(q, j, 'HSET', j.k .. ':rr', round .. ':' .. first, item)
+		change(q, j, 'ZADD', j.k .. ':ri', first, member .. ':' .. round)
 	end
 	add(j, 'bytes', size)
 	add(j, 'tb', size)
@@ -48,7 +48,7 @@ end
 local function bury(q, j, s, deaths, kind)
 	local reason = 'killed its worker ' .. S(deaths) .. ' times'
 	local record = '\1\2' .. varint(s) .. '\0\0' .. varint(deaths) .. '\0\0\0' .. varint(#reason) .. reason .. '\0'
-	redis.call('HSET', j.k .. ':f', S(s), record)
+	change(q, j, 'HSET', j.k .. ':f', S(s), record)
 	if j.p.results == 0 then store(q, j, s, s + 1, kind, 'v\1\2\2\0') end
 	add(j, 'c2', 1)
 	add(j, 'done', 1)
@@ -62,20 +62,20 @@ local function put_back(q, j, s, e, x, deaths, kind)
 	local ret, tail = j.k .. ':ret', ':' .. S(x) .. ':' .. S(deaths) .. ':' .. kind
 	add(j, 'retn', e - s)
 	if x < 3 and deaths == 0 then
-		local right = redis.call('ZRANGEBYSCORE', ret, S(e), S(e), 'LIMIT', 0, 1)[1]
+		local right = peek('ZRANGEBYSCORE', ret, S(e), S(e), 'LIMIT', 0, 1)[1]
 		local stop = right and string.match(right, '^%d+:(%d+)' .. tail .. '$')
 		if stop then
 			redis.call('ZREM', ret, right)
 			e = tonumber(stop)
 		end
-		local left = redis.call('ZREVRANGEBYSCORE', ret, '(' .. S(s), '-inf', 'LIMIT', 0, 1)[1]
+		local left = peek('ZREVRANGEBYSCORE', ret, '(' .. S(s), '-inf', 'LIMIT', 0, 1)[1]
 		local start, till = string.match(left or '', '^(%d+):(%d+)' .. tail .. '$')
 		if start and tonumber(till) == s then
 			redis.call('ZREM', ret, left)
 			s = tonumber(start)
 		end
 	end
-	redis.call('ZADD', ret, S(s), S(s) .. ':' .. S(e) .. tail)
+	change(q, j, 'ZADD', ret, S(s), S(s) .. ':' .. S(e) .. tail)
 	make_ready(q, j)
 	j.bells = j.bells + 1
 end

@@ -50,8 +50,12 @@ local function commit_load(q, args, at)
 		end
 	end
 	local values = redis.call('HMGET', q.b, unpack(ask))
-	for i = 1, #ask do held[ask[i]] = values[i] and fragment(values[i]) end
-	return held, fields
+	local loaded = {}
+	for i = 1, #ask do
+		held[ask[i]] = values[i] and fragment(values[i])
+		loaded[ask[i]] = values[i]
+	end
+	return held, fields, loaded
 end
 
 -- [s, e) leaves the fragment f; what is left of it on either side stays, the left part under the same field.
@@ -74,7 +78,7 @@ end
 local function commit_acknowledged(j, s, e)
 	if e <= j.fto then return true end
 	if j.nak == 0 then return false end
-	local member = redis.call('ZREVRANGEBYSCORE', j.k .. ':ak', S(s), '-inf', 'LIMIT', 0, 1)[1]
+	local member = peek('ZREVRANGEBYSCORE', j.k .. ':ak', S(s), '-inf', 'LIMIT', 0, 1)[1]
 	local till = string.match(member or '', '^%d+:(%d+)$')
 	return till ~= nil and e <= tonumber(till)
 end
@@ -109,12 +113,12 @@ end
 local function commit_store(q, j)
 	local k = j.k
 	for from = 1, #j.failures, 2 * MANY do
-		redis.call('HSET', k .. ':f', unpack(j.failures, from, math.min(#j.failures, from + 2 * MANY - 1)))
+		change(q, j, 'HSET', k .. ':f', unpack(j.failures, from, math.min(#j.failures, from + 2 * MANY - 1)))
 	end
 	if j.nstored > 0 then
-		redis.call('HSET', k .. ':r', unpack(j.r))
-		redis.call('ZADD', k .. ':i', unpack(j.i))
-		redis.call('ZADD', k .. ':a', unpack(j.a))
+		change(q, j, 'HSET', k .. ':r', unpack(j.r))
+		change(q, j, 'ZADD', k .. ':i', unpack(j.i))
+		change(q, j, 'ZADD', k .. ':a', unpack(j.a))
 	end
 	j.bytes, j.tb = j.bytes + j.fresh, j.tb + j.fresh
 	q.freshbytes = q.freshbytes + j.fresh
@@ -125,14 +129,14 @@ local function commit_store(q, j)
 	unhold(q, j)
 end
 
-local function commit_write_fragments(q, held, touched)
+local function commit_write_fragments(q, held, touched, loaded)
 	local gone, changed = {}, {}
 	for field in pairs(touched) do
 		local f = held[field]
 		if f then
 			changed[#changed + 1] = field
 			changed[#changed + 1] = S(f.e) .. ':' .. f.seq .. ':' .. S(f.x) .. ':' .. S(f.deaths) .. ':' .. f.kind
-		else
+		elseif loaded[field] then
 			gone[#gone + 1] = field
 		end
 	end
@@ -147,7 +151,7 @@ local function commit(keys, args)
 	if not at or #at == 0 then return fail('ARG') end
 	local q, err = enter_bridge(keys[1], args[1])
 	if not q then return err end
-	local held, fields = commit_load(q, args, at)
+	local held, fields, loaded = commit_load(q, args, at)
 	local touched, active = {}, {}
 	local accepted, stopped, waited = {}, {}, {}
 	for n = 1, #at do
@@ -177,7 +181,7 @@ local function commit(keys, args)
 			j.stale = (j.stale or 0) + 1
 		end
 	end
-	commit_write_fragments(q, held, touched)
+	commit_write_fragments(q, held, touched, loaded)
 	for _, j in pairs(active) do commit_store(q, j) end
 	for _, j in ipairs(q.order) do
 		if j.stale and not j.removed then redis.call('HINCRBY', j.k, 'stale', j.stale) end
