@@ -170,6 +170,21 @@ TEST="once more" status 1 ranq results "$j"
 like "$err" "results of 100 tasks were freed by the job's consumer, first those of 0 to 99" "names what was freed"
 leave
 
+# ---- forms of values
+bridge -m index8 default
+TEST="--as int64" status 0 ranq run --range 1-3 --as int64 -- x
+is "$out" "$(printf '0\n1\n2')" "numbers"
+TEST="freed by the run" status 1 ranq results last --as hex
+j=$(ranq submit --range 1-2 -- x)
+ranq wait "$j"
+TEST="--as hex" status 0 ranq results "$j" --as hex
+is "$out" "$(printf '0000000000000000\n0100000000000000')" "bytes in hex"
+TEST="--as double" status 0 ranq results "$j" --as double
+is "$(head -n 1 <<<"$out")" 0 "doubles"
+TEST="raw" status 0 ranq results "$j"
+is "$(wc -c <"$T/out")" 16 "bytes as they are"
+leave
+
 # ---- a consumer that dies goes on exactly, into the same file
 j=$(ranq submit --range 1-20000 -- echo {})
 bridge -r 50 -s 2 default
