@@ -14,7 +14,8 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_LINK_MESSAGE_MAX (256u << 20) /* a longer message is refused by send and receive */
+/* A longer message is refused by send and receive: the largest output of a task, and what stands around it. */
+#define RANQ_LINK_MESSAGE_MAX ((256u + 4) << 20)
 
 struct ranq_link_handler {
 	/* data is valid during the call; src is who sent it (may be this rank itself) */

@@ -99,8 +99,7 @@ static int notice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, 
 		proxy->workers[rank].broken = true;
 		proxy_worker_lost(proxy, rank, "it cannot start executors");
 	} else if (proxy->phase == PROXY_RUN && m.value <= 64) {
-		/* the same signal came here, or will */
-		ranq_proxy_signal(proxy, (int)m.value);
+		proxy_signal(proxy, (int)m.value, false); /* the same one came here, or will */
 	}
 	return 0;
 }
@@ -131,7 +130,7 @@ int ranq_proxy_message(
 		if (type == RANQ_MESSAGE_PONG)
 			worker->pong = number;
 		else
-			worker->goodbye = true;
+			proxy_worker_left(proxy, src);
 		return 0;
 	default:
 		return ranq_err_set(

@@ -25,6 +25,7 @@
 #define LIFE_CHECK_MS 20
 #define CONT_TERM_MIN_MS 300 /* TERM so long after CONT is mpirun's */
 #define CONT_TERM_MAX_MS 30000
+#define SECOND_SIGNAL_MS 2000
 #define HOLD_MS 1500 /* no new leases after CONT: TERM may follow */
 #define HURRY_MS 700 /* for the last words to the server */
 #define GOODBYE_MS 5000
@@ -49,7 +50,7 @@ static void give_back(struct ranq_proxy *proxy, struct proxy_lane *lane, enum ra
 	}
 }
 
-void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why)
+static void lose(struct ranq_proxy *proxy, int rank, const char *why, enum ranq_release_kind kind)
 {
 	struct proxy_worker *worker = &proxy->workers[rank];
 
@@ -58,10 +59,28 @@ void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why)
 	worker->lost = true;
 	proxy_log(proxy, "rank %d on %s is lost: %s", rank, proxy->options.facts[rank].host, why);
 	for (unsigned s = 0; s < worker->nlanes; s++) {
-		give_back(proxy, &worker->lanes[s], RANQ_RELEASE_SUSPECT);
+		give_back(proxy, &worker->lanes[s], kind);
 		proxy_lane_leave(proxy, &worker->lanes[s]);
 	}
 	proxy_blobs_lost(proxy, rank);
+}
+
+void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why)
+{
+	lose(proxy, rank, why, RANQ_RELEASE_SUSPECT);
+}
+
+/* GOODBYE: expected when we are leaving; else the worker could not start, or has given us up while we stood still. It has
+ * ended its executors itself: no task is to blame. */
+void proxy_worker_left(struct ranq_proxy *proxy, int rank)
+{
+	struct proxy_worker *worker = &proxy->workers[rank];
+
+	worker->goodbye = true;
+	if (proxy->phase >= PROXY_LEAVE)
+		return;
+	worker->broken = true;
+	lose(proxy, rank, "it has ended", RANQ_RELEASE_DRAINED);
 }
 
 /* A rank that was silent for longer than the lease and speaks again (it was stopped, or its node cut off). What it did
@@ -290,7 +309,16 @@ void proxy_fatal(struct ranq_proxy *proxy, int status, const char *format, ...)
 	proxy_hurry(proxy, why);
 }
 
-void ranq_proxy_signal(struct ranq_proxy *proxy, int sig)
+/* One signal may come several times: the launcher sends it to us, to each worker, which tells us, and the user's shell to
+ * the whole group. Only one that comes to ourselves a while after the first one is a second one. */
+static bool is_second(struct ranq_proxy *proxy, bool own)
+{
+	if (proxy->signal_ms == 0)
+		proxy->signal_ms = proxy->now_ms;
+	return own && proxy->now_ms - proxy->signal_ms >= SECOND_SIGNAL_MS;
+}
+
+void proxy_signal(struct ranq_proxy *proxy, int sig, bool own)
 {
 	int64_t since_cont;
 	char why[64];
@@ -305,11 +333,15 @@ void ranq_proxy_signal(struct ranq_proxy *proxy, int sig)
 	if (sig == SIGTERM && proxy->options.mpirun && proxy->cont_ms > 0 && since_cont >= CONT_TERM_MIN_MS &&
 		since_cont < CONT_TERM_MAX_MS)
 		proxy_hurry(proxy, "mpirun ends all ranks");
-	else if (proxy->signalled && (sig == SIGTERM || sig == SIGINT))
+	else if (is_second(proxy, own) && (sig == SIGTERM || sig == SIGINT))
 		proxy_hurry(proxy, why);
 	else
 		proxy_drain(proxy, false, why);
-	proxy->signalled = true;
+}
+
+void ranq_proxy_signal(struct ranq_proxy *proxy, int sig)
+{
+	proxy_signal(proxy, sig, true);
 }
 
 /* ---- no work ---- */
@@ -402,7 +434,9 @@ static void drain_tick(struct ranq_proxy *proxy)
 		set_phase(proxy, PROXY_LEAVE);
 		return;
 	}
-	if (proxy->now_ms > proxy->drain_limit_ms + (proxy->conn ? 0 : proxy->lease_ms)) {
+	/* a polite drain has no limit, and waits for the server, too */
+	if (proxy->drain_limit_ms != RANQ_NEVER &&
+		proxy->now_ms > proxy->drain_limit_ms + (proxy->conn ? 0 : proxy->lease_ms)) {
 		if (!proxy->conn)
 			proxy->status = 3;
 		proxy_hurry(proxy, proxy->conn ? "the grace time is over" : "the server is away");

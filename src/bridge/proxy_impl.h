@@ -145,7 +145,7 @@ struct proxy_queue {
 	struct ranq_held *held;
 	uint64_t seq, epoch; /* epoch: counts registrations; replies of an earlier one are ignored */
 	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
-	bool lease_asked, idle, paused, full, resync_again, leave_asked;
+	bool lease_asked, idle, paused, full, resync_again, resync_asked, leave_asked;
 	bool late;         /* something was leased that would not end in time */
 	uint64_t last_job; /* of which something was granted last */
 	bool rung;         /* the bell rang since the last lease was asked for */
@@ -156,7 +156,7 @@ struct proxy_queue {
 	struct proxy_items pending;
 	size_t pending_bytes, npending;
 	unsigned commits_asked;
-	TAILQ_HEAD(, proxy_call) outbox;
+	TAILQ_HEAD(proxy_calls, proxy_call) outbox;
 	size_t outbox_bytes;
 	uint64_t done;                    /* tasks reported to us, for `ranq workers` */
 	uint64_t told_done, told_running; /* by the last heartbeat */
@@ -171,6 +171,7 @@ struct proxy_request {
 	struct proxy_queue *pq;
 	uint64_t epoch, key, a, b;
 	int64_t sent_ms;
+	bool sending, refused; /* inside of ranq_conn_send; which called back at once */
 	proxy_done *done;
 	struct proxy_call *call;
 	struct ranq_fragment *list; /* of resync; freed with the request */
@@ -187,7 +188,8 @@ struct ranq_proxy {
 	bool again;     /* something came in the last step of the tick: it is due at once */
 	uint64_t heard; /* replies and bells so far */
 	char conn_why[256];
-	int64_t retry_ms, backoff_ms, up_ms, down_ms, bell_deadline_ms;
+	int64_t retry_ms, backoff_ms, up_ms, down_ms /* 0: served */, bell_deadline_ms, moved_ms;
+	uint64_t moved; /* ranq_conn_moved, at moved_ms */
 	struct proxy_queue *queues;
 	const struct ranq_queue **bells; /* for BLPOP */
 	TAILQ_HEAD(, proxy_job) jobs;
@@ -208,7 +210,7 @@ struct ranq_proxy {
 	int64_t phase_ms, drain_limit_ms, cont_ms, life_ms /* answer of life is due */,
 		hold_ms /* no new leases before */;
 	uint64_t life_nonce;
-	bool signalled;
+	int64_t signal_ms; /* the first signal to leave, 0: none */
 	int status;
 	/* may we leave for lack of work? asked of all queues */
 	bool idle_asked, idle_others;
@@ -244,6 +246,7 @@ void proxy_renewed(const struct proxy_request *request);
 void proxy_queue_join(struct proxy_queue *pq);
 void proxy_queue_gone(struct proxy_queue *pq);
 void proxy_queue_resync(struct proxy_queue *pq);
+void proxy_queue_sync(struct proxy_queue *pq); /* the first resync of a connection, once the outbox is on its way */
 void proxy_queue_tick(struct proxy_queue *pq);
 int64_t proxy_queue_due(const struct proxy_queue *pq);
 void proxy_queue_look(struct proxy_queue *pq); /* work may be there */
@@ -260,7 +263,9 @@ void proxy_outbox_release_one(
 void proxy_outbox_flush(struct proxy_queue *pq, bool all);
 void proxy_outbox_tick(struct proxy_queue *pq);
 int64_t proxy_outbox_due(const struct proxy_queue *pq);
-void proxy_outbox_replay(struct proxy_queue *pq);
+/* Sends calls that are not on their way, in order; unless `all`, as many as the network takes. */
+void proxy_outbox_send(struct proxy_queue *pq, bool all);
+bool proxy_outbox_sent(const struct proxy_queue *pq); /* all of them */
 void proxy_outbox_drop(struct proxy_queue *pq);                   /* registration gone */
 void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job); /* pending items only */
 bool proxy_outbox_empty(const struct proxy_queue *pq);
@@ -316,7 +321,9 @@ int64_t proxy_work_due(const struct ranq_proxy *proxy);
 void proxy_drain(struct ranq_proxy *proxy, bool polite, const char *why);
 void proxy_hurry(struct ranq_proxy *proxy, const char *why);
 void proxy_fatal(struct ranq_proxy *proxy, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void proxy_signal(struct ranq_proxy *proxy, int sig, bool own); /* own: not told by a worker */
 void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why);
+void proxy_worker_left(struct ranq_proxy *proxy, int rank);
 void proxy_worker_back(struct ranq_proxy *proxy, int rank);
 void proxy_end_tick(struct ranq_proxy *proxy);
 int64_t proxy_end_due(const struct ranq_proxy *proxy);

@@ -228,23 +228,24 @@ void proxy_job_drop(struct proxy_job *job, bool kill)
 /* Results of the job count no more; the parts that we still hold are given back, so that the server forgets them. */
 void proxy_job_stop(struct proxy_queue *pq, uint64_t id)
 {
-	static struct ranq_fragment parts[RANQ_BRIDGE_FRAGMENTS_MAX];
 	struct proxy_job *job = proxy_job_find(pq, id);
 	size_t n = ranq_held_count(pq->held), mine = 0;
-	struct ranq_fragment *all = calloc(n ? n : 1, sizeof *all);
+	struct ranq_fragment *parts = calloc(n ? n : 1, sizeof *parts);
 
 	proxy_outbox_drop_job(pq, id);
-	if (all) {
-		ranq_held_list(pq->held, all);
-		for (size_t i = 0; i < n && mine < RANQ_BRIDGE_FRAGMENTS_MAX; i++)
-			if (all[i].job == id) {
-				parts[mine] = all[i];
+	if (parts) {
+		ranq_held_list(pq->held, parts);
+		for (size_t i = 0; i < n; i++)
+			if (parts[i].job == id) {
+				parts[mine] = parts[i];
 				parts[mine++].kind = RANQ_RELEASE_DRAINED;
 			}
-		free(all);
+		if (mine > 0)
+			proxy_outbox_release(pq, parts, mine);
+		free(parts);
+	} else {
+		pq->resync_again = true;
 	}
-	if (mine > 0)
-		proxy_outbox_release(pq, parts, mine);
 	if (job)
 		proxy_job_drop(job, true);
 }

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "record/spec.h"
 #include "util/clock.h"
+
+_Static_assert(RANQ_LINK_MESSAGE_MAX >= RANQ_SPEC_MAX_OUTPUT + (4u << 20), "the largest output fits into a message");
 
 #define UNSENT_MAX (32u << 20) /* results under way to rank 0 before executors are left to wait */
 #define SLOT_CHUNKS 2          /* what a slot takes at once */
@@ -97,7 +100,7 @@ static int slot_open(struct worker_slot *slot, struct ranq_err *err)
 		slot->worker->options.placements ? &slot->worker->options.placements[slot->number] : NULL;
 	struct ranq_slot_options options = {.cpus = placement ? placement->cpus : NULL,
 		.numa_node = placement ? placement->numa_node : -1,
-		.ncores = placement && placement->cpus ? placement->ncpus : 0,
+		.ncores = placement && placement->cpus ? placement->ncores : 0,
 		.slot = slot->number};
 
 	slot->slot = ranq_slot_create(slot->worker->options.exec, &options, err);
@@ -235,8 +238,10 @@ static void slot_event(struct worker_slot *slot, const struct ranq_slot_event *e
 	if (event->kind != RANQ_SLOT_RESULTS || !chunk)
 		return; /* of a chunk that was cancelled */
 	memcpy(m.counts, event->counts, sizeof m.counts);
-	if (send_results(slot->worker, &m) != 0) {
-		chunk_end(slot, chunk, true); /* too large for a message, or no memory */
+	if (send_results(slot->worker, &m) != 0) { /* too large for a message, or no memory */
+		if (!event->chunk_done)
+			ranq_slot_truncate(slot->slot, chunk->id, event->upto); /* nobody wants the rest from us */
+		chunk_end(slot, chunk, true);
 		return;
 	}
 	chunk->upto = event->upto;

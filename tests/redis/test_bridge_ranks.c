@@ -1,0 +1,227 @@
+/* Ranks of a bridge that leave, lag or get too much: what becomes of their work. A whole bridge in one process, as in
+ * test_bridge.c. */
+#include "tests/support/bridge_rig.h" /* first: check.h has a macro `fail`, which is a name in ranq.h */
+
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+
+static struct bridge_rig rig;
+
+static void setup(void)
+{
+	rig_start(&rig, 1);
+}
+
+static void teardown(void)
+{
+	rig_stop(&rig);
+}
+
+static const char *const echo_index[] = {"sh", "-c", "echo $RANQ_TASK", NULL};
+
+static void finish(uint64_t job, uint64_t tasks)
+{
+	struct ranq_job_info info;
+
+	rig_until(&rig, rig_job_ended, job);
+	info = rig_info(&rig, job);
+	ck_assert_msg(info.state == RANQ_JOB_COMPLETE, "%s: %s", ranq_job_state_name(info.state), info.reason);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_OK], tasks);
+}
+
+static bool time_is_over(struct bridge_rig *r, uint64_t until_ms)
+{
+	(void)r;
+	return ranq_clock_ms() >= (int64_t)until_ms;
+}
+
+/* Tasks 0 to n - 1 of wait_for_go run. */
+static bool begun(struct bridge_rig *r, uint64_t n)
+{
+	char path[160];
+
+	while (n-- > 0) {
+		snprintf(path, sizeof path, "%s/begun.%llu", r->server.dir, (unsigned long long)n);
+		if (access(path, F_OK) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void touch(const char *name)
+{
+	char command[160];
+
+	snprintf(command, sizeof command, "touch %s/%s", rig.server.dir, name);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* A command of tasks that print their index as soon as DIR/go is there. */
+static const char *const *wait_for_go(void)
+{
+	static char command[400];
+	static const char *argv[] = {"sh", "-c", command, NULL};
+
+	snprintf(command, sizeof command,
+		"touch %s/begun.$RANQ_TASK; until [ -e %s/go ]; do sleep 0.05; done; echo $RANQ_TASK", rig.server.dir,
+		rig.server.dir);
+	return argv;
+}
+
+static void say_number(int rank, enum ranq_message_type type, uint64_t number)
+{
+	struct ranq_buf buf;
+
+	ranq_buf_init(&buf, 0);
+	ranq_message_number_encode(&buf, type, number);
+	ck_assert_int_eq(ranq_link_send(rig.links[rank], 0, &buf, NULL), 0);
+	ranq_link_flush(rig.links[rank]);
+}
+
+/* It is alive (its last word came), but computes no more: its work goes to the other one, long before a lease is over
+ * and without blame. */
+START_TEST(a_rank_that_says_goodbye)
+{
+	uint64_t job = rig_command(&rig, 2, wait_for_go());
+	int64_t begin;
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, begun, 2);
+	say_number(2, RANQ_MESSAGE_GOODBYE, 0);
+	rig.cut[2] = true;
+	begin = ranq_clock_ms();
+	touch("go");
+	finish(job, 2);
+	ck_assert_int_lt(ranq_clock_ms() - begin, 2500);
+	rig_expect_lines(&rig, NULL, job, 2);
+	ck_assert_uint_eq(rig_info(&rig, job).deaths, 0);
+}
+END_TEST
+
+START_TEST(all_ranks_say_goodbye)
+{
+	uint64_t job = rig_command(&rig, 2, wait_for_go());
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, begun, 2);
+	for (int r = 1; r < 3; r++) {
+		say_number(r, RANQ_MESSAGE_GOODBYE, 1);
+		rig.cut[r] = true;
+	}
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_eq(rig_status(&rig), 1);
+	ck_assert_uint_eq(rig_bridges(&rig), 0);
+	ck_assert_uint_eq(rig_info(&rig, job).leased, 0);
+}
+END_TEST
+
+static void drain(void)
+{
+	struct ranq_reply *reply;
+	struct ranq_cmd cmd;
+
+	ranq_cmd_init(&cmd);
+	ck_assert_int_eq(ranq_queue_drain_cmd(&rig.queue, &cmd, "all"), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+}
+
+/* `ranq drain` lets running tasks end, also when the server is away for a while meanwhile. */
+START_TEST(polite_drain_without_server)
+{
+	uint64_t job = rig_command(&rig, 2, wait_for_go());
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, begun, 2);
+	drain();
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 1000); /* a heartbeat tells of the drain */
+	test_redis_kill(&rig.server);
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 700); /* the loss is noticed */
+	test_redis_restart(&rig.server);
+	touch("go");
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_eq(rig_status(&rig), 0);
+	ck_assert_uint_eq(rig_info(&rig, job).done, 2);
+	rig_expect_lines(&rig, NULL, job, 2);
+}
+END_TEST
+
+static void notice(int rank, int sig)
+{
+	struct ranq_buf buf;
+
+	ranq_buf_init(&buf, 0);
+	ranq_message_notice_encode(
+		&buf, &(struct ranq_message_notice){.kind = RANQ_NOTICE_SIGNAL, .value = (uint64_t)sig});
+	ck_assert_int_eq(ranq_link_send(rig.links[rank], 0, &buf, NULL), 0);
+	ranq_link_flush(rig.links[rank]);
+}
+
+/* TERM to all ranks, a worker's first: that is one TERM, and the tasks have their grace. */
+START_TEST(one_term_to_all_ranks)
+{
+	uint64_t job = rig_command(&rig, 2, wait_for_go());
+
+	rig.options.grace_ms = 20000;
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, begun, 2);
+	notice(2, SIGTERM);
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 200);
+	ranq_proxy_signal(rig.ranks[0].proxy, SIGTERM);
+	notice(1, SIGTERM);
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 300);
+	ck_assert(!rig_over(&rig, 0));
+	touch("go");
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_eq(rig_status(&rig), 0);
+	ck_assert_uint_eq(rig_info(&rig, job).done, 2);
+}
+END_TEST
+
+/* The second one hurries. */
+START_TEST(two_terms)
+{
+	uint64_t job = rig_command(&rig, 2, wait_for_go());
+
+	rig.options.grace_ms = 20000;
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, begun, 2);
+	ranq_proxy_signal(rig.ranks[0].proxy, SIGTERM);
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 2100);
+	ck_assert(!rig_over(&rig, 0));
+	ranq_proxy_signal(rig.ranks[0].proxy, SIGTERM);
+	rig_until(&rig, rig_over, 0);
+	ck_assert_uint_eq(rig_info(&rig, job).done, 0);
+	ck_assert_uint_eq(rig_info(&rig, job).leased, 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {a_rank_that_says_goodbye, all_ranks_say_goodbye, polite_drain_without_server,
+		one_term_to_all_ranks, two_terms};
+	Suite *suite = suite_create("bridge ranks");
+	TCase *tcase = tcase_create("bridge ranks");
+	SRunner *runner;
+	int failed;
+
+	(void)echo_index;
+	signal(SIGPIPE, SIG_IGN);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 90);
+	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+		tcase_add_test(tcase, tests[i]);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
