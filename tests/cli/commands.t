@@ -171,19 +171,20 @@ like "$err" "results of 100 tasks were freed by the job's consumer, first those 
 leave
 
 # ---- forms of values
-bridge -m index8 default
-TEST="--as int64" status 0 ranq run --range 1-3 --as int64 -- x
+bridge -m index8 forms
+TEST="--as int64" status 0 ranq run -q forms --range 1-3 --as int64 -- x
 is "$out" "$(printf '0\n1\n2')" "numbers"
-TEST="freed by the run" status 1 ranq results last --as hex
-j=$(ranq submit --range 1-2 -- x)
+TEST="freed by the run" status 1 ranq results -q forms last --as hex
+j=$(ranq submit -q forms --range 1-2 -- x)
 ranq wait "$j"
 TEST="--as hex" status 0 ranq results "$j" --as hex
 is "$out" "$(printf '0000000000000000\n0100000000000000')" "bytes in hex"
 TEST="--as double" status 0 ranq results "$j" --as double
 is "$(head -n 1 <<<"$out")" 0 "doubles"
-TEST="raw" status 0 ranq results "$j"
+ranq results "$j" >"$T/out"
 is "$(wc -c <"$T/out")" 16 "bytes as they are"
 leave
+TEST="rm-queue" status 0 ranq rm-queue forms
 
 # ---- a consumer that dies goes on exactly, into the same file
 j=$(ranq submit --range 1-20000 -- echo {})
