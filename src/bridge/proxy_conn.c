@@ -1,6 +1,7 @@
 /* proxy_conn.c - the two connections to the server: one for calls, one that waits for the bell.
  *
- * After every loss: open, attach, send the outbox again in its order, then resync with the mirror as it will stand
+ * After every loss: open, attach, send the outbox again in its order, and, when all of it is on its way (a little at a
+ * time, proxy_outbox.c), resync with the mirror as it will stand
  * after those calls (proxy_outbox.c: the mirror is ahead of the server by exactly the calls in the outbox). A call that
  * was executed before the loss finds its part gone and is refused, which is the same as done; one that was not is
  * executed now. A lease whose reply was lost is not in the mirror: resync gives it back. A call of the old connection
@@ -49,6 +50,10 @@ static void on_reply(const struct ranq_reply *reply, void *arg)
 	struct proxy_request *request = arg;
 	struct ranq_proxy *proxy = request->proxy;
 
+	if (request->sending) { /* the connection died of it: the sender hears of it as its result */
+		request->refused = true;
+		return;
+	}
 	TAILQ_REMOVE(&proxy->requests, request, next);
 	proxy->heard++;
 	if (reply && ranq_fault("drop_reply")) {
@@ -69,7 +74,6 @@ struct proxy_request *proxy_request(struct proxy_queue *pq, struct ranq_cmd *cmd
 	struct ranq_proxy *proxy = pq->proxy;
 	struct proxy_request *request;
 
-	/* a dead connection would call back, and free the request, before we return it */
 	if (!proxy->conn || proxy->conn_bad || !ranq_conn_alive(proxy->conn))
 		return NULL;
 	request = calloc(1, sizeof *request);
@@ -81,8 +85,14 @@ struct proxy_request *proxy_request(struct proxy_queue *pq, struct ranq_cmd *cmd
 	request->sent_ms = ranq_clock_ms();
 	request->done = done;
 	TAILQ_INSERT_TAIL(&proxy->requests, request, next);
+	request->sending = true;
 	ranq_conn_send(proxy->conn, cmd, on_reply, request);
-	return request;
+	request->sending = false;
+	if (!request->refused)
+		return request;
+	TAILQ_REMOVE(&proxy->requests, request, next);
+	free(request);
+	return NULL;
 }
 
 void proxy_renewed(const struct proxy_request *request)
@@ -92,6 +102,12 @@ void proxy_renewed(const struct proxy_request *request)
 
 	if (request->epoch == pq->epoch && until > pq->fence_ms)
 		pq->fence_ms = until;
+	if (pq->proxy->down_ms > 0) { /* it does not only let us in, but serves */
+		proxy_log(pq->proxy, "server is back after %lld ms",
+			(long long)(ranq_clock_ms() - pq->proxy->down_ms));
+		pq->proxy->down_ms = 0;
+		pq->proxy->down_told = false;
+	}
 }
 
 bool proxy_refused_alone(const struct ranq_err *err)
@@ -156,7 +172,7 @@ static void lose(struct ranq_proxy *proxy)
 			pq->state = PROXY_SYNCING;
 		else if (pq->state != PROXY_LEFT)
 			pq->state = PROXY_OUT;
-		pq->lease_asked = false;
+		pq->lease_asked = pq->resync_asked = false;
 	}
 	if (proxy->down_ms == 0) {
 		proxy->down_ms = ranq_clock_ms();
@@ -214,15 +230,15 @@ int proxy_connect(struct ranq_proxy *proxy, bool first, struct ranq_err *err)
 		proxy_conn_close(proxy);
 		return -1;
 	}
-	proxy->up_ms = ranq_clock_ms();
+	proxy->up_ms = proxy->moved_ms = ranq_clock_ms();
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
 
 		if (pq->state == PROXY_OUT) {
 			proxy_queue_join(pq);
 		} else if (pq->state == PROXY_SYNCING) {
-			proxy_outbox_replay(pq);
-			proxy_queue_resync(pq);
+			proxy_outbox_send(pq, false);
+			proxy_queue_sync(pq);
 		}
 		proxy_queue_look(pq); /* bells may have rung unheard */
 	}
@@ -233,12 +249,8 @@ static void try_again(struct ranq_proxy *proxy)
 {
 	struct ranq_err err;
 
-	if (proxy_connect(proxy, false, &err) == 0) {
-		proxy_log(proxy, "server is back after %lld ms", (long long)(ranq_clock_ms() - proxy->down_ms));
-		proxy->down_ms = 0;
-		proxy->down_told = false;
+	if (proxy_connect(proxy, false, &err) == 0)
 		return;
-	}
 	schedule(proxy);
 	if (err.code == RANQ_ERR_SCHEMA || err.code == RANQ_ERR_STATE)
 		proxy_fatal(proxy, ranq_err_status(err.code), "%s", err.text);
@@ -246,7 +258,12 @@ static void try_again(struct ranq_proxy *proxy)
 		proxy_log(proxy, "%s; trying again", err.text);
 		proxy->down_told = true;
 	}
-	if (proxy->options.stop_on_server_lost && ranq_clock_ms() - proxy->down_ms > proxy->lease_ms)
+}
+
+static void check_down(struct ranq_proxy *proxy)
+{
+	if (proxy->options.stop_on_server_lost && proxy->down_ms > 0 &&
+		ranq_clock_ms() - proxy->down_ms > proxy->lease_ms)
 		proxy_fatal(proxy, 3, "the server is away for longer than the lease, and --on-server-lost is 'stop'");
 }
 
@@ -303,13 +320,28 @@ static void pump(struct ranq_proxy *proxy)
 		proxy->bell_bad = true;
 }
 
-static void check_limits(struct ranq_proxy *proxy)
+/* When to give the connection up. A slow network that moves anything at all is not a lost one. */
+static int64_t answer_due_ms(const struct ranq_proxy *proxy)
 {
 	const struct proxy_request *oldest = TAILQ_FIRST(&proxy->requests);
-	int64_t now = ranq_clock_ms();
 
-	if (oldest && now - oldest->sent_ms > call_limit_ms(proxy))
-		proxy_conn_fail(proxy, "no answer for %lld ms", (long long)(now - oldest->sent_ms));
+	if (!oldest)
+		return RANQ_NEVER;
+	return (oldest->sent_ms > proxy->moved_ms ? oldest->sent_ms : proxy->moved_ms) + call_limit_ms(proxy);
+}
+
+static void check_limits(struct ranq_proxy *proxy)
+{
+	int64_t now = ranq_clock_ms();
+	uint64_t moved = proxy->conn ? ranq_conn_moved(proxy->conn) : 0;
+
+	if (moved != proxy->moved) {
+		proxy->moved = moved;
+		proxy->moved_ms = now;
+	}
+	if (now > answer_due_ms(proxy))
+		proxy_conn_fail(proxy, "no answer for %lld ms",
+			(long long)(now - answer_due_ms(proxy) + call_limit_ms(proxy)));
 	if (proxy->bell && now > proxy->bell_deadline_ms)
 		proxy->bell_bad = true;
 }
@@ -327,17 +359,17 @@ void proxy_conn_tick(struct ranq_proxy *proxy)
 	}
 	if (!proxy->conn && proxy->phase != PROXY_DONE && ranq_clock_ms() >= proxy->retry_ms)
 		try_again(proxy);
+	check_down(proxy);
 }
 
 int64_t proxy_conn_prepare(struct ranq_proxy *proxy)
 {
-	const struct proxy_request *oldest = TAILQ_FIRST(&proxy->requests);
-	int64_t due = RANQ_NEVER;
+	int64_t due = answer_due_ms(proxy);
 
 	if (!proxy->conn)
 		return proxy->phase == PROXY_DONE ? RANQ_NEVER : proxy->retry_ms;
-	if (oldest)
-		due = oldest->sent_ms + call_limit_ms(proxy) + 1;
+	if (due != RANQ_NEVER)
+		due++;
 	ranq_watch_set(&proxy->conn_watch, proxy->options.base, ranq_conn_fd(proxy->conn),
 		ranq_conn_wants_write(proxy->conn), on_readable, proxy);
 	if (proxy->bell) {

@@ -319,20 +319,41 @@ static struct proxy_call *call_create(struct proxy_queue *pq, enum proxy_call_ki
 	return call;
 }
 
+/* Heartbeats stand behind what is in the buffer of the connection: so that is kept short. */
+static bool window_open(const struct ranq_proxy *proxy)
+{
+	return proxy->conn && (ranq_conn_unsent(proxy->conn) < PROXY_ITEM_BYTES || proxy->hurry || proxy->life_ms > 0);
+}
+
+bool proxy_outbox_sent(const struct proxy_queue *pq)
+{
+	const struct proxy_call *last = TAILQ_LAST(&pq->outbox, proxy_calls);
+
+	return !last || last->sent;
+}
+
+void proxy_outbox_send(struct proxy_queue *pq, bool all)
+{
+	struct proxy_call *call;
+
+	if (proxy_outbox_sent(pq))
+		return;
+	TAILQ_FOREACH(call, &pq->outbox, next)
+	{
+		if (call->sent)
+			continue;
+		if (all || window_open(pq->proxy))
+			call_send(call);
+		if (!call->sent)
+			return;
+	}
+}
+
 static void call_go(struct proxy_call *call)
 {
 	TAILQ_INSERT_TAIL(&call->pq->outbox, call, next);
 	call->pq->outbox_bytes += call->bytes;
-	call_send(call);
-}
-
-void proxy_outbox_replay(struct proxy_queue *pq)
-{
-	struct proxy_call *call;
-
-	pq->commits_asked = 0;
-	TAILQ_FOREACH(call, &pq->outbox, next)
-	call_send(call);
+	proxy_outbox_send(call->pq, false);
 }
 
 /* ---- release ---- */
@@ -408,7 +429,8 @@ static size_t collect(struct proxy_queue *pq, struct proxy_item **items)
 	struct proxy_item *item;
 
 	while (n < RANQ_CALL_ITEMS_MAX && bytes < PROXY_ITEM_BYTES && (item = TAILQ_FIRST(&pq->pending))) {
-		if (n > 0 && failures + item->nfailures > RANQ_CALL_ITEMS_MAX)
+		if (n > 0 && (failures + item->nfailures > RANQ_CALL_ITEMS_MAX ||
+				     bytes + item->segment.len > PROXY_ITEM_BYTES))
 			break;
 		bytes += item->segment.len;
 		failures += item->nfailures;
@@ -446,7 +468,8 @@ static void commit_some(struct proxy_queue *pq)
 
 void proxy_outbox_flush(struct proxy_queue *pq, bool all)
 {
-	while (pq->state == PROXY_IN && !TAILQ_EMPTY(&pq->pending) && (all || pq->pending_bytes >= PROXY_ITEM_BYTES) &&
+	while (pq->state == PROXY_IN && proxy_outbox_sent(pq) && !TAILQ_EMPTY(&pq->pending) &&
+		(all || pq->pending_bytes >= PROXY_ITEM_BYTES) &&
 		(all ? pq->commits_asked < 4 * PROXY_CALLS_MAX : pq->commits_asked < PROXY_CALLS_MAX))
 		commit_some(pq);
 }
@@ -470,6 +493,7 @@ void proxy_outbox_tick(struct proxy_queue *pq)
 	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
 	bool due = item && (pq->proxy->now_ms >= item->since_ms + PROXY_FLUSH_MS || urgent(pq));
 
+	proxy_outbox_send(pq, false);
 	proxy_outbox_flush(pq, due);
 }
 
@@ -477,7 +501,8 @@ int64_t proxy_outbox_due(const struct proxy_queue *pq)
 {
 	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
 
-	if (!item || pq->state != PROXY_IN || pq->commits_asked >= PROXY_CALLS_MAX)
+	/* what waits for the network to take more is sent when it can be written to */
+	if (!item || pq->state != PROXY_IN || pq->commits_asked >= PROXY_CALLS_MAX || !proxy_outbox_sent(pq))
 		return RANQ_NEVER;
 	return urgent(pq) ? pq->proxy->now_ms : item->since_ms + PROXY_FLUSH_MS;
 }

@@ -7,6 +7,7 @@
 #include "bridge/fault.h"
 #include "util/clock.h"
 
+#define IDLE_RETRY_MS 30000
 #define FULL_RETRY_MS 1000
 #define JOIN_RETRY_MS 500
 #define RANGES_MAX 64
@@ -41,6 +42,13 @@ static void join_refused(struct proxy_request *request, const struct ranq_err *e
 	pq->retry_ms = ranq_clock_ms() + (pq->join_tries++ < 3 ? 0 : JOIN_RETRY_MS);
 }
 
+static void shortest_lease(struct ranq_proxy *proxy)
+{
+	proxy->lease_ms = proxy->queues[0].q.lease_ms;
+	for (size_t i = 1; i < proxy->options.nqueues; i++)
+		proxy->lease_ms = proxy_min(proxy->lease_ms, proxy->queues[i].q.lease_ms);
+}
+
 static void joined(struct proxy_request *request, const struct ranq_reply *reply)
 {
 	struct proxy_queue *pq = request->pq;
@@ -56,6 +64,7 @@ static void joined(struct proxy_request *request, const struct ranq_reply *reply
 	pq->join_tries = 0;
 	if (lease_ms >= RANQ_LEASE_MS_MIN)
 		pq->q.lease_ms = lease_ms;
+	shortest_lease(pq->proxy);
 	proxy_renewed(request);
 	pq->state = PROXY_IN;
 	pq->beat_ms = ranq_clock_ms() + pq->q.lease_ms / 5;
@@ -113,6 +122,8 @@ static void forget_unheld(struct proxy_queue *pq)
 	struct proxy_job *job, *next;
 	size_t n = ranq_held_jobs(pq->held, ids, RANQ_CALL_ITEMS_MAX);
 
+	if (n == RANQ_CALL_ITEMS_MAX)
+		return; /* not all of them */
 	for (job = TAILQ_FIRST(&pq->proxy->jobs); job; job = next) {
 		size_t i = 0;
 
@@ -175,6 +186,13 @@ void proxy_queue_resync(struct proxy_queue *pq)
 	request->list = list;
 	request->a = n;
 	pq->resync_again = pq->state == PROXY_SYNCING;
+	pq->resync_asked = true;
+}
+
+void proxy_queue_sync(struct proxy_queue *pq)
+{
+	if (pq->state == PROXY_SYNCING && pq->proxy->conn && !pq->resync_asked && proxy_outbox_sent(pq))
+		proxy_queue_resync(pq);
 }
 
 /* ---- heartbeat ---- */
@@ -213,7 +231,7 @@ static void beat(struct proxy_queue *pq)
 	pq->told_done = pq->done;
 	pq->told_running = pq->proxy->running;
 	pq->beat_ms = pq->proxy->now_ms + pq->q.lease_ms / 5;
-	if (pq->resync_again && !pq->lease_asked && proxy_outbox_empty(pq))
+	if (pq->state == PROXY_IN && pq->resync_again && !pq->lease_asked && proxy_outbox_empty(pq))
 		proxy_queue_resync(pq);
 }
 
@@ -247,7 +265,7 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 	pq->paused = lease->paused;
 	pq->idle = true;
 	pq->retry_ms = ranq_clock_ms() +
-		       (full ? FULL_RETRY_MS : beat_ms - (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
+		       (full ? FULL_RETRY_MS : proxy_min(beat_ms, IDLE_RETRY_MS) - (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
 }
 
 static void leased(struct proxy_request *request, const struct ranq_reply *reply)
@@ -378,6 +396,7 @@ void proxy_queue_leave(struct proxy_queue *pq)
 	if (pq->state == PROXY_LEFT || pq->leave_asked)
 		return;
 	ranq_fault_kill("before_leave");
+	proxy_outbox_send(pq, true);
 	ranq_cmd_init(&cmd);
 	if (ranq_queue_leave_cmd(&pq->q, &cmd, pq->proxy->id) == 0 && proxy_request(pq, &cmd, left))
 		pq->leave_asked = true;
@@ -386,12 +405,20 @@ void proxy_queue_leave(struct proxy_queue *pq)
 
 /* ---- loop ---- */
 
+/* A large outbox may take longer than the lease to get through. */
+static bool may_beat(const struct proxy_queue *pq)
+{
+	return pq->proxy->conn && (pq->state == PROXY_IN || pq->state == PROXY_SYNCING) &&
+	       pq->proxy->phase < PROXY_LEAVE;
+}
+
 void proxy_queue_tick(struct proxy_queue *pq)
 {
 	if (pq->state == PROXY_OUT && pq->proxy->conn && pq->proxy->phase < PROXY_LEAVE &&
 		pq->proxy->now_ms >= pq->retry_ms)
 		proxy_queue_join(pq);
-	if (pq->state == PROXY_IN && pq->proxy->now_ms >= pq->beat_ms && pq->proxy->phase < PROXY_LEAVE)
+	proxy_queue_sync(pq);
+	if (may_beat(pq) && pq->proxy->now_ms >= pq->beat_ms)
 		beat(pq);
 }
 
@@ -403,7 +430,7 @@ int64_t proxy_queue_due(const struct proxy_queue *pq)
 		return due;
 	if (pq->state == PROXY_OUT && pq->proxy->conn)
 		return pq->retry_ms;
-	if (pq->state != PROXY_IN)
+	if (!may_beat(pq))
 		return due;
 	due = pq->beat_ms;
 	/* a time that has passed without a lease means that there is enough work: the next event asks again */

@@ -7,10 +7,12 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "store/chain.h"
 #include "store/login.h"
@@ -36,7 +38,7 @@ struct ranq_conn {
 	unsigned char *in;   /* READ_BYTES */
 	struct waiter *ring; /* capacity a power of two */
 	size_t ring_cap, first, waiting;
-	uint64_t queued, sent; /* bytes ever */
+	uint64_t queued, sent, received; /* bytes ever */
 	bool opening, dead;
 	bool greeted;        /* at least one reply came */
 	bool dispatching;    /* a callback is running */
@@ -243,6 +245,7 @@ static void read_in(struct ranq_conn *conn)
 		else
 			decode(conn, conn->in, (size_t)n);
 		total += n > 0 ? (size_t)n : 0;
+		conn->received += n > 0 ? (uint64_t)n : 0;
 		if (n > 0 && (size_t)n < READ_BYTES && !conn->transport.tls)
 			return;
 	}
@@ -404,6 +407,15 @@ bool ranq_conn_wants_write(const struct ranq_conn *conn)
 size_t ranq_conn_unsent(const struct ranq_conn *conn)
 {
 	return conn->out.len;
+}
+
+uint64_t ranq_conn_moved(const struct ranq_conn *conn)
+{
+	int unread = 0; /* written, but the other side does not have it yet */
+
+	if (conn->dead || ioctl(conn->transport.fd, SIOCOUTQ, &unread) != 0)
+		unread = 0;
+	return conn->received + conn->sent - (uint64_t)unread;
 }
 
 size_t ranq_conn_inflight(const struct ranq_conn *conn)

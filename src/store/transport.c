@@ -19,6 +19,7 @@
 /* A peer that acknowledges nothing for this long is gone. The kernel's own patience is 15 minutes (tcp_retries2), and
  * keepalive alone does not cover unacknowledged data. */
 #define TCP_DEAD_MS 10000
+#define TCP_UNSENT_BYTES (256 << 10) /* more stays with us, where it can still be seen not to move */
 #define KEEPALIVE_IDLE_S 15
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_PROBES 3
@@ -151,6 +152,7 @@ static void tune_tcp(int fd)
 		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
 		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
 		{IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_DEAD_MS},
+		{IPPROTO_TCP, TCP_NOTSENT_LOWAT, TCP_UNSENT_BYTES},
 	};
 
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
