@@ -116,7 +116,7 @@ static unsigned try_port(const char *host, unsigned wanted)
 	if (getaddrinfo(strcmp(host, "*") == 0 ? "0.0.0.0" : host, service, &hints, &all) != 0)
 		return 0;
 	for (struct addrinfo *one = all; one && !port; one = one->ai_next) {
-		struct sockaddr_storage bound;
+		struct sockaddr_storage bound = {0};
 		socklen_t len = sizeof bound;
 		int on = 1, fd = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0)
