@@ -148,6 +148,16 @@ void ranq_held_drop(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t
 		erase(held, i - 1);
 }
 
+void ranq_held_drop_range(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t start, uint64_t end)
+{
+	size_t i = position(held, job, seq, start);
+
+	if (i > 0 && held->at[i - 1].job == job && held->at[i - 1].seq == seq && held->at[i - 1].end > start)
+		i--;
+	while (i < held->n && held->at[i].job == job && held->at[i].seq == seq && held->at[i].start < end)
+		erase(held, i);
+}
+
 void ranq_held_drop_job(struct ranq_held *held, uint64_t job, struct ranq_fragment *out, size_t *n, size_t max)
 {
 	size_t kept = 0;

@@ -21,6 +21,8 @@ size_t ranq_held_jobs(const struct ranq_held *held, uint64_t *jobs, size_t max);
 /* All fragments for resync (start == at); array of ranq_held_count entries. */
 void ranq_held_list(const struct ranq_held *held, struct ranq_fragment *out);
 void ranq_held_drop(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t at); /* resync said: no longer ours */
+/* The same for whatever is left of [start, end) of (job, seq): parts of it may have been taken since resync was asked. */
+void ranq_held_drop_range(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t start, uint64_t end);
 void ranq_held_drop_job(struct ranq_held *held, uint64_t job, struct ranq_fragment *out, size_t *n, size_t max); /* removed and listed, to be released */
 
 #endif

@@ -63,17 +63,20 @@ local function fail(code)
 	return redis.error_reply('RANQ_' .. code .. ' ' .. text[code])
 end
 
--- What one call knows about the queue; jobs: those that it touched. nil and an error reply when the queue cannot be used.
-local function open(key)
+-- What one call knows about the queue; jobs: those that it touched; record: what the queue knows of the calling bridge. nil and an error
+-- reply when the queue cannot be used.
+local function open(key, bridge)
 	if not string.find(key or '', '^ranq:{[%w._-]+}:q$') then return nil, fail('ARG') end
-	local v = redis.call('HMGET', key, 'schema', 'lease', 'vt', 'last', 'paused', 'drains', 'rbytes', 'rlimit')
+	local v = redis.call('HMGET', key, 'schema', 'lease', 'vt', 'last', 'paused', 'drains', 'rbytes', 'rlimit', 'due', 'chores',
+		'b:' .. (bridge or ''), 'i:' .. (bridge or ''))
 	if v[1] and v[1] ~= '1' then return nil, fail('SCHEMA') end
 	local lease = num(v[2])
 	if lease < 1 then lease = 15000 end
 	return {
 		key = key, P = string.sub(key, 1, -2), exists = v[1] and true or false, lease = lease, vt = num(v[3]), last = num(v[4]),
 		paused = v[5] == '1', drains = num(v[6]), rbytes = num(v[7]), rlimit = num(v[8]), freshbytes = 0,
-		jobs = {}, order = {}, moved = false,
+		due = num(v[9]), chores = num(v[10]), record = v[11], asleep = v[12],
+		jobs = {}, order = {}, moved = false, changed = {}, bells = 0,
 	}
 end
 
@@ -89,6 +92,18 @@ local function wall_ms()
 	return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
+-- Fields of the queue that a call changes are written together at its end (save in _c_ranges.lua).
+local function q_put(q, name, value)
+	q.changed[name] = value
+end
+
+-- Two lower bounds for the virtual time at which housekeeping has something to do: `due` for leases of bridges, `chores` for the rest.
+local function q_due(q, name, time)
+	if time >= q[name] then return end
+	q[name] = time
+	q_put(q, name, S(time))
+end
+
 -- The virtual clock: it follows the server's clock, but a step of any size, a frozen or a restarted server counts for at most a
 -- fifth of a lease, so that only a bridge that is silent while others speak loses its lease. Steps below 10 ms wait in `last`.
 local function clock(q)
@@ -99,7 +114,8 @@ local function clock(q)
 	if step < 0 then step = 0 elseif step > cap then step = cap end
 	q.vt = q.vt + step
 	q.moved = true
-	redis.call('HSET', q.key, 'vt', S(q.vt), 'last', S(now))
+	q_put(q, 'vt', S(q.vt))
+	q_put(q, 'last', S(now))
 end
 
 -- Makes the queue, or gives an unused one its properties. lease 0 and rlimit 0: no wish. Returns an error reply or nil.
@@ -131,7 +147,14 @@ end
 local function ring_idle(q, count)
 	if count > MANY then count = MANY end
 	local ids = redis.call('SPOP', q.P .. 'idle', count)
-	for i = 1, #ids do ring(q, ids[i], 'work') end
+	if #ids == 0 then return end
+	local marks = {}
+	for i = 1, #ids do
+		ring(q, ids[i], 'work')
+		marks[i] = 'i:' .. ids[i]
+	end
+	redis.call('HDEL', q.key, unpack(marks))
+	q.asleep = nil
 end
 
 local function ring_bridges(q, text)

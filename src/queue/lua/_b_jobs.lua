@@ -154,6 +154,7 @@ local function finish(q, j, state, reason)
 	redis.call('ZREM', q.P .. 'held', j.id)
 	redis.call('ZREM', q.P .. 'LP', j.id)
 	redis.call('ZADD', q.P .. 'exp', S(q.vt + j.p.ttl), j.id)
+	q_due(q, 'chores', q.vt + j.p.ttl)
 	if j.leased > 0 then ring_bridges(q, 'stop ' .. j.id) end
 	j.everyone = true
 	redis.call('RPUSH', q.P .. 'deps', j.id)
@@ -242,6 +243,7 @@ local function dependents(q)
 		local ended = job(q, id)
 		if ended and ended.final and not tell_dependents(q, ended) then redis.call('RPUSH', q.P .. 'deps', id) end
 	end
+	q_due(q, 'chores', 0)
 end
 
 -- Writes what this call changed and rings those whom it concerns; may be called again.
@@ -251,13 +253,19 @@ local function flush(q)
 		if not q.order[i].removed then settle(q, q.order[i]) end
 		i = i + 1
 	end
-	if q.deps then dependents(q) end
-	local bells = 0
+	if q.deps then
+		q.deps = nil
+		dependents(q)
+	end
+	local bells = q.bells
+	q.bells = 0
 	for k = 1, #q.order do
 		local j = q.order[k]
 		if not j.removed then
 			if j.w > 0 and (j.everyone or j.hi > 0) then ring_waiters(q, j, j.everyone) end
 			write_changes(j)
+			-- Who may not run it would swallow the bell.
+			if j.bells > 0 and (j.p.tags or j.p.treq > 0) then bells = MANY end
 			bells = bells + j.bells
 			j.bells, j.everyone, j.lo, j.hi = 0, nil, LIMIT, 0
 		end

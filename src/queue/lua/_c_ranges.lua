@@ -112,9 +112,7 @@ end
 local function fragments(q, bridge)
 	local reply = redis.call('HSCAN', q.P .. 'b:' .. bridge, 0, 'COUNT', MANY)
 	local all = {}
-	for i = 1, #reply[2], 2 do
-		if reply[2][i] ~= '.' then all[reply[2][i]] = reply[2][i + 1] end
-	end
+	for i = 1, #reply[2], 2 do all[reply[2][i]] = reply[2][i + 1] end
 	return all, reply[1] == '0'
 end
 
@@ -140,11 +138,13 @@ local function give_back_all(q, bridge, how)
 	return complete
 end
 
--- Gives back everything and forgets the bridge; false: there is more to do. Until then its score -1 keeps it from coming back to
+-- Gives back everything and forgets the bridge; false: there is more to do. Its record goes first, so that it does not come back to
 -- life with half of its fragments.
 local function drop_bridge(q, bridge, how)
+	redis.call('HDEL', q.key, 'b:' .. bridge, 'i:' .. bridge)
 	if not give_back_all(q, bridge, how) then
 		redis.call('ZADD', q.P .. 'L', -1, bridge)
+		q_due(q, 'due', 0)
 		return false
 	end
 	local v = redis.call('HMGET', q.P .. 'bm:' .. bridge, 'ranks', 'drain')
@@ -153,6 +153,8 @@ local function drop_bridge(q, bridge, how)
 	redis.call('ZREM', q.P .. 'L', bridge)
 	redis.call('SREM', q.P .. 'idle', bridge)
 	redis.call('UNLINK', q.P .. 'b:' .. bridge, q.P .. 'bm:' .. bridge, q.P .. 'bell:' .. bridge)
+	-- It may have died with a bell unheard.
+	if redis.call('EXISTS', q.P .. 'ready') == 1 then q.bells = q.bells + 64 end
 	q.emptied = true
 	return true
 end
@@ -165,31 +167,93 @@ local function close_input(q, j, reason)
 	j.everyone = true
 end
 
--- Housekeeping, a bounded piece of it whenever the clock moved: one expired bridge, one lost producer, one expired job, dependents.
-local function upkeep(q)
-	if not q.moved then return end
-	local P, before = q.P, '(' .. S(q.vt)
-	local bridge = redis.call('ZRANGEBYSCORE', P .. 'L', '-inf', before, 'LIMIT', 0, 1)[1]
-	if bridge then drop_bridge(q, bridge, 'expired') end
-	local producer = redis.call('ZRANGEBYSCORE', P .. 'LP', '-inf', before, 'LIMIT', 0, 1)[1]
+-- A bridge's calls note when it was seen in its record only; its score in L is a lower bound of its deadline and follows when it is
+-- looked at here, once a lease. Removes one bridge at most.
+local function reap(q)
+	if q.vt <= q.due then return end
+	local L = q.P .. 'L'
+	if q.bridge then redis.call('ZADD', L, S(q.vt + q.lease), q.bridge) end
+	local list = redis.call('ZRANGE', L, 0, 7, 'WITHSCORES')
+	local due = #list < 16 and q.vt + q.lease or q.vt
+	for i = 1, #list, 2 do
+		local id, deadline = list[i], tonumber(list[i + 1])
+		if deadline >= q.vt then
+			due = math.min(q.vt + q.lease, deadline)
+			break
+		end
+		local seen = string.match(redis.call('HGET', q.key, 'b:' .. id) or '', '^%d+')
+		deadline = seen and tonumber(seen) + q.lease or -1
+		if deadline < q.vt then
+			due = 0
+			drop_bridge(q, id, 'expired')
+			break
+		end
+		redis.call('ZADD', L, S(deadline), id)
+		due = math.min(due, deadline)
+	end
+	q.due = due
+	q_put(q, 'due', S(due))
+end
+
+-- The first member of a zset of virtual times, if its time is over; lowers `chores` to it otherwise.
+local function first_due(q, name)
+	local first = redis.call('ZRANGE', q.P .. name, 0, 0, 'WITHSCORES')
+	if not first[1] then return nil end
+	local time = tonumber(first[2])
+	if time >= q.vt then return q_due(q, 'chores', time) end
+	q_due(q, 'chores', q.vt)
+	return first[1]
+end
+
+-- One lost producer, one expired job, what still waits to be told, jobs held by the limit of the server.
+local function chores(q)
+	if q.vt <= q.chores then return end
+	q.chores = q.vt + 20 * q.lease
+	q_put(q, 'chores', S(q.chores))
+	local producer = first_due(q, 'LP')
 	if producer then
 		local j = job(q, producer)
-		redis.call('ZREM', P .. 'LP', producer)
+		redis.call('ZREM', q.P .. 'LP', producer)
 		if j and j.open == 1 then close_input(q, j, 'input ended at task ' .. S(j.n)) end
 	end
-	local old = redis.call('ZRANGEBYSCORE', P .. 'exp', '-inf', before, 'LIMIT', 0, 1)[1]
+	local old = first_due(q, 'exp')
 	if old then
 		remove_job(q, old)
 		q.emptied = true
 	end
+	if q.rlimit > 0 then unhold_some(q) end
 	q.deps = true
+end
+
+-- Housekeeping, a bounded piece of it whenever the clock moved and something may be due.
+local function upkeep(q)
+	if not q.moved then return end
+	reap(q)
+	chores(q)
 	flush(q)
 	if q.emptied then vanish_if_unused(q) end
+end
+
+-- Writes the clock, the caller's record and what else of the queue changed.
+local function save(q)
+	if not q.exists then return end
+	if q.bridge then
+		local record = S(q.vt) .. ' ' .. q.seq .. ' ' .. S(q.at)
+		if record ~= q.record then q_put(q, 'b:' .. q.bridge, record) end
+	end
+	local args, n = {}, 0
+	for name, value in pairs(q.changed) do
+		args[n + 1], args[n + 2] = name, value
+		n = n + 2
+	end
+	if n > 0 then redis.call('HSET', q.key, unpack(args)) end
+	q.changed = {}
 end
 
 -- Every function that changes something ends with this.
 local function done(q, reply)
 	flush(q)
+	save(q)
 	if q.emptied then vanish_if_unused(q) end
 	return reply
 end
@@ -204,16 +268,15 @@ local function enter(key)
 	return q
 end
 
--- For bridges: the same, and renews the caller's lease first, so that nobody is reaped by its own call.
+-- For bridges: the same, and renews the caller's lease before anybody's is looked at, so that nobody is reaped by its own call.
 local function enter_bridge(key, bridge)
 	if not hex(bridge, 32) then return nil, fail('ARG') end
-	local q, err = open(key)
+	local q, err = open(key, bridge)
 	if not q then return nil, err end
-	local score = q.exists and tonumber(redis.call('ZSCORE', q.P .. 'L', bridge) or -1)
-	if not score or score < 0 then return nil, fail('GONE') end
+	local _, seq, at = string.match(q.record or '', '^(%d+) (%d+) (%d+)$')
+	if not seq then return nil, fail('GONE') end
 	clock(q)
-	if q.vt + q.lease ~= score then redis.call('ZADD', q.P .. 'L', S(q.vt + q.lease), bridge) end
-	q.bridge, q.b = bridge, q.P .. 'b:' .. bridge
+	q.bridge, q.b, q.seq, q.at = bridge, q.P .. 'b:' .. bridge, seq, nat(at)
 	if q.drains > 0 then q.drain = redis.call('HGET', q.P .. 'bm:' .. bridge, 'drain') end
 	upkeep(q)
 	return q

@@ -111,18 +111,46 @@ local function serve(q, g, id)
 	return false
 end
 
--- Walks the jobs that have work until the request is filled; looks at about 100 of them at most.
+-- A bridge holds 500 fragments, or 3 for each of its ranks, before it gets no more.
+local function crowded(q)
+	local count = redis.call('HLEN', q.b)
+	return count > 500 and count > 3 * num(redis.call('HGET', q.P .. 'bm:' .. q.bridge, 'ranks'))
+end
+
+-- Walks the jobs that have work until the request is filled. Looks at about 100 of them at most, 500 where none may run here, and then
+-- the next request goes on from there. Returns whether there is nothing for this bridge.
 local function walk(q, g)
-	local at, seen, step = 0, 0, 4
-	while seen < 100 do
+	local at, seen, step = q.at, 0, 4
+	q.at = 0
+	while seen < (g.count > 0 and 100 or 500) do
 		local ids = redis.call('ZRANGE', q.P .. 'ready', at, at + step - 1)
+		if #ids == 0 and at > 0 and seen == 0 then
+			at = 0
+			ids = redis.call('ZRANGE', q.P .. 'ready', 0, step - 1)
+		end
+		if seen == 0 and #ids > 0 and crowded(q) then return false end
 		for i = 1, #ids do
-			if g.want < 1 or g.count >= g.max then return end
+			if g.want < 1 or g.count >= g.max then return false end
 			if serve(q, g, ids[i]) then at = at + 1 end
 		end
-		if #ids < step then return end
+		if #ids < step then return g.count == 0 end
 		seen, step = seen + step, 32
 	end
+	if g.count == 0 then q.at = at end
+	return false
+end
+
+local function sleep(q)
+	if q.asleep then return end
+	q.asleep = true
+	redis.call('SADD', q.P .. 'idle', q.bridge)
+	q_put(q, 'i:' .. q.bridge, 1)
+end
+
+local function wake(q)
+	q.asleep = nil
+	redis.call('SREM', q.P .. 'idle', q.bridge)
+	redis.call('HDEL', q.key, 'i:' .. q.bridge)
 end
 
 -- args: bridge, seq, want, max ranges, flags, time left in ms or -1, tags with a comma before and behind each
@@ -131,18 +159,17 @@ local function lease_ranges(keys, args, returned_only)
 	if not seq or seq < 1 or not want or want < 1 or not max or max < 1 or max > 64 or not flags or #args ~= 7 then return fail('ARG') end
 	local q, err = enter_bridge(keys[1], args[1])
 	if not q then return err end
-	local last = redis.call('HGET', q.b, '.')
-	if not last then return done(q, fail('GONE')) end
-	if seq <= num(last) then return done(q, fail('SEQ')) end
-	local g = { seq = S(seq), want = want, max = max, count = 0, time_left = int(args[6]), tags = args[7], returned_only = returned_only,
-		suspects_allowed = flags % 4 < 2, writes = { '.', S(seq) },
-		reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }
-	local crowded = redis.call('HLEN', q.b) > 500
-	if not q.paused and not q.drain and not crowded then walk(q, g) end
-	redis.call('HSET', q.b, unpack(g.writes))
-	if g.count == 0 and not crowded and not q.drain then
-		redis.call('SADD', q.P .. 'idle', args[1])
+	if seq <= num(q.seq) then return done(q, fail('SEQ')) end
+	q.seq = S(seq)
+	local g = { seq = q.seq, want = want, max = max, count = 0, time_left = int(args[6]), tags = args[7], returned_only = returned_only,
+		suspects_allowed = flags % 4 < 2, writes = {}, reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }
+	local nothing = not q.drain and (q.paused or walk(q, g))
+	if g.count > 0 then redis.call('HSET', q.b, unpack(g.writes)) end
+	if nothing then
+		sleep(q)
 		g.reply[3] = 1
+	elseif q.asleep then
+		wake(q)
 	end
 	g.reply[5] = g.count
 	return done(q, g.reply)

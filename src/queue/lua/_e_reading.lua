@@ -97,5 +97,7 @@ end
 
 local PRODUCER_MS = 60000
 local function renew_producer(q, j)
-	redis.call('ZADD', q.P .. 'LP', S(q.vt + math.max(PRODUCER_MS, 4 * q.lease)), j.id)
+	local deadline = q.vt + math.max(PRODUCER_MS, 4 * q.lease)
+	redis.call('ZADD', q.P .. 'LP', S(deadline), j.id)
+	q_due(q, 'chores', deadline)
 end

@@ -10,6 +10,7 @@ local function destroy(keys, args)
 		redis.call('UNLINK', P .. 'b:' .. id, P .. 'bm:' .. id)
 		redis.call('ZREM', P .. 'L', id)
 		redis.call('SREM', P .. 'idle', id)
+		redis.call('HDEL', q.key, 'b:' .. id, 'i:' .. id)
 	end
 	redis.call('HDEL', q.key, 'ranks', 'drains')
 	local ids = redis.call('ZRANGE', P .. 'all', 0, 99)
@@ -18,6 +19,7 @@ local function destroy(keys, args)
 		redis.call('ZREM', P .. 'all', id)
 	end
 	flush(q)
+	save(q)
 	if redis.call('EXISTS', P .. 'all', P .. 'L') > 0 then return { #ids, 1 } end
 	for _, hash in ipairs(redis.call('HKEYS', P .. 'blobs')) do redis.call('UNLINK', P .. 'blob:' .. hash) end
 	vanish_if_unused(q)

@@ -1,3 +1,4 @@
+-- flags: allow-oom
 -- args: lease wish in ms or 0, limit of all results in bytes or 0, bridge, ranks, end in wall ms, host, allocation, user, version,
 --       tags, binding
 -- reply: lease in ms
@@ -16,9 +17,10 @@ local function join(keys, args)
 	if err then return err end
 	clock(q)
 	local known = redis.call('ZSCORE', q.P .. 'L', bridge)
-	if known and not drop_bridge(q, bridge, 'drained') then return done(q, fail('STATE')) end
+	if (known or redis.call('EXISTS', q.P .. 'b:' .. bridge) == 1) and not drop_bridge(q, bridge, 'drained') then return done(q, fail('STATE')) end
 	redis.call('ZADD', q.P .. 'L', S(q.vt + q.lease), bridge)
-	redis.call('HSET', q.P .. 'b:' .. bridge, '.', 0)
+	q_due(q, 'due', q.vt + q.lease)
+	q_put(q, 'b:' .. bridge, S(q.vt) .. ' 0 0')
 	redis.call('HSET', q.P .. 'bm:' .. bridge, 'host', args[6], 'allocation', args[7], 'user', args[8], 'version', args[9],
 		'tags', args[10], 'binding', args[11], 'ranks', S(ranks), 'end', S(ends), 'joined', S(q.now))
 	redis.call('HINCRBY', q.key, 'ranks', S(ranks))
