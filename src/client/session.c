@@ -44,7 +44,8 @@ static int copy_addr(struct ranq_server_addr *to, const struct ranq_server_addr 
 
 int64_t ranq_session_after(int64_t ms)
 {
-	return ms == RANQ_NEVER ? RANQ_NEVER : ranq_clock_ms() + ms;
+	int64_t now = ranq_clock_ms();
+	return ms >= RANQ_NEVER - now ? RANQ_NEVER : now + ms;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
