@@ -30,6 +30,7 @@ struct rank {
 	struct ranq_bridge bridge;
 	struct ranq_exec *exec;
 	struct ranq_rank_facts facts, *all;
+	struct ranq_claims *claims;
 	struct ranq_placement *placements;
 	struct ranq_server_addr addr;
 	bool mpi, mpirun;
@@ -202,6 +203,7 @@ static int make_worker(struct rank *rank, struct ranq_err *err)
 
 	if (!rank->exec && open_exec(rank, link->rank, err) != 0)
 		return -1;
+	placing.claims = rank->claims = ranq_claims_create("");
 	if (ranq_placing_plan(&placing, link, &rank->placements, err) != 0)
 		return -1;
 	if (rank->settings.report_bindings)
@@ -317,6 +319,7 @@ static void finish(struct rank *rank, int status)
 	for (uint64_t s = 0; rank->placements && s < rank->settings.slots; s++)
 		ranq_placement_clear(&rank->placements[s]);
 	free(rank->placements);
+	ranq_claims_destroy(rank->claims);
 	free(rank->all);
 	ranq_server_addr_clear(&rank->addr);
 	if (mpi)

@@ -362,6 +362,25 @@ int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed
 	return -1;
 }
 
+int ranq_topology_places(
+	const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, struct ranq_err *err)
+{
+	hwloc_bitmap_t set;
+	struct place *places;
+	long n;
+
+	if (bind == RANQ_BIND_NONE)
+		return 0;
+	set = set_of(allowed, err);
+	if (!set)
+		return -1;
+	n = find_places(topology, bind, set, &places, err);
+	hwloc_bitmap_free(set);
+	if (n > 0)
+		places_free(places, (size_t)n);
+	return (int)n;
+}
+
 void ranq_placement_clear(struct ranq_placement *placement)
 {
 	free(placement->cpus);

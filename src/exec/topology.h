@@ -35,6 +35,9 @@ struct ranq_placement {
  * they share round robin. placements: `ranks` entries, cleared with ranq_placement_clear. */
 int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, bool scatter,
 	unsigned ranks, struct ranq_placement *placements, struct ranq_err *err);
+/* How many places there are for this kind of binding, 0 for none. -1 with err. The plan uses them one after the other. */
+int ranq_topology_places(
+	const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, struct ranq_err *err);
 void ranq_placement_clear(struct ranq_placement *placement);
 /* Union of two cpu lists; malloced. */
 char *ranq_cpus_union(const char *a, const char *b, struct ranq_err *err);
