@@ -203,10 +203,41 @@ START_TEST(two_terms)
 }
 END_TEST
 
+/* The largest output that is allowed fits through everything. */
+START_TEST(the_largest_output)
+{
+	static const char *const argv[] = {"head", "-c", "268435456", "/dev/zero", NULL};
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	uint64_t job;
+
+	options.command = argv;
+	options.tasks = 1;
+	options.max_output_bytes = (uint64_t)256 << 20;
+	options.backlog_bytes = (uint64_t)1 << 30;
+	job = rig_submit(&rig, NULL, &options);
+	rig_bridge(&rig, 2, NULL, 1);
+	finish(job, 1);
+}
+END_TEST
+
+/* Threads of a task: the cores that its executor is bound to, not their hardware threads. */
+START_TEST(threads_by_cores)
+{
+	static const char *const argv[] = {"sh", "-c", "[ $OMP_NUM_THREADS = 3 ] && echo $RANQ_TASK", NULL};
+	char cpus[] = "0";
+	struct ranq_placement placement = {.cpus = cpus, .numa_node = -1, .ncpus = 6, .ncores = 3};
+	uint64_t job = rig_command(&rig, 1, argv);
+
+	rig.placements = &placement;
+	rig_bridge(&rig, 2, NULL, 1);
+	finish(job, 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_rank_that_says_goodbye, all_ranks_say_goodbye, polite_drain_without_server,
-		one_term_to_all_ranks, two_terms};
+		one_term_to_all_ranks, two_terms, the_largest_output, threads_by_cores};
 	Suite *suite = suite_create("bridge ranks");
 	TCase *tcase = tcase_create("bridge ranks");
 	SRunner *runner;

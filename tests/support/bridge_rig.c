@@ -46,6 +46,7 @@ static void make_worker(struct bridge_rig *rig, int r, unsigned slots)
 	struct ranq_worker_options options = {.base = rig->ranks[r].base,
 		.link = rig->links[r],
 		.slots = slots,
+		.placements = rig->placements,
 		.compute_from = rig->options.computes ? 0 : 1,
 		.lease_ms = 60000};
 	struct ranq_err err;
