@@ -1,0 +1,158 @@
+/* stream_fetch.c - batches of results: one is delivered while the next is under way.
+ *
+ * In order, the next fetch asks for the first index behind what this stream holds, so a lost reply, a reconnect or a
+ * server that went back in time only means that the same index is asked for again. Unordered, the cursor counts
+ * arrivals in that one server's life: when the server restarted it starts again at 0, and the ledger drops what was
+ * delivered. */
+#include <string.h>
+
+#include "client/stream_impl.h"
+
+#define FETCH_BYTES (4u << 20)
+#define FETCH_ITEMS 256
+#define FETCH_MS 15000
+#define RETRY_MS 100
+
+static void keep_items(struct ranq_batch *batch)
+{
+	size_t total = 0;
+	for (size_t i = 0; i < batch->facts.n; i++)
+		total += batch->facts.items[i].item.len;
+	ranq_buf_reset(&batch->bytes);
+	unsigned char *to = ranq_buf_reserve(&batch->bytes, total);
+	if (!to) {
+		ranq_err_set(&batch->err, RANQ_ERR_MEMORY, "out of memory for %zu bytes of results", total);
+		batch->status = RANQ_BATCH_BROKEN;
+		return;
+	}
+	for (size_t i = 0; i < batch->facts.n; i++) {
+		struct ranq_bytes *item = &batch->facts.items[i].item;
+		if (item->len)
+			memcpy(to, item->data, item->len);
+		item->data = to;
+		to += item->len;
+	}
+	batch->status = RANQ_BATCH_READY;
+}
+
+static void fetched(const struct ranq_reply *reply, void *arg)
+{
+	struct ranq_batch *batch = arg;
+	if (!reply || ranq_queue_reply_is_noscript(reply)) {
+		batch->status = RANQ_BATCH_LOST;
+	} else if (ranq_queue_fetch_parse(reply, &batch->facts, &batch->err)) {
+		bool passes = batch->err.code == RANQ_ERR_SERVER || batch->err.code == RANQ_ERR_FULL;
+		batch->status = passes ? RANQ_BATCH_LOST : RANQ_BATCH_BROKEN;
+	} else {
+		keep_items(batch);
+	}
+}
+
+/* Asks for what comes behind everything that the stream holds. */
+void ranq_stream_fetch_send(struct ranq_stream *stream, struct ranq_batch *batch)
+{
+	struct ranq_fetch fetch = {
+		.job = stream->job,
+		.unordered = stream->options.unordered,
+		.from = stream->options.unordered ? stream->cursor : stream->from,
+		.max_bytes = FETCH_BYTES,
+		.max_items = FETCH_ITEMS,
+		.waiter = stream->session->client,
+	};
+	struct ranq_cmd cmd;
+	ranq_cmd_init(&cmd);
+	batch->status = RANQ_BATCH_PENDING;
+	if (ranq_queue_fetch_cmd(&stream->session->queue, &cmd, &fetch)) {
+		ranq_err_set(&batch->err, RANQ_ERR_MEMORY, "out of memory");
+		batch->status = RANQ_BATCH_BROKEN;
+	} else {
+		ranq_conn_send(stream->session->conn, &cmd, fetched, batch);
+	}
+	ranq_cmd_clear(&cmd);
+}
+
+static int wait_batch(struct ranq_stream *stream, struct ranq_batch *batch, struct ranq_err *err)
+{
+	int64_t give_up = ranq_session_after(FETCH_MS);
+	while (batch->status == RANQ_BATCH_PENDING) {
+		if (ranq_clock_ms() >= give_up)
+			ranq_session_disconnect(stream->session); /* calls back: LOST */
+		else if (ranq_session_turn(stream->session, give_up, err))
+			return -1;
+	}
+	return batch->status == RANQ_BATCH_BROKEN ? ranq_err_set(err, batch->err.code, "%s", batch->err.text) : 0;
+}
+
+/* Sends what is not sent and waits until the batch is READY, over reconnects. */
+static int get_batch(struct ranq_stream *stream, struct ranq_batch *batch, struct ranq_err *err)
+{
+	for (;;) {
+		if (ranq_session_connect(stream->session, RANQ_NEVER, err) || ranq_stream_handle_restart(stream, err))
+			return -1;
+		if (!stream->session->conn)
+			continue;
+		if (batch->status == RANQ_BATCH_EMPTY || batch->status == RANQ_BATCH_LOST)
+			ranq_stream_fetch_send(stream, batch);
+		if (wait_batch(stream, batch, err))
+			return -1;
+		if (batch->status == RANQ_BATCH_READY)
+			return 0;
+		/* "Not now", or the functions were forgotten: after a pause a new connection attaches again. */
+		if (stream->session->conn && ranq_session_turn(stream->session, ranq_session_after(RETRY_MS), err))
+			return -1;
+		ranq_session_disconnect(stream->session);
+	}
+}
+
+static void learn(struct ranq_stream *stream, const struct ranq_batch *batch)
+{
+	stream->facts.state = batch->facts.state;
+	stream->facts.held = batch->facts.held;
+	stream->facts.finished = batch->facts.finished;
+	stream->facts.tasks = batch->facts.tasks;
+	stream->facts.done = batch->facts.done;
+	stream->facts.failed = batch->facts.failed;
+	if (stream->options.unordered)
+		stream->cursor = batch->facts.cursor;
+	else if (batch->facts.n)
+		stream->from = batch->facts.items[batch->facts.n - 1].end;
+}
+
+bool ranq_stream_all_fetched(const struct ranq_stream *stream)
+{
+	return !stream->options.unordered && stream->facts.state != RANQ_JOB_OPEN &&
+	       stream->from >= stream->facts.tasks;
+}
+
+/* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
+int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_err *err)
+{
+	for (;;) {
+		struct ranq_batch *next = &stream->batch[!stream->now];
+		if (ranq_session_run_hook(stream->session, err))
+			return -1;
+		/* A fetch never waits in the server: even with no time left its answer is worth having. */
+		if (get_batch(stream, next, err))
+			return -1;
+		learn(stream, next);
+		if (stream->options.consume && !stream->attached && ranq_stream_attach(stream, err))
+			return -1;
+		if (next->facts.n || next->facts.finished)
+			break;
+		next->status = RANQ_BATCH_EMPTY;
+		if (stream->options.consume && ranq_stream_ack_now(stream, err))
+			return -1;
+		if (ranq_clock_ms() >= deadline_ms || (stream->facts.held && !stream->options.consume))
+			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "not finished");
+		if (stream->options.before_wait && stream->options.before_wait(stream->options.user, err))
+			return -1;
+		if (ranq_session_bell(stream->session, deadline_ms, err) < 0)
+			return -1;
+	}
+	stream->batch[stream->now].status = RANQ_BATCH_EMPTY;
+	stream->now = !stream->now;
+	stream->item = 0;
+	if (stream->batch[stream->now].facts.n && stream->session->conn && !ranq_stream_all_fetched(stream))
+		ranq_stream_fetch_send(stream, &stream->batch[!stream->now]);
+	return 1;
+}

@@ -1,0 +1,61 @@
+/* stream_impl.h - the parts of a stream: fetching (stream_fetch.c), consuming (stream_consume.c), delivering
+ * (stream.c). */
+#ifndef RANQ_CLIENT_STREAM_IMPL_H
+#define RANQ_CLIENT_STREAM_IMPL_H
+
+#include "client/patch.h"
+#include "client/stream.h"
+
+#define RANQ_STREAM_ACK_BYTES (4u << 20) /* and never more than an eighth of the backlog */
+
+enum ranq_batch_status { RANQ_BATCH_EMPTY, RANQ_BATCH_PENDING, RANQ_BATCH_READY, RANQ_BATCH_LOST, RANQ_BATCH_BROKEN };
+struct ranq_batch {
+	enum ranq_batch_status status;
+	struct ranq_err err; /* of BROKEN */
+	struct ranq_buf bytes;
+	struct ranq_fetch_reply facts; /* items point into bytes */
+};
+
+struct ranq_stream {
+	struct ranq_session *session;
+	uint64_t job;
+	struct ranq_stream_options options;
+	struct ranq_stream_facts facts;
+	bool over;
+	/* consumer */
+	uint64_t epoch, restarts;
+	bool attached, attaching;         /* the epoch is known; the request for it is under way */
+	struct ranq_consumer_state state; /* delivered: without [run_start, at) */
+	struct ranq_ledger unacked;
+	uint64_t unacked_bytes, ack_bytes;
+	int64_t acked_ms;
+	/* what is being delivered */
+	struct ranq_batch batch[2];
+	unsigned now;
+	size_t item;
+	uint64_t from, cursor;           /* next fetch */
+	uint64_t run_start, at, run_end; /* results [at, run_end) come next */
+	uint64_t item_at, item_end;      /* the open item: position of the segment reader, end */
+	bool item_open;
+	enum ranq_stream_kind item_kind;
+	struct ranq_segment_reader segments;
+	struct ranq_patch patch; /* results of later rounds for the open item */
+};
+
+/* Asks for what comes behind everything that the stream holds. */
+void ranq_stream_fetch_send(struct ranq_stream *stream, struct ranq_batch *batch);
+/* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
+int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_err *err);
+bool ranq_stream_all_fetched(const struct ranq_stream *stream);
+
+/* Becomes the consumer (again): the server's ledger and ours become one, all of ours is acknowledged again. */
+int ranq_stream_attach(struct ranq_stream *stream, struct ranq_err *err);
+void ranq_stream_attach_send(struct ranq_stream *stream);
+/* Looks whether the server that answers now is the one that we read from so far. */
+int ranq_stream_handle_restart(struct ranq_stream *stream, struct ranq_err *err);
+/* What was delivered of the current run goes into the ledgers. */
+int ranq_stream_note_run(struct ranq_stream *stream, struct ranq_err *err);
+int ranq_stream_ack_now(struct ranq_stream *stream, struct ranq_err *err);
+bool ranq_stream_ack_is_due(const struct ranq_stream *stream);
+
+#endif
