@@ -24,8 +24,8 @@ struct ranq_stream_result {
 };
 struct ranq_stream_options {
 	bool unordered, consume;
-	/* The job was submitted through this session just now, with this backlog, and keeps its results: nobody can have read it, so that
-	 * there is no need to look at it first (two round trips less). */
+	/* The job was submitted through this session just now, with this backlog, and keeps its results: nobody can
+	 * have read it, so that there is no need to look at it first (two round trips less). */
 	bool fresh;
 	uint64_t backlog;
 	/* Called before each acknowledgement: must make sure that all delivered results are where they belong (flush),
