@@ -45,6 +45,7 @@ static const struct {
 	{"RANQ_SCHEMA", RANQ_ERR_SCHEMA, NULL},
 	{"RANQ_ARG", RANQ_ERR_INPUT, "the queue refused an argument"},
 	{"RANQ_INPUT", RANQ_ERR_INPUT, NULL},
+	{"RANQ_LOST", RANQ_ERR_INPUT, NULL},
 	{"RANQ_BLOB", RANQ_ERR_INPUT, NULL},
 	{"OOM", RANQ_ERR_FULL, "the server is out of memory (maxmemory); read or remove results, or raise it"},
 	{"MISCONF", RANQ_ERR_FULL, "the server cannot write its disk and takes nothing new; make room there"},

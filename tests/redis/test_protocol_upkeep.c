@@ -158,11 +158,211 @@ START_TEST(a_full_server_can_be_joined)
 }
 END_TEST
 
+/* A resync of a bridge that holds more than one page of fragments: none stays that is not listed, none that is listed
+ * goes. */
+START_TEST(a_large_bridge_resyncs)
+{
+	enum { TASKS = 8000, LISTED = 900 };
+	uint64_t job = TQ_JOB(.tasks = TASKS, .results = RANQ_RESULTS_NONE);
+	static struct ranq_fragment list[LISTED];
+	size_t gone[RANQ_CALL_ITEMS_MAX];
+	struct ranq_range r;
+
+	tq_join(A, 4000);
+	r = tq_lease1(A, TASKS);
+	for (uint64_t i = 1; i < TASKS; i += 2)
+		ck_assert(tq_commit(A, &r, i - 1, i, i + 1));
+	ck_assert_uint_eq(tq_audit(job).leased_ranges, TASKS / 2);
+	for (uint64_t i = 0; i < LISTED; i++) /* in no order */
+		list[i * 7 % LISTED] =
+			(struct ranq_fragment){.job = job, .start = 8 * i, .end = 8 * i + 1, .seq = r.seq};
+	ck_assert_uint_eq(tq_resync(A, list, LISTED, gone), 0);
+	ck_assert_uint_eq(tq_audit(job).leased, LISTED);
+	ck_assert_uint_eq(tq_audit(job).returned, TASKS / 2 - LISTED);
+	ck_assert_uint_eq(tq_resync(A, NULL, 0, gone), 0);
+	ck_assert_uint_eq(tq_audit(job).leased, 0);
+}
+END_TEST
+
+/* How many fragments a bridge may hold goes with its ranks. */
+START_TEST(a_bridge_of_many_ranks_may_hold_more)
+{
+	enum { TASKS = 1400 };
+	struct ranq_range a, b;
+
+	ck_assert(TQ_JOB(.tasks = 4000, .results = RANQ_RESULTS_NONE));
+	tq_join(A, 1);
+	tq_join(B, 700);
+	a = tq_lease1(A, TASKS);
+	b = tq_lease1(B, TASKS);
+	for (uint64_t i = 1; i < TASKS; i += 2) {
+		ck_assert(tq_commit(A, &a, a.start + i - 1, a.start + i, a.start + i + 1));
+		ck_assert(tq_commit(B, &b, b.start + i - 1, b.start + i, b.start + i + 1));
+	}
+	ck_assert_uint_eq(tq_lease(A, 1).n, 0);
+	ck_assert_uint_eq(tq_lease(B, 1).n, 1);
+}
+END_TEST
+
+static char zeros[2000];
+
+static uint64_t held_by_the_limit(uint64_t first_ttl_ms)
+{
+	uint64_t full, held;
+	struct ranq_range r;
+
+	tq.q.result_limit = 1000;
+	full = TQ_JOB(.tasks = 1, .ttl_ms = first_ttl_ms);
+	held = TQ_JOB(.tasks = 4);
+	ck_assert(full && held);
+	tq_join(A, 1);
+	tq_join(B, 1);
+	r = tq_lease1(A, 1);
+	ck_assert_uint_eq(r.job, full);
+	ck_assert(tq_commit_bytes(A, &r, 0, 0, 1, zeros, sizeof zeros));
+	ck_assert_uint_eq(tq_lease(A, 1).n, 0);
+	ck_assert(tq_lease(B, 1).idle);
+	return held;
+}
+
+/* Jobs that the limit of all results held go on when another job's results go with it. */
+START_TEST(an_expired_job_makes_room_for_others)
+{
+	uint64_t job = held_by_the_limit(7000);
+
+	tq_pass(9000);
+	tq_pass(3000);
+	ck_assert_int_eq(tq_bell(B)[0], 'w');
+	ck_assert_uint_eq(tq_lease1(B, 1).job, job);
+}
+END_TEST
+
+START_TEST(a_higher_limit_lets_jobs_go_on)
+{
+	uint64_t job = held_by_the_limit(0);
+
+	tq.q.result_limit = 1000000;
+	tq_join(C, 1);
+	tq_pass(3000);
+	ck_assert_uint_eq(tq_lease1(B, 1).job, job);
+}
+END_TEST
+
+/* More held jobs than are looked at in one call: each has its turn, also when the first ones have to stay. */
+START_TEST(every_held_job_has_its_turn)
+{
+	uint64_t full, last = 0;
+	struct ranq_range r;
+
+	tq.q.result_limit = 100000;
+	for (int i = 0; i < 110; i++) { /* full by their own backlog */
+		uint64_t job = TQ_JOB(.tasks = 2, .backlog = 1);
+
+		tq_join(A, 1);
+		r = tq_lease1(A, 1);
+		ck_assert_uint_eq(r.job, job);
+		ck_assert(tq_commit_bytes(A, &r, 0, 0, 1, zeros, 100));
+		ck_assert_uint_eq(tq_lease(A, 1).n, 0);
+	}
+	full = TQ_JOB(.tasks = 1);
+	r = tq_lease1(A, 1);
+	ck_assert_uint_eq(r.job, full);
+	for (int i = 0; i < 50; i++)
+		tq_command("HINCRBY %sq rbytes 2000", tq.q.base);
+	ck_assert(tq_commit_bytes(A, &r, 0, 0, 1, zeros, sizeof zeros));
+	last = TQ_JOB(.tasks = 1);
+	ck_assert_uint_eq(tq_lease(A, 1).n, 0);
+	tq_command("HINCRBY %sq rbytes -100000", tq.q.base);
+	for (int i = 0; i < 15; i++) {
+		tq_pass(3000);
+		tq_beat(A);
+	}
+	ck_assert_uint_eq(tq_lease1(A, 1).job, last);
+}
+END_TEST
+
+static enum ranq_err_code ask_input(uint64_t job, uint64_t start)
+{
+	ranq_queue_input_cmd(&tq.q, &tq.cmd, job, start, start + 1, 1000);
+	return tq_code();
+}
+
+static uint64_t streamed(void)
+{
+	uint64_t job = TQ_JOB(.open = true, .uuid = A);
+
+	ranq_queue_append_cmd(&tq.q, &tq.cmd, job, A, 0, 2, &(struct ranq_bytes){"\2\1\1ab", 5}, &(uint64_t){2}, 1);
+	ck_assert_int_eq(tq_code(), RANQ_ERR_OK);
+	tq_join(B, 1);
+	tq_lease1(B, 2);
+	return job;
+}
+
+/* What a bridge needs was deleted by hand: the job ends instead of being leased for ever. */
+START_TEST(a_job_without_its_input_ends)
+{
+	uint64_t job = streamed();
+
+	ck_assert_int_eq(ask_input(job, 0), RANQ_ERR_OK);
+	ck_assert_int_eq(ask_input(job, 2), RANQ_ERR_NOTFOUND); /* asked too far: its fault */
+	ck_assert_int_eq(ask_input(99, 0), RANQ_ERR_NOTFOUND);
+	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_OPEN);
+	tq_command("DEL %sj:%d:in", tq.q.base, (int)job);
+	ck_assert_int_eq(ask_input(job, 0), RANQ_ERR_INPUT);
+	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_ERROR);
+	ck_assert_str_eq(tq_info(job).reason, "damaged: its input was deleted");
+	ck_assert_int_eq(ask_input(job, 0), RANQ_ERR_NOTFOUND);
+	ck_assert_int_eq(tq_bell(B)[0], 's');
+}
+END_TEST
+
+START_TEST(a_job_without_its_record_ends)
+{
+	uint64_t job = streamed();
+
+	ranq_queue_spec_cmd(&tq.q, &tq.cmd, job);
+	ck_assert_int_eq(tq_code(), RANQ_ERR_OK);
+	tq_command("DEL %sj:%d:spec", tq.q.base, (int)job);
+	ranq_queue_spec_cmd(&tq.q, &tq.cmd, job);
+	ck_assert_int_eq(tq_code(), RANQ_ERR_INPUT);
+	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_ERROR);
+}
+END_TEST
+
+START_TEST(a_client_that_waits_sees_that_the_input_is_gone)
+{
+	uint64_t job = streamed();
+
+	tq_command("DEL %sj:%d:in", tq.q.base, (int)job);
+	ranq_queue_watch_cmd(&tq.q, &tq.cmd, job, C);
+	ck_assert_int_eq(tq_code(), RANQ_ERR_OK);
+	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_ERROR);
+}
+END_TEST
+
+/* More jobs wait for one that is removed than one call can tell. */
+START_TEST(all_dependents_of_a_removed_job_are_told)
+{
+	enum { N = 2300 };
+	uint64_t first = TQ_JOB(.tasks = 1), job = 0;
+
+	for (int i = 0; i < N; i++)
+		job = TQ_JOB(.tasks = 1, .after = {first}, .nafter = 1);
+	ck_assert_uint_eq(tq_remove(first), 1);
+	for (uint64_t id = first + 1; id <= job; id++)
+		ck_assert_int_eq(tq_info(id).state, RANQ_JOB_IMPOSSIBLE);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {an_idle_bridge_costs_little, an_idle_bridge_outlives_and_finds_a_dead_one,
 		work_that_not_everybody_may_run_rings_all, a_bridge_that_died_with_a_bell_is_replaced,
-		jobs_for_others_hide_nothing, a_full_server_can_be_joined};
+		jobs_for_others_hide_nothing, a_full_server_can_be_joined, a_large_bridge_resyncs,
+		a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
+		a_higher_limit_lets_jobs_go_on, every_held_job_has_its_turn, a_job_without_its_input_ends,
+		a_job_without_its_record_ends, a_client_that_waits_sees_that_the_input_is_gone,
+		all_dependents_of_a_removed_job_are_told};
 
 	return test_queue_main("protocol upkeep", tests, sizeof tests / sizeof *tests);
 }

@@ -53,6 +53,7 @@ local function fail(code)
 		NOQUEUE = 'no such queue',
 		STATE = 'not possible in the present state',
 		LEASE = 'the queue is in use with another lease',
+		LOST = 'the record or the input of the job was deleted',
 		INPUT = 'the staged input does not cover the tasks',
 		BLOB = 'a module or job data is missing, send it again',
 		AFTER = 'a job named in --after does not exist',
@@ -132,6 +133,7 @@ local function create(q, lease, rlimit)
 	end
 	if rlimit > 0 and rlimit ~= q.rlimit then
 		q.rlimit = rlimit
+		q_due(q, 'chores', 0)
 		redis.call('HSET', q.key, 'rlimit', S(rlimit))
 	end
 end

@@ -118,12 +118,18 @@ local function unhold(q, j)
 	j.bells = j.bells + tasks
 end
 
+-- What the limit of all results held back, when there is room below it again: 100 jobs a call, in turn. Returns how many it looked at.
 local function unhold_some(q)
-	local ids = redis.call('ZRANGE', q.P .. 'held', 0, 99)
+	local held, from = q.P .. 'held', nat(redis.call('HGET', q.key, 'heldat'))
+	local ids = redis.call('ZRANGEBYSCORE', held, '(' .. S(from), '+inf', 'LIMIT', 0, 100)
+	if #ids == 0 and from > 0 then ids = redis.call('ZRANGE', held, 0, 99) end
+	local at = #ids == 100 and nat(ids[100]) or 0
+	if at ~= from then q_put(q, 'heldat', S(at)) end
 	for i = 1, #ids do
 		local j = job(q, ids[i])
-		if j then unhold(q, j) else redis.call('ZREM', q.P .. 'held', ids[i]) end
+		if j then unhold(q, j) else redis.call('ZREM', held, ids[i]) end
 	end
+	return #ids
 end
 
 -- Rings those who wait for the job: readers in order for one index, others for any change.
@@ -207,8 +213,8 @@ local function write_changes(j)
 end
 
 -- Tells the jobs that wait for one that has ended; at most MANY change. Returns whether that was all. Those of a job that ended otherwise than
--- COMPLETE stay in its :rdeps, so that a retry can revive them.
-local function tell_dependents(q, ended)
+-- COMPLETE stay in its :rdeps, so that a retry can revive them; forget: there will be no retry.
+local function tell_dependents(q, ended, forget)
 	local changed = 0
 	for _, id in ipairs(peek('SMEMBERS', ended.k .. ':rdeps')) do
 		if changed >= MANY then return false end
@@ -216,10 +222,9 @@ local function tell_dependents(q, ended)
 		if not j then
 			redis.call('SREM', ended.k .. ':rdeps', id)
 		elseif ended.state ~= 'COMPLETE' then
-			if not j.final then
-				finish(q, j, 'IMPOSSIBLE', 'job ' .. ended.id .. ' ended ' .. ended.state)
-				changed = changed + 1
-			end
+			if forget then redis.call('SREM', ended.k .. ':rdeps', id) end
+			if forget or not j.final then changed = changed + 1 end
+			if not j.final then finish(q, j, 'IMPOSSIBLE', 'job ' .. ended.id .. ' ended ' .. ended.state) end
 		else
 			redis.call('SREM', j.k .. ':deps', ended.id)
 			redis.call('SREM', ended.k .. ':rdeps', id)
@@ -287,13 +292,14 @@ local function drop_blob(q, hash)
 	end
 end
 
--- Removes every key of a job. Fragments of it that bridges still hold are dropped when these let go of them.
+-- Removes every key of a job; false: more jobs than one call can tell wait for it, repeat. Fragments of it that bridges still hold are
+-- dropped when these let go of them.
 local function remove_job(q, id)
 	local k = q.P .. 'j:' .. id
 	local j = job(q, id)
 	if j then
 		if not j.final then finish(q, j, 'CANCELLED', 'removed') end
-		tell_dependents(q, j)
+		if not tell_dependents(q, j, true) then return false end
 		if j.w > 0 then ring_waiters(q, j, true) end
 		local v = redis.call('HMGET', k, 'uuid', 'module', 'data')
 		if v[1] then redis.call('HDEL', q.P .. 'uuids', v[1]) end
@@ -307,4 +313,5 @@ local function remove_job(q, id)
 	for i = 1, #SUFFIXES do keys[i] = k .. SUFFIXES[i] end
 	redis.call('UNLINK', unpack(keys))
 	for _, name in ipairs({ 'all', 'ready', 'held', 'exp', 'LP' }) do redis.call('ZREM', q.P .. name, id) end
+	return true
 end

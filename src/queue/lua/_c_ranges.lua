@@ -217,11 +217,8 @@ local function chores(q)
 		if j and j.open == 1 then close_input(q, j, 'input ended at task ' .. S(j.n)) end
 	end
 	local old = first_due(q, 'exp')
-	if old then
-		remove_job(q, old)
-		q.emptied = true
-	end
-	if q.rlimit > 0 then unhold_some(q) end
+	if old and remove_job(q, old) then q.emptied = true end
+	if q.rlimit > 0 and unhold_some(q) > 0 then q_due(q, 'chores', q.vt + q.lease) end
 	q.deps = true
 end
 

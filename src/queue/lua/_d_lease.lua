@@ -74,6 +74,7 @@ local function grant_new(q, g, j)
 		-- While no result is known the room grows by itself (room); later only results read, freed or come make it.
 		if (j.done > 0 or (q.rlimit > 0 and q.rbytes >= q.rlimit)) and j.held == 0 then
 			put(j, 'held', 1)
+			if q.rlimit > 0 then q_due(q, 'chores', q.vt + q.lease) end
 			redis.call('ZADD', q.P .. 'held', j.id, j.id)
 			j.everyone = true
 		end

@@ -46,11 +46,23 @@ local function visit_returned(j, visit)
 	end
 end
 
+-- A bridge asked for what must be there. The job ends, or it would be leased again and again.
+local function lost(q, id, what)
+	clock(q)
+	local j = job(q, id)
+	if not j or j.final then return done(q, fail('NOTFOUND')) end
+	damage(q, j, what)
+	return done(q, fail('LOST'))
+end
+
 -- Keys deleted by hand must not leave a client waiting for ever. Looked at when a client waits, once a lease for each job.
 local function verify(q, j)
 	if j.final or num(redis.call('HGET', j.k, 'checked')) > q.vt then return end
 	redis.call('HSET', j.k, 'checked', S(q.vt + q.lease))
 	if redis.call('EXISTS', j.k .. ':spec') == 0 then return damage(q, j, 'its record was deleted') end
+	if num(redis.call('HGET', j.k, 'inb')) > 0 and redis.call('EXISTS', j.k .. ':in') == 0 then
+		return damage(q, j, 'its input was deleted')
+	end
 	if j.retn > 0 and redis.call('EXISTS', j.k .. ':ret') == 0 then return damage(q, j, 'returned ranges were deleted') end
 	if j.leased == 0 or redis.call('ZCARD', q.P .. 'L') > 100 then return end
 	local sum = 0

@@ -15,8 +15,7 @@ local function destroy(keys, args)
 	redis.call('HDEL', q.key, 'ranks', 'drains')
 	local ids = redis.call('ZRANGE', P .. 'all', 0, 99)
 	for _, id in ipairs(ids) do
-		remove_job(q, id)
-		redis.call('ZREM', P .. 'all', id)
+		if remove_job(q, id) then redis.call('ZREM', P .. 'all', id) end
 	end
 	flush(q)
 	save(q)

@@ -1,4 +1,4 @@
--- flags: no-writes
+-- flags: allow-oom
 -- args: job, start, end, max bytes. reply: first, block for each block, at least one, in order
 local function input(keys, args)
 	local s, e, max = int(args[2]), int(args[3]), int(args[4])
@@ -22,6 +22,10 @@ local function input(keys, args)
 			reply[#reply + 1] = block
 		end
 	end
-	if #reply == 0 then return fail('NOTFOUND') end
+	if #reply == 0 then
+		local v = redis.call('HMGET', k, 'inb', 'n')
+		if num(v[1]) == 0 or s >= num(v[2]) then return fail('NOTFOUND') end
+		return lost(q, args[1], 'its input was deleted')
+	end
 	return reply
 end

@@ -21,15 +21,22 @@ local function resync_parts(args)
 	return parts
 end
 
--- The parts that lie in a fragment, in order; parts that overlap an earlier one are not ours.
-local function resync_claim(parts, id, s, f)
+-- The parts that lie in a fragment, in order; parts that overlap an earlier one are not ours. parts: all of its job, by start.
+local function resync_claim(parts, s, f)
 	local mine, till = {}, s
-	for _, part in ipairs(parts) do
-		if part.id == id and part.seq == f.seq and part.s >= till and part.e <= f.e and not part.ours then
+	local low, high = 1, #parts + 1
+	while low < high do
+		local middle = math.floor((low + high) / 2)
+		if parts[middle].s < s then low = middle + 1 else high = middle end
+	end
+	while parts[low] and parts[low].s < f.e do
+		local part = parts[low]
+		if part.seq == f.seq and part.s >= till and part.e <= f.e then
 			part.ours = true
 			mine[#mine + 1] = part
 			till = part.e
 		end
+		low = low + 1
 	end
 	return mine
 end
@@ -59,13 +66,15 @@ local function resync(keys, args)
 		list[#list + 1] = part
 		by_job[part.id] = list
 	end
-	for field, value in pairs((fragments(q, q.bridge))) do
-		local id, s = string.match(field, '^(%d+):(%d+)$')
-		local f = fragment(value)
+	-- All of them, or the rest would stay leased to nobody: lease keeps their number small.
+	local all = redis.call('HGETALL', q.b)
+	for i = 1, #all, 2 do
+		local id, s = string.match(all[i], '^(%d+):(%d+)$')
+		local f = fragment(all[i + 1])
 		if id and f then
-			resync_fragment(q, id, tonumber(s), f, resync_claim(by_job[id] or {}, id, tonumber(s), f))
+			resync_fragment(q, id, tonumber(s), f, resync_claim(by_job[id] or {}, tonumber(s), f))
 		else
-			redis.call('HDEL', q.b, field)
+			redis.call('HDEL', q.b, all[i])
 		end
 	end
 	local reply = { 0 }
