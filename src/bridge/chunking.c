@@ -5,6 +5,10 @@
 #define GROWTH 4
 #define SURPLUS_SECONDS 4.0
 #define DEPTH_TASK_NS 50e6 /* from this task time on a lane gets one chunk at a time */
+/* Long tasks are not put aside: another bridge may have time for them at once. Only what is clearly long is given back,
+ * so that an average near the limit does not send work to and fro. */
+#define LONG_TASK_NS 1e9
+#define SURPLUS_TASK_NS 2e9
 
 void ranq_pace_init(struct ranq_pace *pace)
 {
@@ -86,8 +90,10 @@ uint64_t ranq_leasing_want(const struct ranq_leasing *l)
 
 		if (want > lanes * 16)
 			want = lanes * 16;
-		return l->unstarted >= lanes && !l->idle ? 0 : want;
+		return l->unstarted >= (l->idle ? 16 * lanes : lanes) ? 0 : want;
 	}
+	if (l->task_ns >= LONG_TASK_NS)
+		return l->unstarted < l->idle ? l->idle - l->unstarted : 0;
 	second = target_tasks(l->task_ns, (double)RANQ_LEASE_TARGET_NS * (double)lanes);
 	if (l->task_ns < DEPTH_TASK_NS && second < 2 * lanes)
 		second = 2 * lanes;
@@ -104,6 +110,8 @@ uint64_t ranq_leasing_surplus(const struct ranq_leasing *l)
 
 	if (l->task_ns <= 0)
 		return 0;
+	if (l->task_ns >= SURPLUS_TASK_NS)
+		return l->unstarted > l->idle ? l->unstarted - l->idle : 0;
 	keep = target_tasks(l->task_ns, SURPLUS_SECONDS * 1e9 * (double)lanes);
 	if (keep < 2 * lanes)
 		keep = 2 * lanes;

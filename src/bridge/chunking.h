@@ -43,12 +43,13 @@ unsigned ranq_chunking_depth(const struct ranq_pace *pace);
 struct ranq_leasing {
 	uint64_t unstarted;   /* work at hand, in such tasks */
 	unsigned lanes, idle; /* all executors; those with nothing to do */
-	double task_ns;       /* of the tasks that are likely to come; 0: unknown */
+	double task_ns;       /* of the tasks that are likely to come, or what they take at least; 0: unknown */
 	uint64_t last_want;   /* of the lease before, 0: none */
 };
 /* Tasks to ask the queue for now; 0: enough is at hand. */
 uint64_t ranq_leasing_want(const struct ranq_leasing *l);
-/* Unstarted tasks to give back because they are more than this bridge does in a few seconds; 0: keep all. */
+/* Unstarted tasks to give back because they are more than this bridge does in a few seconds, or so long that any other
+ * bridge should have them; 0: keep all. */
 uint64_t ranq_leasing_surplus(const struct ranq_leasing *l);
 
 #endif

@@ -148,9 +148,13 @@ static void give_back_surplus(struct ranq_proxy *proxy)
 	TAILQ_FOREACH(job, &proxy->jobs, next)
 	{
 		struct ranq_leasing leasing = {
-			.unstarted = job->unstarted, .lanes = proxy->lanes, .task_ns = job->pace.task_ns};
-		uint64_t surplus = ranq_leasing_surplus(&leasing);
+			.unstarted = job->unstarted, .lanes = proxy->lanes, .idle = proxy->idle_lanes};
+		uint64_t surplus;
 
+		if (job->unstarted == 0)
+			continue;
+		leasing.task_ns = proxy_job_task_ns(job);
+		surplus = ranq_leasing_surplus(&leasing);
 		if (surplus > 0)
 			proxy_pieces_release(job->pq, job, job->unstarted - surplus);
 	}
@@ -295,11 +299,12 @@ void ranq_proxy_destroy(struct ranq_proxy *proxy)
 	if (!proxy)
 		return;
 	proxy_conn_close(proxy);
-	for (int r = 0; r < proxy->options.link->size; r++) {
+	for (int r = 0; r < proxy->options.link->size; r++)
 		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++)
 			while (!TAILQ_EMPTY(&proxy->workers[r].lanes[s].chunks))
 				proxy_chunk_end(proxy, &proxy->workers[r].lanes[s],
 					TAILQ_FIRST(&proxy->workers[r].lanes[s].chunks));
+	for (int r = 0; r < proxy->options.link->size; r++) { /* only now: lanes stand in lists with those of others */
 		proxy->workers[r].lost = proxy->workers[r].broken = true; /* no more messages */
 		free(proxy->workers[r].lanes);
 		proxy->workers[r].nlanes = 0;

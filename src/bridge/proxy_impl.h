@@ -146,7 +146,6 @@ struct proxy_queue {
 	uint64_t seq, epoch; /* epoch: counts registrations; replies of an earlier one are ignored */
 	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
 	bool lease_asked, idle, paused, full, resync_again, resync_asked, leave_asked;
-	bool late;         /* something was leased that would not end in time */
 	uint64_t last_job; /* of which something was granted last */
 	bool rung;         /* the bell rang since the last lease was asked for */
 	uint64_t last_want;
@@ -311,6 +310,8 @@ void proxy_give_back_late(struct ranq_proxy *proxy);
 void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);
 void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk);
 void proxy_steal(struct ranq_proxy *proxy);
+/* Time of a task as measured; before any is, what the one that runs longest takes at least. */
+double proxy_job_task_ns(const struct proxy_job *job);
 /* Unstarted work of the queues up to upto_queue, in tasks of task_ns each (0: just counted). */
 uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double task_ns);
 void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane);  /* a new one, idle */

@@ -344,7 +344,7 @@ static double task_ns(struct proxy_queue *pq)
 {
 	const struct proxy_job *job = proxy_job_find(pq, pq->last_job);
 
-	return job ? job->pace.task_ns : 0;
+	return job ? proxy_job_task_ns(job) : 0;
 }
 
 /* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not

@@ -139,6 +139,24 @@ uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, doub
 	return n < (double)RANQ_LEASE_WANT_MAX ? (uint64_t)ceil(n) : RANQ_LEASE_WANT_MAX;
 }
 
+double proxy_job_task_ns(const struct proxy_job *job)
+{
+	const struct ranq_proxy *proxy = job->pq->proxy;
+	int64_t now_ns, oldest_ns;
+
+	if (job->pace.measured > 0 || job->chunks == 0)
+		return job->pace.task_ns;
+	now_ns = oldest_ns = ranq_clock_ns();
+	for (int r = 0; r < proxy->options.link->size; r++)
+		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++) {
+			const struct proxy_chunk *chunk = TAILQ_FIRST(&proxy->workers[r].lanes[s].chunks);
+
+			if (chunk && chunk->job == job && chunk->since_ns < oldest_ns)
+				oldest_ns = chunk->since_ns;
+		}
+	return ranq_pace_task_ns(&job->pace, now_ns - oldest_ns);
+}
+
 /* ---- lanes ---- */
 
 static void lane_list(struct ranq_proxy *proxy, struct proxy_lane *lane, bool in)
@@ -256,6 +274,23 @@ static void give(struct proxy_lane *lane, struct proxy_piece *piece, uint64_t n)
 	ranq_fault_kill("dispatched");
 }
 
+/* How long it is until no task of the job can end before the end of the allocation, by what it says or by what we know.
+ */
+static int64_t late_in_ms(const struct proxy_job *job)
+{
+	int64_t left_ms = proxy_left_ms(job->pq->proxy), need_ms = (int64_t)job->spec.time_request_ms;
+	double known_ms;
+
+	if (left_ms == RANQ_NEVER)
+		return RANQ_NEVER;
+	known_ms = ceil(proxy_job_task_ns(job) / 1e6);
+	if (known_ms > (double)left_ms)
+		return 0;
+	if ((int64_t)known_ms > need_ms)
+		need_ms = (int64_t)known_ms;
+	return left_ms >= need_ms ? left_ms - need_ms + 1 : 0;
+}
+
 static uint64_t chunk_size(struct ranq_proxy *proxy, const struct proxy_piece *piece)
 {
 	const struct proxy_job *job = piece->job;
@@ -266,7 +301,7 @@ static uint64_t chunk_size(struct ranq_proxy *proxy, const struct proxy_piece *p
 		.left_ns = left_ms == RANQ_NEVER ? INT64_MAX : left_ms * 1000000};
 	uint64_t n;
 
-	if (left_ms != RANQ_NEVER && job->spec.time_request_ms > 0 && left_ms < (int64_t)job->spec.time_request_ms)
+	if (late_in_ms(job) == 0)
 		return 0;
 	if (piece->suspect)
 		return 1;
@@ -299,8 +334,6 @@ static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_l
 		*n = chunk_size(proxy, piece);
 		if (*n > 0)
 			return piece;
-		if (job->spec.args != RANQ_ARGS_INPUT || proxy_input_have(job, piece->start, piece->start + 1) > 0)
-			job->pq->late = true;
 	}
 	return NULL;
 }
@@ -347,18 +380,21 @@ void proxy_dispatch(struct ranq_proxy *proxy)
 	}
 }
 
-/* What would not end in time goes back; the queue is asked again later, as other jobs may have shorter tasks. */
+/* What would not end in time goes back, also while all lanes are busy: another bridge may have the time. The queue is
+ * asked again later, as other jobs may have shorter tasks. */
 void proxy_give_back_late(struct ranq_proxy *proxy)
 {
-	for (size_t i = 0; i < proxy->options.nqueues; i++) {
-		struct proxy_queue *pq = &proxy->queues[i];
+	struct proxy_job *job;
 
-		if (!pq->late || proxy->phase != PROXY_RUN)
+	if (proxy->phase != PROXY_RUN || proxy_left_ms(proxy) == RANQ_NEVER)
+		return;
+	TAILQ_FOREACH(job, &proxy->jobs, next)
+	{
+		if (job->unstarted == 0 || late_in_ms(job) > 0)
 			continue;
-		pq->late = false;
-		pq->idle = true;
-		pq->retry_ms = proxy->now_ms + LATE_RETRY_MS;
-		proxy_pieces_release(pq, NULL, 0);
+		job->pq->idle = true;
+		job->pq->retry_ms = proxy->now_ms + LATE_RETRY_MS;
+		proxy_pieces_release(job->pq, job, 0);
 	}
 }
 
@@ -468,7 +504,9 @@ static double gain(const struct proxy_lane *lane, const struct proxy_chunk *chun
 	return task_ns * (double)spare;
 }
 
-/* An idle lane and nothing unstarted: half of the rest of the chunk that has most time in it comes back. */
+/* An idle lane and nothing unstarted: of the chunk that has most time in it, all behind the task that runs comes back,
+ * and is cut anew, as its tasks turned out to take long. To leave a part of it where it is would mean that nothing
+ * comes before that part is done. */
 void proxy_steal(struct ranq_proxy *proxy)
 {
 	struct proxy_lane *best_lane = NULL;
@@ -496,14 +534,27 @@ void proxy_steal(struct ranq_proxy *proxy)
 		}
 	if (!best)
 		return;
-	if (TAILQ_FIRST(&best_lane->chunks) == best)
-		truncate_chunk(best_lane, best, best->upto + 1 + (best->end - best->upto - 1) / 2);
-	else
-		truncate_chunk(best_lane, best, best->start);
+	truncate_chunk(best_lane, best, best->upto);
+}
+
+static int64_t late_due(const struct ranq_proxy *proxy)
+{
+	const struct proxy_job *job;
+	int64_t due = RANQ_NEVER, in_ms;
+
+	if (proxy->phase != PROXY_RUN || TAILQ_EMPTY(&proxy->pieces) || proxy_left_ms(proxy) == RANQ_NEVER)
+		return due;
+	TAILQ_FOREACH(job, &proxy->jobs, next)
+	{
+		in_ms = job->unstarted > 0 ? late_in_ms(job) : RANQ_NEVER;
+		if (in_ms != RANQ_NEVER)
+			due = proxy_min(due, proxy->now_ms + in_ms);
+	}
+	return due;
 }
 
 /* While a lane is idle and another one works, look again soon whether a chunk overruns. */
-int64_t proxy_work_due(const struct ranq_proxy *proxy)
+static int64_t steal_due(const struct ranq_proxy *proxy)
 {
 	bool splittable = false;
 
@@ -517,4 +568,9 @@ int64_t proxy_work_due(const struct ranq_proxy *proxy)
 			splittable |= lane->n > 1 || (chunk && !chunk->truncated && chunk->end - chunk->upto > 1);
 		}
 	return splittable ? proxy->now_ms + STEAL_CHECK_MS : RANQ_NEVER;
+}
+
+int64_t proxy_work_due(const struct ranq_proxy *proxy)
+{
+	return proxy_min(steal_due(proxy), late_due(proxy));
 }

@@ -234,10 +234,72 @@ START_TEST(threads_by_cores)
 }
 END_TEST
 
+static bool leased_exactly(struct bridge_rig *r, uint64_t n)
+{
+	return rig_info(r, 1).leased == n;
+}
+
+/* Nobody knows yet how long the tasks take, but they run for seconds: what waits behind them is for other bridges. */
+START_TEST(long_tasks_are_left_to_others)
+{
+	uint64_t job = rig_command(&rig, 8, wait_for_go());
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, begun, 2);
+	rig_until(&rig, leased_exactly, 2);
+	/* nor are they taken again */
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 500);
+	ck_assert_uint_eq(rig_info(&rig, job).leased, 2);
+	touch("go");
+	finish(job, 8);
+	rig_expect_lines(&rig, NULL, job, 8);
+}
+END_TEST
+
+/* 40 tasks of 0.1 s lie within one chunk of very short ones: the other worker gets of them, too. */
+START_TEST(a_patch_of_slow_tasks)
+{
+	uint64_t job = rig_function(&rig, 200000, "sleepy.so", "sleepy_patch");
+	int64_t begin = ranq_clock_ms();
+
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, 200000);
+	ck_assert_int_lt(ranq_clock_ms() - begin, 3700); /* 4 s one after the other */
+	rig_expect_int64(&rig, job, 200000);
+}
+END_TEST
+
+/* The first tasks tell that a task needs 0.6 s. Later ones keep all lanes busy to the end; what waits behind them, and
+ * cannot end any more, goes back before the drain. */
+START_TEST(what_comes_too_late_goes_back)
+{
+	static char command[400];
+	const char *const argv[] = {"sh", "-c", command, NULL};
+	int64_t end = ranq_wall_ms() + 6000; /* of which 2 s are for leaving: the drain is after 4 s */
+	uint64_t job;
+
+	snprintf(command, sizeof command,
+		"touch %s/begun.$RANQ_TASK; sleep 0.6; [ $RANQ_TASK -lt 2 ] || sleep 100; echo $RANQ_TASK", rig.server.dir);
+	job = rig_command(&rig, 40, argv);
+	rig.options.end_ms = end;
+	rig.options.grace_ms = 0;
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, begun, 4);
+	ck_assert_uint_gt(rig_info(&rig, job).leased, 2);
+	rig_until(&rig, time_is_over, (uint64_t)(ranq_clock_ms() + end - 2300 - ranq_wall_ms()));
+	ck_assert_uint_eq(rig_info(&rig, job).leased, 2);
+	ck_assert(!rig_over(&rig, 0));
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_eq(rig_status(&rig), 0);
+	ck_assert_uint_eq(rig_info(&rig, job).done, 2);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_rank_that_says_goodbye, all_ranks_say_goodbye, polite_drain_without_server,
-		one_term_to_all_ranks, two_terms, the_largest_output, threads_by_cores};
+		one_term_to_all_ranks, two_terms, the_largest_output, threads_by_cores,
+		long_tasks_are_left_to_others, a_patch_of_slow_tasks, what_comes_too_late_goes_back};
 	Suite *suite = suite_create("bridge ranks");
 	TCase *tcase = tcase_create("bridge ranks");
 	SRunner *runner;
