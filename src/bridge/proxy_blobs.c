@@ -3,6 +3,7 @@
  */
 #include "bridge/proxy_impl.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,28 @@ static struct proxy_blob *find(struct ranq_proxy *proxy, const struct proxy_queu
 	if (blob->pq == pq && strcmp(blob->hash, hash) == 0)
 		return blob;
 	return NULL;
+}
+
+/* What was put together has the name of its content, or something was lost or changed in the queue. */
+static bool intact(struct proxy_blob *blob)
+{
+	unsigned char raw[crypto_hash_sha256_BYTES];
+	char hash[2 * sizeof raw + 1];
+
+	crypto_hash_sha256_final(blob->digest, raw);
+	sodium_bin2hex(hash, sizeof hash, raw, sizeof raw);
+	free(blob->digest);
+	blob->digest = NULL;
+	return strcmp(hash, blob->hash) == 0;
+}
+
+static void blob_free(struct proxy_blob *blob)
+{
+	if (!blob)
+		return;
+	free(blob->shared);
+	free(blob->digest);
+	free(blob);
 }
 
 static void have_part(struct proxy_request *request, const struct ranq_reply *reply)
@@ -52,8 +75,11 @@ static void have_part(struct proxy_request *request, const struct ranq_reply *re
 		blob->missing = true;
 	}
 	blob->have += part.len;
+	if (!blob->missing && part.len > 0)
+		crypto_hash_sha256_update(blob->digest, part.data, part.len);
 	if (!blob->missing && part.len < RANQ_BLOB_PART_BYTES) {
-		blob->whole = true;
+		blob->whole = intact(blob);
+		blob->missing = !blob->whole;
 		ranq_blob_file_seal(blob->fd);
 	}
 	if (blob->missing || blob->whole)
@@ -95,12 +121,15 @@ struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash)
 	if (strlen(hash) >= sizeof blob->hash)
 		return NULL;
 	blob = calloc(1, sizeof *blob);
-	if (blob)
+	if (blob) {
 		blob->shared = calloc((size_t)pq->proxy->options.link->size, sizeof *blob->shared);
-	if (!blob || !blob->shared) {
-		free(blob);
+		blob->digest = malloc(sizeof *blob->digest);
+	}
+	if (!blob || !blob->shared || !blob->digest) {
+		blob_free(blob);
 		return NULL;
 	}
+	crypto_hash_sha256_init(blob->digest);
 	snprintf(blob->hash, sizeof blob->hash, "%s", hash);
 	blob->pq = pq;
 	blob->users = 1;
@@ -140,8 +169,7 @@ void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob)
 	TAILQ_REMOVE(&proxy->blobs, blob, next);
 	if (blob->fd >= 0)
 		close(blob->fd);
-	free(blob->shared);
-	free(blob);
+	blob_free(blob);
 }
 
 static void share_here(struct ranq_proxy *proxy, struct proxy_blob *blob, int node)

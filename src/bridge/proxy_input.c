@@ -116,7 +116,7 @@ static void have_input(struct proxy_request *request, const struct ranq_reply *r
 		return;
 	if (ranq_queue_input_parse(reply, &input, &err) != 0) {
 		if (err.code == RANQ_ERR_NOTFOUND)
-			proxy_job_stop(request->pq, job->id);
+			proxy_queue_missing(request->pq, job->id);
 		else if (proxy_refused_alone(&err))
 			proxy_job_fail(job, "%.140s", err.text);
 		else

@@ -41,9 +41,9 @@ static void settle(struct proxy_job *job)
 	if (job->state != PROXY_JOB_BLOBS)
 		return;
 	if (job->module && job->module->missing)
-		proxy_job_fail(job, "its module is not in the queue");
+		proxy_job_fail(job, "its module is missing or damaged in the queue");
 	else if (job->data && job->data->missing)
-		proxy_job_fail(job, "its job data is not in the queue");
+		proxy_job_fail(job, "its job data is missing or damaged in the queue");
 	else if ((!job->module || job->module->whole) && (!job->data || job->data->whole))
 		job->state = PROXY_JOB_READY;
 }
@@ -99,7 +99,7 @@ static void have_spec(struct proxy_request *request, const struct ranq_reply *re
 		else
 			take_spec(job, spec);
 	} else if (err.code == RANQ_ERR_NOTFOUND) {
-		proxy_job_stop(request->pq, job->id);
+		proxy_queue_missing(request->pq, job->id);
 	} else if (proxy_refused_alone(&err)) {
 		proxy_job_fail(job, "%.140s", err.text);
 	} else {

@@ -187,6 +187,14 @@ START_TEST(the_mirror_drops_fragments_and_jobs)
 	ck_assert_uint_eq(out[0].start, 20);
 	ck_assert_uint_eq(ranq_held_tasks(held), 25);
 	ck_assert_int_eq(ranq_held_add(held, &(struct ranq_range){.job = 1, .start = 5, .end = 5}), -1);
+	/* a fragment of which something was taken meanwhile: job 3, [10, 15) */
+	ck_assert_int_eq(ranq_held_take(held, 3, 9, 11, 13, &at), 0);
+	ranq_held_drop_range(held, 3, 9, 10, 15);
+	ck_assert_uint_eq(ranq_held_tasks(held), 20);
+	ck_assert_int_eq(ranq_held_take(held, 3, 9, 10, 11, &at), -1);
+	ck_assert_int_eq(ranq_held_take(held, 3, 9, 13, 15, &at), -1);
+	ck_assert_int_eq(ranq_held_take(held, 3, 9, 0, 5, &at), 0);
+	ck_assert_int_eq(ranq_held_take(held, 3, 9, 20, 25, &at), 0);
 	ranq_held_destroy(held);
 	ranq_held_destroy(NULL);
 }
