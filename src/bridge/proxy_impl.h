@@ -101,6 +101,7 @@ struct proxy_blob {
 	int fd;
 	unsigned users;
 	bool asked, whole, missing;
+	struct crypto_hash_sha256_state *digest; /* of what is here; NULL when whole */
 	uint8_t *shared; /* for each node: has it, or is being sent it */
 };
 struct proxy_transfer { /* of a blob to the first worker of another node */
@@ -151,6 +152,8 @@ struct proxy_queue {
 	uint64_t last_want;
 	int64_t retry_ms; /* when idle or paused: ask again at; when out: join again at */
 	unsigned join_tries;
+	uint64_t missing_job; /* was leased last without being there */
+	int64_t hold_ms;      /* no lease before */
 	int64_t beat_ms; /* next heartbeat */
 	struct proxy_items pending;
 	size_t pending_bytes, npending;
@@ -249,6 +252,7 @@ void proxy_queue_sync(struct proxy_queue *pq); /* the first resync of a connecti
 void proxy_queue_tick(struct proxy_queue *pq);
 int64_t proxy_queue_due(const struct proxy_queue *pq);
 void proxy_queue_look(struct proxy_queue *pq); /* work may be there */
+void proxy_queue_missing(struct proxy_queue *pq, uint64_t job); /* we hold parts of it, and the server does not know it */
 void proxy_queue_leave(struct proxy_queue *pq);
 void proxy_lease(struct ranq_proxy *proxy);
 bool proxy_fenced(const struct proxy_queue *pq);

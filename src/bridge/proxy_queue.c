@@ -10,11 +10,21 @@
 #define IDLE_RETRY_MS 30000
 #define FULL_RETRY_MS 1000
 #define JOIN_RETRY_MS 500
+#define MISSING_HOLD_MS 1000
 #define RANGES_MAX 64
 
 bool proxy_fenced(const struct proxy_queue *pq)
 {
 	return pq->state == PROXY_LEFT || pq->proxy->now_ms >= pq->fence_ms;
+}
+
+/* It may be taken away at this moment; twice, it is leased again and again without being there. */
+void proxy_queue_missing(struct proxy_queue *pq, uint64_t job)
+{
+	if (pq->missing_job == job)
+		pq->hold_ms = ranq_clock_ms() + MISSING_HOLD_MS;
+	pq->missing_job = job;
+	proxy_job_stop(pq, job);
 }
 
 void proxy_queue_look(struct proxy_queue *pq)
@@ -90,12 +100,12 @@ void proxy_queue_join(struct proxy_queue *pq)
 	ranq_cmd_clear(&cmd);
 }
 
-void proxy_queue_gone(struct proxy_queue *pq)
+static void start_anew(struct proxy_queue *pq, const char *why)
 {
 	struct ranq_proxy *proxy = pq->proxy;
 	struct proxy_job *job, *next;
 
-	proxy_log(proxy, "queue '%s': our lease has expired; starting anew", pq->q.name);
+	proxy_log(proxy, "queue '%s': %s; starting anew", pq->q.name, why);
 	pq->epoch++;
 	pq->fence_ms = 0;
 	pq->lease_asked = pq->resync_again = false;
@@ -113,6 +123,11 @@ void proxy_queue_gone(struct proxy_queue *pq)
 	}
 	pq->state = PROXY_OUT;
 	proxy_queue_join(pq);
+}
+
+void proxy_queue_gone(struct proxy_queue *pq)
+{
+	start_anew(pq, "our lease has expired");
 }
 
 /* A job of which nothing is held may be another one by now: a server that was rolled back gives a number twice. */
@@ -154,7 +169,7 @@ static void resynced(struct proxy_request *request, const struct ranq_reply *rep
 			continue;
 		const struct ranq_fragment *f = &request->list[gone[i]];
 
-		ranq_held_drop(pq->held, f->job, f->seq, f->at);
+		ranq_held_drop_range(pq->held, f->job, f->seq, f->start, f->end);
 		proxy_pieces_drop(pq, f);
 	}
 	if (pq->state == PROXY_SYNCING) {
@@ -166,15 +181,19 @@ static void resynced(struct proxy_request *request, const struct ranq_reply *rep
 void proxy_queue_resync(struct proxy_queue *pq)
 {
 	size_t n = ranq_held_count(pq->held);
-	struct ranq_fragment *list = calloc(n ? n : 1, sizeof *list);
+	struct ranq_fragment *list;
 	struct proxy_request *request;
 	struct ranq_cmd cmd;
 
+	if (n > RANQ_CALL_ITEMS_MAX) { /* only a bridge of hundreds of ranks: more than one call can tell */
+		if (pq->state == PROXY_SYNCING)
+			start_anew(pq, "too many ranges to resume with");
+		return;
+	}
+	list = calloc(n ? n : 1, sizeof *list);
 	if (!list)
 		return;
 	ranq_held_list(pq->held, list);
-	if (n > RANQ_CALL_ITEMS_MAX)
-		n = RANQ_CALL_ITEMS_MAX; /* never so many: leases stop at half of it */
 	ranq_cmd_init(&cmd);
 	request = ranq_queue_resync_cmd(&pq->q, &cmd, pq->proxy->id, list, n) == 0 ? proxy_request(pq, &cmd, resynced)
 										   : NULL;
@@ -265,7 +284,9 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 	pq->paused = lease->paused;
 	pq->idle = true;
 	pq->retry_ms = ranq_clock_ms() +
-		       (full ? FULL_RETRY_MS : proxy_min(beat_ms, IDLE_RETRY_MS) - (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
+		       (full ? FULL_RETRY_MS
+			     : proxy_min(beat_ms, IDLE_RETRY_MS) -
+				       (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
 }
 
 static void leased(struct proxy_request *request, const struct ranq_reply *reply)
@@ -332,10 +353,18 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want)
 	pq->last_want = want;
 }
 
+/* As in the server: each rank cuts its pieces out of ranges. */
+static size_t fragments_max(const struct ranq_proxy *proxy)
+{
+	size_t max = 3 * (size_t)proxy->options.link->size;
+
+	return max > RANQ_BRIDGE_FRAGMENTS_MAX ? max : RANQ_BRIDGE_FRAGMENTS_MAX;
+}
+
 static bool may_lease(const struct proxy_queue *pq)
 {
-	return pq->state == PROXY_IN && !pq->lease_asked &&
-	       ranq_held_count(pq->held) + RANGES_MAX <= RANQ_BRIDGE_FRAGMENTS_MAX &&
+	return pq->state == PROXY_IN && !pq->lease_asked && pq->proxy->now_ms >= pq->hold_ms &&
+	       ranq_held_count(pq->held) + RANGES_MAX <= fragments_max(pq->proxy) &&
 	       (!pq->idle || pq->proxy->now_ms >= pq->retry_ms);
 }
 
@@ -436,5 +465,7 @@ int64_t proxy_queue_due(const struct proxy_queue *pq)
 	/* a time that has passed without a lease means that there is enough work: the next event asks again */
 	if (pq->idle && !pq->lease_asked && pq->retry_ms > pq->proxy->now_ms)
 		due = proxy_min(due, pq->retry_ms);
+	if (pq->hold_ms > pq->proxy->now_ms)
+		due = proxy_min(due, pq->hold_ms);
 	return due;
 }
