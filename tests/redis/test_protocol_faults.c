@@ -530,8 +530,8 @@ END_TEST
 /* The rights that PROTOCOL.md names suffice, in another queue they are worth nothing. */
 START_TEST(the_rights_named_suffice)
 {
-	char *text = calloc(1, 1 << 17), *p;
-	FILE *file = fopen(RANQ_TEST_SOURCEDIR "/src/queue/PROTOCOL.md", "r");
+	char *text, *p;
+	FILE *file;
 	struct ranq_server_addr addr;
 	struct ranq_conn *owner = tq.conn;
 	struct ranq_range r;
@@ -539,6 +539,8 @@ START_TEST(the_rights_named_suffice)
 
 	if (tq.q.mode != RANQ_CALL_FUNCTIONS)
 		return;
+	text = calloc(1, 1 << 17);
+	file = fopen(RANQ_TEST_SOURCEDIR "/src/queue/PROTOCOL.md", "r");
 	ck_assert_ptr_nonnull(file);
 	ck_assert_uint_gt(fread(text, 1, (1 << 17) - 1, file), 1000);
 	fclose(file);
