@@ -42,11 +42,26 @@ START_TEST(an_idle_bridge_costs_little)
 		tq_command("HINCRBY %sq last -3000", tq.q.base);
 		ck_assert(tq_lease(A, 1).idle);
 	}
-	/* less our own, more a BLPOP every ten seconds */
+	/* less our own, more a BLPOP every ten seconds; a bridge calls up to a tenth more often */
 	before = commands_processed() - before - CALLS - 1 + SECONDS / 10;
-	ck_assert_uint_lt(before, 2 * SECONDS + CALLS * tq.q.legacy);
+	ck_assert_uint_lt(before, 2 * SECONDS * 9 / 10);
 	ck_assert_uint_eq(tq_stat().bridges, 1);
 	ck_assert_uint_eq(tq_stat().idle, 1);
+}
+END_TEST
+
+/* Work that stands there without a word, after a call that failed in its middle, is found a lease later. */
+START_TEST(work_that_nobody_announced_is_found)
+{
+	int calls = 0;
+
+	tq_join(A, 1);
+	ck_assert(TQ_JOB(.tasks = 1));
+	tq_command("HSET %sq work 0", tq.q.base);
+	ck_assert(tq_lease(A, 1).idle);
+	while (!tq_lease(A, 1).n && ++calls < 10)
+		tq_pass(3000);
+	ck_assert_int_le(calls, 6);
 }
 END_TEST
 
@@ -356,10 +371,10 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {an_idle_bridge_costs_little, an_idle_bridge_outlives_and_finds_a_dead_one,
-		work_that_not_everybody_may_run_rings_all, a_bridge_that_died_with_a_bell_is_replaced,
-		jobs_for_others_hide_nothing, a_full_server_can_be_joined, a_large_bridge_resyncs,
-		a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
+	const TTest *const tests[] = {an_idle_bridge_costs_little, work_that_nobody_announced_is_found,
+		an_idle_bridge_outlives_and_finds_a_dead_one, work_that_not_everybody_may_run_rings_all,
+		a_bridge_that_died_with_a_bell_is_replaced, jobs_for_others_hide_nothing, a_full_server_can_be_joined,
+		a_large_bridge_resyncs, a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
 		a_higher_limit_lets_jobs_go_on, every_held_job_has_its_turn, a_job_without_its_input_ends,
 		a_job_without_its_record_ends, a_client_that_waits_sees_that_the_input_is_gone,
 		all_dependents_of_a_removed_job_are_told};

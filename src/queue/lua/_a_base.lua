@@ -69,14 +69,14 @@ end
 local function open(key, bridge)
 	if not string.find(key or '', '^ranq:{[%w._-]+}:q$') then return nil, fail('ARG') end
 	local v = redis.call('HMGET', key, 'schema', 'lease', 'vt', 'last', 'paused', 'drains', 'rbytes', 'rlimit', 'due', 'chores',
-		'b:' .. (bridge or ''), 'i:' .. (bridge or ''))
+		'b:' .. (bridge or ''), 'i:' .. (bridge or ''), 'work')
 	if v[1] and v[1] ~= '1' then return nil, fail('SCHEMA') end
 	local lease = num(v[2])
 	if lease < 1 then lease = 15000 end
 	return {
 		key = key, P = string.sub(key, 1, -2), exists = v[1] and true or false, lease = lease, vt = num(v[3]), last = num(v[4]),
 		paused = v[5] == '1', drains = num(v[6]), rbytes = num(v[7]), rlimit = num(v[8]), freshbytes = 0,
-		due = num(v[9]), chores = num(v[10]), record = v[11], asleep = v[12],
+		due = num(v[9]), chores = num(v[10]), record = v[11], asleep = v[12], work = v[13] == '1',
 		jobs = {}, order = {}, moved = false, changed = {}, bells = 0,
 	}
 end
@@ -96,6 +96,13 @@ end
 -- Fields of the queue that a call changes are written together at its end (save in _c_ranges.lua).
 local function q_put(q, name, value)
 	q.changed[name] = value
+end
+
+-- `work`: something may stand in `ready`, so that an idle bridge's call need not look.
+local function q_work(q, there)
+	if q.work == there then return end
+	q.work = there
+	q_put(q, 'work', there and 1 or 0)
 end
 
 -- Two lower bounds for the virtual time at which housekeeping has something to do: `due` for leases of bridges, `chores` for the rest.

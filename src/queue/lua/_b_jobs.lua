@@ -90,6 +90,7 @@ end
 -- Jobs with work stand in `ready`, highest priority first, then in order of submission.
 local function make_ready(q, j)
 	if j.final or j.state == 'DEFERRED' or j.broken then return end
+	q_work(q, true)
 	redis.call('ZADD', q.P .. 'ready', (1000 - j.p.prio) * 1099511627776 + tonumber(j.id), j.id)
 end
 

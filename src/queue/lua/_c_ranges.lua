@@ -173,6 +173,8 @@ local function reap(q)
 	if q.vt <= q.due then return end
 	local L = q.P .. 'L'
 	if q.bridge then redis.call('ZADD', L, S(q.vt + q.lease), q.bridge) end
+	-- A call that failed in its middle, or somebody else, may have put something there.
+	if redis.call('EXISTS', q.P .. 'ready') == 1 then q_work(q, true) end
 	local list = redis.call('ZRANGE', L, 0, 7, 'WITHSCORES')
 	local due = #list < 16 and q.vt + q.lease or q.vt
 	for i = 1, #list, 2 do

@@ -123,6 +123,7 @@ end
 local function walk(q, g)
 	local at, seen, step = q.at, 0, 4
 	q.at = 0
+	if not q.work then return true end
 	while seen < (g.count > 0 and 100 or 500) do
 		local ids = redis.call('ZRANGE', q.P .. 'ready', at, at + step - 1)
 		if #ids == 0 and at > 0 and seen == 0 then
@@ -134,6 +135,7 @@ local function walk(q, g)
 			if g.want < 1 or g.count >= g.max then return false end
 			if serve(q, g, ids[i]) then at = at + 1 end
 		end
+		if #ids == 0 and at == 0 then q_work(q, false) end
 		if #ids < step then return g.count == 0 end
 		seen, step = seen + step, 32
 	end
