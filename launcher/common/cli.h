@@ -28,7 +28,7 @@ struct ranq_session *ranq_cli_open(
  * for it). */
 struct ranq_session *ranq_cli_open_job(
 	const struct ranq_cli_common *common, const char *id, uint64_t *job, struct ranq_err *err);
-/* "QUEUE/7" of a job of this session; valid until the next call. */
+/* "QUEUE/7" of a job of the opened queue; valid until the next call. */
 const char *ranq_cli_job_text(const struct ranq_session *session, uint64_t job);
 
 /* The same for a server and queue that are known already; origin: who named the server (for the cure in the message).

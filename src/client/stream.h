@@ -24,7 +24,7 @@ struct ranq_stream_result {
 };
 struct ranq_stream_options {
 	bool unordered, consume;
-	/* The job was submitted through this session just now, with this backlog, and keeps its results: nobody can
+	/* The job was submitted over this connection just now, with this backlog, and keeps its results: nobody can
 	 * have read it, so that there is no need to look at it first (two round trips less). */
 	bool fresh;
 	uint64_t backlog;
