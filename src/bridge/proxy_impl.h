@@ -131,9 +131,10 @@ struct proxy_job {
 	size_t block_bytes;
 	bool input_asked, waited;
 	uint64_t unstarted;      /* tasks in pieces */
-	unsigned chunks, broken; /* chunks at workers; broken ones in a row */
+	unsigned chunks, broken; /* chunks at workers; broken ones since the last result */
 	int64_t used_ms;         /* last time with work */
 	uint8_t *introduced;     /* for each rank */
+	uint8_t *broke;          /* for each rank: has had one of the broken chunks */
 };
 
 /* ---- queues ---- */

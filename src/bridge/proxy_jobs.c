@@ -129,9 +129,13 @@ struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id)
 	if (job)
 		return job;
 	job = calloc(1, sizeof *job);
-	if (job)
-		job->introduced = calloc((size_t)pq->proxy->options.link->size, sizeof *job->introduced);
-	if (!job || !job->introduced) {
+	if (!job)
+		return NULL;
+	job->introduced = calloc((size_t)pq->proxy->options.link->size, sizeof *job->introduced);
+	job->broke = calloc((size_t)pq->proxy->options.link->size, sizeof *job->broke);
+	if (!job->introduced || !job->broke) {
+		free(job->introduced);
+		free(job->broke);
 		free(job);
 		return NULL;
 	}
@@ -222,6 +226,7 @@ void proxy_job_drop(struct proxy_job *job, bool kill)
 	ranq_spec_clear(&job->spec);
 	ranq_buf_clear(&job->packed);
 	free(job->introduced);
+	free(job->broke);
 	free(job);
 }
 

@@ -12,7 +12,7 @@
 #include "bridge/fault.h"
 #include "util/clock.h"
 
-#define BROKEN_MAX 3               /* chunks of a job in a row that no executor could run */
+#define BROKEN_MAX 3               /* ranks that could not run chunks of a job, or tries, when there are no others */
 #define STEAL_NS INT64_C(10000000) /* work that is worth taking back from another lane */
 #define STEAL_CHECK_MS 20
 #define LATE_RETRY_MS 5000
@@ -313,6 +313,17 @@ static uint64_t chunk_size(struct ranq_proxy *proxy, const struct proxy_piece *p
 	return n;
 }
 
+/* Some rank has not failed to run the job. */
+static bool others_may_try(const struct proxy_job *job)
+{
+	const struct ranq_proxy *proxy = job->pq->proxy;
+
+	for (int r = 0; r < proxy->options.link->size; r++)
+		if (proxy_computes(proxy, r) && proxy->workers[r].nlanes > 0 && !job->broke[r])
+			return true;
+	return false;
+}
+
 /* The piece that this lane may start now, and how much of it. */
 static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_lane *lane, int reserved, uint64_t *n)
 {
@@ -329,7 +340,8 @@ static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_l
 		if (job->state != PROXY_JOB_READY || proxy_fenced(job->pq) ||
 			(piece->suspect ? chunks > 0 : lane->rank == reserved))
 			continue;
-		if (lane->n >= ranq_chunking_depth(&job->pace))
+		if (lane->n >= ranq_chunking_depth(&job->pace) ||
+			(job->broken > 0 && job->broke[lane->rank] && others_may_try(job)))
 			continue;
 		*n = chunk_size(proxy, piece);
 		if (*n > 0)
@@ -430,16 +442,28 @@ void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct p
 		first->since_ns = ranq_clock_ns();
 }
 
+/* One rank that fails must not fail the job: it gets nothing of it while others work on it. */
+static void chunk_broken(struct proxy_job *job, int rank)
+{
+	const struct ranq_proxy *proxy = job->pq->proxy;
+	unsigned ranks = 0;
+
+	job->broken++;
+	job->broke[rank] = 1;
+	for (int r = 0; r < proxy->options.link->size; r++)
+		ranks += job->broke[r];
+	if (ranks >= BROKEN_MAX || (job->broken >= BROKEN_MAX && !others_may_try(job)))
+		proxy_job_fail(job, "no executor could run it on host %s", proxy->options.facts[rank].host);
+}
+
 static void chunk_done(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk, bool broken)
 {
 	struct proxy_job *job = chunk->job;
 
 	if (job && chunk->upto > chunk->start)
 		ranq_pace_chunk_done(&job->pace, chunk->upto - chunk->start);
-	if (job && broken && ++job->broken >= BROKEN_MAX)
-		proxy_job_fail(job, "no executor could run it on host %s", proxy->options.facts[lane->rank].host);
-	else if (job && !broken)
-		job->broken = 0;
+	if (job && broken)
+		chunk_broken(job, lane->rank);
 	if (job && chunk->upto < chunk->end) {
 		if (proxy->phase == PROXY_RUN)
 			proxy_piece_back(chunk);
@@ -463,6 +487,9 @@ void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_me
 		ranq_pace_add(&job->pace, m->upto - m->from,
 			(int64_t)(m->elapsed_us > INT64_MAX / 1000 ? INT64_MAX : m->elapsed_us * 1000));
 		job->pq->done += m->upto - m->from;
+		if (job->broken > 0)
+			memset(job->broke, 0, (size_t)proxy->options.link->size);
+		job->broken = 0;
 		proxy_outbox_results(chunk, m);
 	}
 	chunk->upto = m->upto;

@@ -283,12 +283,13 @@ static void pump_exec(struct ranq_worker *worker)
 			pump_slot(&worker->slots[s]);
 		return;
 	}
+	/* no job is to blame */
 	for (unsigned s = 0; s < worker->options.slots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 		struct worker_chunk *chunk;
 
 		while ((chunk = TAILQ_FIRST(&slot->chunks)))
-			chunk_end(slot, chunk, true);
+			chunk_end(slot, chunk, false);
 		slot_close(slot);
 		send_notice(worker, RANQ_NOTICE_BROKEN, s);
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bridge/proxy_impl.h"
 #include "util/clock.h"
 
 static struct bridge_rig rig;
@@ -22,8 +23,6 @@ static void teardown(void)
 {
 	rig_stop(&rig);
 }
-
-static const char *const echo_index[] = {"sh", "-c", "echo $RANQ_TASK", NULL};
 
 static void finish(uint64_t job, uint64_t tasks)
 {
@@ -52,6 +51,11 @@ static bool begun(struct bridge_rig *r, uint64_t n)
 			return false;
 	}
 	return true;
+}
+
+static bool done_at_least_2(struct bridge_rig *r, uint64_t job)
+{
+	return rig_info(r, job).done >= 2;
 }
 
 static void touch(const char *name)
@@ -295,17 +299,111 @@ START_TEST(what_comes_too_late_goes_back)
 }
 END_TEST
 
+static void copy_fork_server(const char *program)
+{
+	char command[400];
+
+	snprintf(command, sizeof command, "cp %s/ranq-exec %s", RANQ_TEST_BINDIR, program);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void kill_fork_server_of_rank1(void)
+{
+	char command[300];
+
+	snprintf(command, sizeof command, "kill -9 $(pgrep -P %ld -x ranq-exec | sort -n | head -1)", (long)getpid());
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* The fork server of one rank dies and cannot be started again, which ends three chunks at once: that is the trouble of
+ * the rank, not of the job. */
+START_TEST(a_rank_without_fork_server)
+{
+	uint64_t job = rig_command(&rig, 6, wait_for_go());
+	char program[128];
+
+	snprintf(program, sizeof program, "%s/ranq-exec", rig.server.dir);
+	rig.exec_program = program;
+	copy_fork_server(program);
+	rig_bridge(&rig, 3, NULL, 3);
+	rig_until(&rig, begun, 6);
+	ck_assert_int_eq(unlink(program), 0);
+	kill_fork_server_of_rank1();
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 1000);
+	ck_assert(!ranq_job_state_is_final(rig_info(&rig, job).state));
+	touch("go");
+	finish(job, 6);
+	rig_expect_lines(&rig, NULL, job, 6);
+}
+END_TEST
+
+/* What a worker says when an executor could not be run. */
+static void say_broken(int rank, unsigned slot)
+{
+	const struct proxy_chunk *chunk = TAILQ_FIRST(&rig.ranks[0].proxy->workers[rank].lanes[slot].chunks);
+	struct ranq_buf buf;
+
+	ck_assert_ptr_nonnull(chunk);
+	ranq_buf_init(&buf, 0);
+	ranq_message_results_encode(&buf, &(struct ranq_message_results){.key = chunk->job->key,
+						  .chunk = chunk->id,
+						  .slot = slot,
+						  .from = chunk->upto,
+						  .upto = chunk->upto,
+						  .done = true,
+						  .broken = true});
+	ck_assert_int_eq(ranq_link_send(rig.links[rank], 0, &buf, NULL), 0);
+	ranq_link_flush(rig.links[rank]);
+}
+
+/* The same for its executors, one by one: the other rank does the job, and the broken one is not asked again. */
+START_TEST(a_rank_without_executors)
+{
+	uint64_t job = rig_command(&rig, 6, wait_for_go());
+
+	rig_bridge(&rig, 3, NULL, 3);
+	rig_until(&rig, begun, 6);
+	rig.cut[1] = true; /* we speak for it */
+	for (unsigned slot = 0; slot < 3; slot++)
+		say_broken(1, slot);
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 300);
+	ck_assert(!ranq_job_state_is_final(rig_info(&rig, job).state));
+	for (unsigned slot = 0; slot < 3; slot++)
+		ck_assert(TAILQ_EMPTY(&rig.ranks[0].proxy->workers[1].lanes[slot].chunks));
+	touch("go");
+	finish(job, 6);
+	rig_expect_lines(&rig, NULL, job, 6);
+}
+END_TEST
+
+/* A part of a job comes back as suspect while a stream of short tasks keeps all executors of the last worker busy. */
+START_TEST(a_suspect_beside_short_tasks)
+{
+	uint64_t job = rig_command(&rig, 4, wait_for_go()), stream;
+
+	rig_bridge(&rig, 3, NULL, 2);
+	rig_until(&rig, begun, 4);
+	rig_stop_rank(&rig, 2);
+	touch("go");
+	rig_until(&rig, done_at_least_2, job);
+	stream = rig_function(&rig, 100000, "sleepy.so", "sleepy_10ms");
+	rig_until(&rig, rig_job_begun, stream);
+	finish(job, 4);
+	ck_assert(!rig_job_ended(&rig, stream));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_rank_that_says_goodbye, all_ranks_say_goodbye, polite_drain_without_server,
 		one_term_to_all_ranks, two_terms, the_largest_output, threads_by_cores,
-		long_tasks_are_left_to_others, a_patch_of_slow_tasks, what_comes_too_late_goes_back};
+		long_tasks_are_left_to_others, a_patch_of_slow_tasks, what_comes_too_late_goes_back,
+		a_rank_without_fork_server, a_rank_without_executors, a_suspect_beside_short_tasks};
 	Suite *suite = suite_create("bridge ranks");
 	TCase *tcase = tcase_create("bridge ranks");
 	SRunner *runner;
 	int failed;
 
-	(void)echo_index;
 	signal(SIGPIPE, SIG_IGN);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 90);

@@ -27,6 +27,7 @@ struct bridge_rig {
 	struct ranq_rank_facts facts[BRIDGE_RIG_RANKS];
 	struct ranq_proxy_options options; /* change before rig_bridge */
 	const char *queues[4];
+	const char *exec_program;                /* NULL: ours */
 	const struct ranq_placement *placements; /* of the slots of each worker, or NULL */
 };
 
