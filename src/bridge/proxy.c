@@ -311,6 +311,7 @@ void ranq_proxy_destroy(struct ranq_proxy *proxy)
 	}
 	while (!TAILQ_EMPTY(&proxy->jobs))
 		proxy_job_drop(TAILQ_FIRST(&proxy->jobs), false);
+	proxy_blobs_trim(proxy, 0);
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		if (!proxy->queues[i].proxy)
 			break;

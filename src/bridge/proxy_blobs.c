@@ -1,5 +1,6 @@
 /* proxy_blobs.c - modules and job data: fetched once from the queue into a memory file, then sent once to each node. On
  * our own node the ranks get the file itself; the first worker of another node gets it in pieces and shares it there.
+ * A blob is known by its content, so it stays for a while for jobs to come, of any queue.
  */
 #include "bridge/proxy_impl.h"
 
@@ -14,13 +15,15 @@
 
 #define PIECE_BYTES (1u << 20)
 #define WINDOW_BYTES (8u << 20) /* of a transfer, unsent at a time */
+#define KEEP_MS 60000
+#define KEEP_BYTES ((uint64_t)256 << 20)
 
 static struct proxy_blob *find(struct ranq_proxy *proxy, const struct proxy_queue *pq, const char *hash)
 {
 	struct proxy_blob *blob;
 
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
-	if (blob->pq == pq && strcmp(blob->hash, hash) == 0)
+	if (strcmp(blob->hash, hash) == 0 && (blob->pq == pq || blob->whole))
 		return blob;
 	return NULL;
 }
@@ -105,6 +108,7 @@ void proxy_blobs_ask(struct ranq_proxy *proxy)
 {
 	struct proxy_blob *blob;
 
+	proxy_blobs_trim(proxy, KEEP_BYTES);
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
 	if (!blob->whole && !blob->missing && !blob->asked)
 		ask(blob);
@@ -146,12 +150,10 @@ static void transfer_end(struct ranq_proxy *proxy, struct proxy_transfer *transf
 	free(transfer);
 }
 
-void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob)
+static void forget(struct ranq_proxy *proxy, struct proxy_blob *blob)
 {
 	struct proxy_transfer *transfer, *next;
 
-	if (--blob->users > 0)
-		return;
 	for (transfer = TAILQ_FIRST(&proxy->transfers); transfer; transfer = next) {
 		next = TAILQ_NEXT(transfer, next);
 		if (transfer->blob == blob)
@@ -170,6 +172,39 @@ void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob)
 	if (blob->fd >= 0)
 		close(blob->fd);
 	blob_free(blob);
+}
+
+void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob)
+{
+	if (--blob->users > 0)
+		return;
+	blob->unused_ms = proxy->now_ms;
+	if (!blob->whole)
+		forget(proxy, blob);
+	else
+		proxy_blobs_trim(proxy, KEEP_BYTES);
+}
+
+void proxy_blobs_trim(struct ranq_proxy *proxy, uint64_t bytes)
+{
+	struct proxy_blob *blob, *oldest;
+	uint64_t unused;
+
+	do {
+		oldest = NULL;
+		unused = 0;
+		TAILQ_FOREACH(blob, &proxy->blobs, next)
+		{
+			if (blob->users > 0)
+				continue;
+			unused += blob->have;
+			if (!oldest || blob->unused_ms < oldest->unused_ms)
+				oldest = blob;
+		}
+		if (!oldest || (unused <= bytes && bytes > 0 && proxy->now_ms - oldest->unused_ms < KEEP_MS))
+			return;
+		forget(proxy, oldest);
+	} while (true);
 }
 
 static void share_here(struct ranq_proxy *proxy, struct proxy_blob *blob, int node)

@@ -100,6 +100,7 @@ struct proxy_blob {
 	struct proxy_queue *pq; /* where it is fetched */
 	int fd;
 	unsigned users;
+	int64_t unused_ms; /* since when it has no users */
 	bool asked, whole, missing;
 	struct crypto_hash_sha256_state *digest; /* of what is here; NULL when whole */
 	uint8_t *shared; /* for each node: has it, or is being sent it */
@@ -291,6 +292,7 @@ struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash);
 void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob);
 void proxy_blob_share(struct ranq_proxy *proxy, struct proxy_blob *blob, int rank);
 void proxy_blobs_ask(struct ranq_proxy *proxy);
+void proxy_blobs_trim(struct ranq_proxy *proxy, uint64_t bytes); /* of unused ones, at most so much may stay */
 void proxy_blobs_pump(struct ranq_proxy *proxy);
 void proxy_blobs_lost(struct ranq_proxy *proxy, int rank);
 

@@ -343,11 +343,33 @@ START_TEST(too_many_ranges_to_resume_with)
 }
 END_TEST
 
+/* The second job has the same module: it is here already, though the first job is forgotten. */
+START_TEST(a_module_is_fetched_once)
+{
+	uint64_t job = rig_function(&rig, 20, "noop.so", "noop");
+
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, 20);
+	proxy_job_drop(proxy_job_find(first_queue(), job), false);
+	job = rig_function(&rig, 20, "noop.so", "noop");
+	finish(job, 20);
+	rig_expect_int64(&rig, job, 20);
+	ck_assert_uint_eq(rig.ranks[0].proxy->next_blob, 1);
+	proxy_job_drop(proxy_job_find(first_queue(), job), false);
+	proxy_blobs_trim(rig.ranks[0].proxy, 0);
+	ck_assert(TAILQ_EMPTY(&rig.ranks[0].proxy->blobs));
+	job = rig_function(&rig, 20, "noop.so", "noop");
+	finish(job, 20);
+	rig_expect_int64(&rig, job, 20);
+	ck_assert_uint_eq(rig.ranks[0].proxy->next_blob, 2);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_number_that_is_given_twice, a_bell_that_is_lost, a_busy_queue_and_an_empty_one,
 		another_lease, a_slow_network, a_server_that_refuses, a_request_that_cannot_be_sent,
-		half_of_the_job_data, too_many_ranges_to_resume_with};
+		half_of_the_job_data, a_module_is_fetched_once, too_many_ranges_to_resume_with};
 	Suite *suite = suite_create("bridge and server");
 	TCase *tcase = tcase_create("bridge and server");
 	SRunner *runner;
