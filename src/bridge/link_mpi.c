@@ -26,6 +26,9 @@ enum { TAG_MESSAGE = 1, TAG_WAKE = 2 };
 #define POLL_MIN_NS INT64_C(100000)
 #define POLL_MAX_NS INT64_C(1000000)
 #define TAIL_NS INT64_C(250000000)   /* polling after the last send on one node */
+#define PROBES 2                     /* of MPI without a message, in one pump */
+#define PROBES_BEHIND 4              /* when a message is known to be there */
+#define TAKE_MAX 256                 /* messages of one pump */
 #define STUCK_NS INT64_C(5000000000) /* what we wait for comes from a dead rank, presumably */
 #define SLOW_NS INT64_C(50000000)    /* polling for ever of ranks that have other nodes to talk to */
 
@@ -249,8 +252,10 @@ static void read_bells(struct link_mpi *link)
 	while (ranq_bell_read(&link->bell, &note) == 1) {
 		bool known = note.src >= 0 && note.src < link->base.size;
 
-		if (known && note.count > link->peers[note.src].announced)
+		if (known && note.count > link->peers[note.src].announced) {
 			link->peers[note.src].announced = note.count;
+			link->step_ns = POLL_MIN_NS;
+		}
 		if (note.fd < 0)
 			continue;
 		if (known && note.len > 0)
@@ -369,18 +374,32 @@ static void deliver_self(struct link_mpi *link)
 	}
 }
 
+/* A probe that finds nothing lets MPI look at its transports, and only the next one sees what that brought: so more
+ * than one. */
+static int accept_all(struct link_mpi *link, bool *any, struct ranq_err *err)
+{
+	int misses = 0, most = link->behind ? PROBES_BEHIND : PROBES;
+
+	for (int taken = 0; taken < TAKE_MAX && misses < most;) {
+		int r = accept_one(link, err);
+
+		if (r < 0)
+			return -1;
+		taken += r;
+		misses += r == 0;
+		*any |= r == 1;
+	}
+	return 0;
+}
+
 static int mpi_pump(struct ranq_link *base, struct ranq_err *err)
 {
 	struct link_mpi *link = (struct link_mpi *)base;
 	bool any = false;
-	int r = 1;
 
 	read_bells(link);
-	for (int i = 0; i < 256 && r == 1; i++) {
-		r = accept_one(link, err);
-		any |= r == 1;
-	}
-	if (r < 0)
+	count_behind(link);
+	if (accept_all(link, &any, err) != 0)
 		return -1;
 	any |= deliver(link);
 	deliver_self(link);
