@@ -113,19 +113,21 @@ done
 TEST="cut connections: complete" status 0 ranq wait --timeout 60s "$j"
 in_order "$j" 2000 "cut connections: in order"
 
-# rank 0 stands still for longer than the lease while another bridge takes over, then wakes up as a zombie
+# rank 0 stands still for longer than the lease while another bridge takes over, then wakes up as a zombie; its workers give it up
+# after two leases only
+back() { [ "$(ranq workers --json | grep -o '"host"' | wc -l)" = 2 ]; }
+$MPIRUN -n 3 ranq-bridge >"$T/bridge2" 2>&1 &
+second=$!
+ok wait_for 20 back
 j=$(ranq submit --lease 3s --range 1-3000 -- echo {})
 wait_for 30 more_than "$j" 50
 zombie=$(rank 0)
 kill -STOP "$zombie"
-$MPIRUN -n 3 ranq-bridge >"$T/bridge2" 2>&1 &
-second=$!
 requeued() { [ "$(field "$j" requeued)" -gt 0 ]; }
 ok wait_for 30 requeued
 kill -CONT "$zombie"
 TEST="zombie: complete" status 0 ranq wait --timeout 60s "$j"
 in_order "$j" 3000 "zombie: in order"
-back() { [ "$(ranq workers --json | grep -o '"host"' | wc -l)" = 2 ]; }
 ok wait_for 20 back
 ranq drain all >/dev/null
 ends_with 0 "zombie: drained, status 0"
