@@ -65,6 +65,25 @@ START_TEST(work_that_nobody_announced_is_found)
 }
 END_TEST
 
+/* Bounds that somebody else wrote keep housekeeping from nothing. */
+START_TEST(bounds_out_of_range_are_not_believed)
+{
+	int calls = 0;
+
+	tq_join(A, 1);
+	tq_join(B, 1);
+	ck_assert(TQ_JOB(.tasks = 1, .ttl_ms = 1));
+	tq_cancel(1);
+	tq_command("HSET %sq due 9000000000000000 chores 9000000000000000", tq.q.base);
+	while (tq_stat().bridges == 2 && ++calls < 10) {
+		tq_pass(3000);
+		tq_beat(B);
+	}
+	ck_assert_int_le(calls, 6);
+	ck_assert_uint_eq(tq_stat().jobs, 0);
+}
+END_TEST
+
 START_TEST(an_idle_bridge_outlives_and_finds_a_dead_one)
 {
 	uint64_t job = TQ_JOB(.tasks = 4);
@@ -372,9 +391,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {an_idle_bridge_costs_little, work_that_nobody_announced_is_found,
-		an_idle_bridge_outlives_and_finds_a_dead_one, work_that_not_everybody_may_run_rings_all,
-		a_bridge_that_died_with_a_bell_is_replaced, jobs_for_others_hide_nothing, a_full_server_can_be_joined,
-		a_large_bridge_resyncs, a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
+		bounds_out_of_range_are_not_believed, an_idle_bridge_outlives_and_finds_a_dead_one,
+		work_that_not_everybody_may_run_rings_all, a_bridge_that_died_with_a_bell_is_replaced,
+		jobs_for_others_hide_nothing, a_full_server_can_be_joined, a_large_bridge_resyncs,
+		a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
 		a_higher_limit_lets_jobs_go_on, every_held_job_has_its_turn, a_job_without_its_input_ends,
 		a_job_without_its_record_ends, a_client_that_waits_sees_that_the_input_is_gone,
 		all_dependents_of_a_removed_job_are_told};

@@ -346,7 +346,8 @@ START_TEST(errors_have_their_codes)
 		{"-LOADING Redis\r\n", RANQ_ERR_SERVER}, {"-BUSY Redis\r\n", RANQ_ERR_SERVER},
 		{"-NOPERM this user\r\n", RANQ_ERR_AUTH}, {"-WRONGTYPE Operation\r\n", RANQ_ERR_REPLY},
 		{"-NOSCRIPT No\r\n", RANQ_ERR_SERVER}, {"-ERR Function not found\r\n", RANQ_ERR_SERVER},
-		{"-RANQ_EPOCH x\r\n", RANQ_ERR_STATE}, {"-ERR whatever\r\n", RANQ_ERR_REPLY},
+		{"-RANQ_EPOCH x\r\n", RANQ_ERR_STATE}, {"-RANQ_LOST x\r\n", RANQ_ERR_INPUT},
+		{"-ERR whatever\r\n", RANQ_ERR_REPLY},
 		{"-ERR Error running script (call to f_1): @user_script: 7: -OOM command not allowed\r\n",
 			RANQ_ERR_FULL},
 		{"-OOMPH x\r\n", RANQ_ERR_REPLY}, {":-1\r\n", RANQ_ERR_REPLY}};

@@ -161,9 +161,10 @@ local function ring_idle(q, count)
 	for i = 1, #ids do
 		ring(q, ids[i], 'work')
 		marks[i] = 'i:' .. ids[i]
+		q.changed[marks[i]] = nil
+		if ids[i] == q.bridge then q.asleep = nil end
 	end
 	redis.call('HDEL', q.key, unpack(marks))
-	q.asleep = nil
 end
 
 local function ring_bridges(q, text)

@@ -170,7 +170,7 @@ end
 -- A bridge's calls note when it was seen in its record only; its score in L is a lower bound of its deadline and follows when it is
 -- looked at here, once a lease. Removes one bridge at most.
 local function reap(q)
-	if q.vt <= q.due then return end
+	if q.vt <= q.due and q.due <= q.vt + q.lease then return end
 	local L = q.P .. 'L'
 	if q.bridge then redis.call('ZADD', L, S(q.vt + q.lease), q.bridge) end
 	-- A call that failed in its middle, or somebody else, may have put something there.
@@ -209,7 +209,7 @@ end
 
 -- One lost producer, one expired job, what still waits to be told, jobs held by the limit of the server.
 local function chores(q)
-	if q.vt <= q.chores then return end
+	if q.vt <= q.chores and q.chores <= q.vt + 20 * q.lease then return end
 	q.chores = q.vt + 20 * q.lease
 	q_put(q, 'chores', S(q.chores))
 	local producer = first_due(q, 'LP')
