@@ -176,11 +176,11 @@ local function reap(q)
 	-- A call that failed in its middle, or somebody else, may have put something there.
 	if redis.call('EXISTS', q.P .. 'ready') == 1 then q_work(q, true) end
 	local list = redis.call('ZRANGE', L, 0, 7, 'WITHSCORES')
-	local due = #list < 16 and q.vt + q.lease or q.vt
+	local due, more = q.vt + q.lease, #list == 16
 	for i = 1, #list, 2 do
 		local id, deadline = list[i], tonumber(list[i + 1])
 		if deadline >= q.vt then
-			due = math.min(q.vt + q.lease, deadline)
+			due, more = math.min(due, deadline), false
 			break
 		end
 		local seen = string.match(redis.call('HGET', q.key, 'b:' .. id) or '', '^%d+')
@@ -193,6 +193,7 @@ local function reap(q)
 		redis.call('ZADD', L, S(deadline), id)
 		due = math.min(due, deadline)
 	end
+	if more then due = math.min(due, q.vt) end
 	q.due = due
 	q_put(q, 'due', S(due))
 end
