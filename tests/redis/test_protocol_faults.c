@@ -98,7 +98,17 @@ START_TEST(nobody_is_reaped_by_its_own_call)
 		if (i % 3 == 2)
 			tq_beat(A);
 	}
-	tq_command("ZADD %sL 1 %s", tq.q.base, A); /* far behind, and nobody has looked yet */
+	/* far behind, and nobody has looked yet */
+	tq_command("ZADD %sL 1 %s", tq.q.base, A);
+	ranq_cmd_reset(&tq.cmd);
+	ranq_cmd_str(&tq.cmd, "HSET");
+	ranq_cmd_str(&tq.cmd, "ranq:{t}:q");
+	ranq_cmd_str(&tq.cmd, "b:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	ranq_cmd_str(&tq.cmd, "0 1 0"); /* seen, last seq, place */
+	ranq_cmd_str(&tq.cmd, "due");
+	ranq_cmd_str(&tq.cmd, "0");
+	tq_call();
+	tq_command("HINCRBY %sq last -3000", tq.q.base);
 	ck_assert(tq_commit(A, &r, 0, 0, 10));
 	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_COMPLETE);
 }
