@@ -113,7 +113,8 @@ struct ranq_range { /* a leased range as granted */
 	bool suspect, waited;     /* waited: a client waits for results of this job now: flush at once */
 };
 struct ranq_lease_reply {
-	bool paused, drain, idle; /* idle: nothing to lease, the bridge is in the idle set and will be rung */
+	bool paused, drain, idle; /* idle: nothing to lease, the bridge is in the idle set and will be rung; neither idle nor paused
+				   * and n == 0: there may be more behind what it may not run, ask again soon */
 	size_t n;
 	struct ranq_range ranges[64];
 };
