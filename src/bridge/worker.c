@@ -283,7 +283,7 @@ static void pump_exec(struct ranq_worker *worker)
 			pump_slot(&worker->slots[s]);
 		return;
 	}
-	/* no job is to blame */
+	/* no task is to blame: all chunks end before rank 0 hears that we are lost */
 	for (unsigned s = 0; s < worker->options.slots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 		struct worker_chunk *chunk;
@@ -291,8 +291,8 @@ static void pump_exec(struct ranq_worker *worker)
 		while ((chunk = TAILQ_FIRST(&slot->chunks)))
 			chunk_end(slot, chunk, false);
 		slot_close(slot);
-		send_notice(worker, RANQ_NOTICE_BROKEN, s);
 	}
+	send_notice(worker, RANQ_NOTICE_BROKEN, 0);
 }
 
 static void on_exec(int fd, short what, void *arg)

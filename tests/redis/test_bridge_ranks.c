@@ -53,9 +53,9 @@ static bool begun(struct bridge_rig *r, uint64_t n)
 	return true;
 }
 
-static bool done_at_least_2(struct bridge_rig *r, uint64_t job)
+static bool done_at_least_4(struct bridge_rig *r, uint64_t job)
 {
-	return rig_info(r, job).done >= 2;
+	return rig_info(r, job).done >= 4;
 }
 
 static void touch(const char *name)
@@ -331,6 +331,7 @@ START_TEST(a_rank_without_fork_server)
 	kill_fork_server_of_rank1();
 	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 1000);
 	ck_assert(!ranq_job_state_is_final(rig_info(&rig, job).state));
+	ck_assert_uint_eq(rig_info(&rig, job).deaths, 0);
 	touch("go");
 	finish(job, 6);
 	rig_expect_lines(&rig, NULL, job, 6);
@@ -379,16 +380,18 @@ END_TEST
 /* A part of a job comes back as suspect while a stream of short tasks keeps all executors of the last worker busy. */
 START_TEST(a_suspect_beside_short_tasks)
 {
-	uint64_t job = rig_command(&rig, 4, wait_for_go()), stream;
+	/* of different lengths, so that the executors are never free together */
+	static const char *const argv[] = {"sh", "-c", "sleep 0.$((2 + RANQ_TASK % 7))", NULL};
+	uint64_t job = rig_command(&rig, 8, wait_for_go()), stream;
 
-	rig_bridge(&rig, 3, NULL, 2);
-	rig_until(&rig, begun, 4);
+	rig_bridge(&rig, 3, NULL, 4);
+	rig_until(&rig, begun, 8);
 	rig_stop_rank(&rig, 2);
 	touch("go");
-	rig_until(&rig, done_at_least_2, job);
-	stream = rig_function(&rig, 100000, "sleepy.so", "sleepy_10ms");
+	rig_until(&rig, done_at_least_4, job);
+	stream = rig_command(&rig, 2000, argv);
 	rig_until(&rig, rig_job_begun, stream);
-	finish(job, 4);
+	finish(job, 8);
 	ck_assert(!rig_job_ended(&rig, stream));
 }
 END_TEST
