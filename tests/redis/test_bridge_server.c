@@ -82,6 +82,13 @@ static bool is_idle(struct bridge_rig *r, uint64_t unused)
 	return first_queue()->state == PROXY_IN && first_queue()->idle;
 }
 
+static bool are_idle(struct bridge_rig *r, uint64_t unused)
+{
+	const struct proxy_queue *second = &r->ranks[0].proxy->queues[1];
+
+	return is_idle(r, unused) && second->state == PROXY_IN && second->idle;
+}
+
 static void copy(const char *from, const char *to)
 {
 	char command[300];
@@ -143,11 +150,13 @@ static bool watch_due(struct bridge_rig *r, uint64_t until_ms)
 START_TEST(a_busy_queue_and_an_empty_one)
 {
 	static const char *const sleepy[] = {"sleep", "0.2", NULL};
-	uint64_t job = rig_command(&rig, 1000, sleepy);
+	uint64_t job;
 
 	rig.queues[1] = "low";
 	rig.options.nqueues = 2;
 	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, are_idle, 0);
+	job = rig_command(&rig, 1000, sleepy);
 	rig_until(&rig, rig_job_begun, job);
 	rig_until(&rig, watch_due, (uint64_t)(ranq_clock_ms() + 3000));
 	ck_assert_uint_gt(looks, 50);
