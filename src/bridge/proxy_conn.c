@@ -103,8 +103,7 @@ void proxy_renewed(const struct proxy_request *request)
 	if (request->epoch == pq->epoch && until > pq->fence_ms)
 		pq->fence_ms = until;
 	if (pq->proxy->down_ms > 0) { /* it does not only let us in, but serves */
-		proxy_log(pq->proxy, "server is back after %lld ms",
-			(long long)(ranq_clock_ms() - pq->proxy->down_ms));
+		proxy_log(pq->proxy, "server is back after %lld ms", (long long)(ranq_clock_ms() - pq->proxy->down_ms));
 		pq->proxy->down_ms = 0;
 		pq->proxy->down_told = false;
 	}
@@ -340,8 +339,8 @@ static void check_limits(struct ranq_proxy *proxy)
 		proxy->moved_ms = now;
 	}
 	if (now > answer_due_ms(proxy))
-		proxy_conn_fail(proxy, "no answer for %lld ms",
-			(long long)(now - answer_due_ms(proxy) + call_limit_ms(proxy)));
+		proxy_conn_fail(
+			proxy, "no answer for %lld ms", (long long)(now - answer_due_ms(proxy) + call_limit_ms(proxy)));
 	if (proxy->bell && now > proxy->bell_deadline_ms)
 		proxy->bell_bad = true;
 }

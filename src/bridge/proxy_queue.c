@@ -283,10 +283,10 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 		return;
 	pq->paused = lease->paused;
 	pq->idle = true;
-	pq->retry_ms = ranq_clock_ms() +
-		       (full ? FULL_RETRY_MS
-			     : proxy_min(beat_ms, IDLE_RETRY_MS) -
-				       (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
+	pq->retry_ms =
+		ranq_clock_ms() +
+		(full ? FULL_RETRY_MS
+		      : proxy_min(beat_ms, IDLE_RETRY_MS) - (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
 }
 
 static void leased(struct proxy_request *request, const struct ranq_reply *reply)

@@ -91,7 +91,7 @@ typedef void ranq_conn_cb(const struct ranq_reply *reply, void *arg);
 void ranq_conn_send(struct ranq_conn *conn, const struct ranq_cmd *cmd, ranq_conn_cb *cb, void *arg);
 int ranq_conn_fd(const struct ranq_conn *conn);
 bool ranq_conn_wants_write(const struct ranq_conn *conn);
-size_t ranq_conn_unsent(const struct ranq_conn *conn);   /* bytes not yet in the kernel */
+size_t ranq_conn_unsent(const struct ranq_conn *conn); /* bytes not yet in the kernel */
 /* Changes whenever the other side has taken or sent anything: to tell a slow network from a dead one. */
 uint64_t ranq_conn_moved(const struct ranq_conn *conn);
 size_t ranq_conn_inflight(const struct ranq_conn *conn); /* commands without reply */

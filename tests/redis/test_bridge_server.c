@@ -324,7 +324,8 @@ START_TEST(half_of_the_job_data)
 	options.data = data;
 	options.data_bytes = sizeof data;
 	job = rig_submit(&rig, NULL, &options);
-	SAY("EVAL", "for _, k in ipairs(redis.call('KEYS', 'ranq:{t}:blob:*')) do redis.call('HDEL', k, '1') end return 1",
+	SAY("EVAL",
+		"for _, k in ipairs(redis.call('KEYS', 'ranq:{t}:blob:*')) do redis.call('HDEL', k, '1') end return 1",
 		"0");
 	rig_bridge(&rig, 2, NULL, 1);
 	rig_until(&rig, rig_job_ended, job);
