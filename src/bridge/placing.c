@@ -161,8 +161,8 @@ int ranq_placing_plan(const struct ranq_placing *placing, const struct ranq_link
 		rc = plan(placing, allowed, &node, err);
 	if (rc == 0) {
 		for (unsigned s = 0; rc == 0 && s < slots; s++)
-			rc = take_place(&(*placements)[s],
-				place_of(placing, &node, mine * slots + s, pids, npids), err);
+			rc = take_place(
+				&(*placements)[s], place_of(placing, &node, mine * slots + s, pids, npids), err);
 		plan_clear(&node, 0);
 	} else {
 		plan_clear(&node, -1);

@@ -195,6 +195,7 @@ int64_t ranq_proxy_prepare(struct ranq_proxy *proxy)
 		return proxy->now_ms;
 	due = proxy_min(due, proxy_jobs_due(proxy));
 	due = proxy_min(due, proxy_work_due(proxy));
+	due = proxy_min(due, proxy_steal_due(proxy));
 	due = proxy_min(due, proxy_end_due(proxy));
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		due = proxy_min(due, proxy_queue_due(&proxy->queues[i]));

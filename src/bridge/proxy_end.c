@@ -70,8 +70,8 @@ void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why)
 	lose(proxy, rank, why, RANQ_RELEASE_SUSPECT);
 }
 
-/* GOODBYE: expected when we are leaving; else the worker could not start, or has given us up while we stood still. It has
- * ended its executors itself: no task is to blame. */
+/* GOODBYE: expected when we are leaving; else the worker could not start, or has given us up while we stood still. It
+ * has ended its executors itself: no task is to blame. */
 void proxy_worker_left(struct ranq_proxy *proxy, int rank)
 {
 	struct proxy_worker *worker = &proxy->workers[rank];
@@ -309,8 +309,8 @@ void proxy_fatal(struct ranq_proxy *proxy, int status, const char *format, ...)
 	proxy_hurry(proxy, why);
 }
 
-/* One signal may come several times: the launcher sends it to us, to each worker, which tells us, and the user's shell to
- * the whole group. Only one that comes to ourselves a while after the first one is a second one. */
+/* One signal may come several times: the launcher sends it to us, to each worker, which tells us, and the user's shell
+ * to the whole group. Only one that comes to ourselves a while after the first one is a second one. */
 static bool is_second(struct ranq_proxy *proxy, bool own)
 {
 	if (proxy->signal_ms == 0)

@@ -6,7 +6,8 @@
  *   proxy_jobs.c    jobs: spec, failure of a whole job, forgetting
  *   proxy_blobs.c   modules and job data: fetched once, sent once to each node
  *   proxy_input.c   input lines
- *   proxy_work.c    pieces (unstarted work) and chunks (work of a lane): dispatch, results, taking back
+ *   proxy_work.c    pieces (unstarted work) and chunks (work of a lane): dispatch, results
+ *   proxy_steal.c   taking back chunks that overrun
  *   proxy_end.c     drain, killing sequences, silent ranks, leaving */
 #ifndef RANQ_BRIDGE_PROXY_IMPL_H
 #define RANQ_BRIDGE_PROXY_IMPL_H
@@ -316,7 +317,6 @@ void proxy_dispatch(struct ranq_proxy *proxy);
 void proxy_give_back_late(struct ranq_proxy *proxy);
 void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);
 void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk);
-void proxy_steal(struct ranq_proxy *proxy);
 /* Time of a task as measured; before any is, what the one that runs longest takes at least. */
 double proxy_job_task_ns(const struct proxy_job *job);
 /* Unstarted work of the queues up to upto_queue, in tasks of task_ns each (0: just counted). */
@@ -324,6 +324,10 @@ uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, doub
 void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane);  /* a new one, idle */
 void proxy_lane_leave(struct ranq_proxy *proxy, struct proxy_lane *lane); /* of a lost worker */
 int64_t proxy_work_due(const struct ranq_proxy *proxy);
+
+/* proxy_steal.c */
+void proxy_steal(struct ranq_proxy *proxy);
+int64_t proxy_steal_due(const struct ranq_proxy *proxy);
 
 /* proxy_end.c */
 void proxy_drain(struct ranq_proxy *proxy, bool polite, const char *why);

@@ -26,16 +26,17 @@ char *ranq_topology_allowed(const struct ranq_topology *topology, struct ranq_er
 int ranq_topology_count_cores(const struct ranq_topology *topology, const char *allowed);
 
 struct ranq_placement {
-	char *cpus;    /* list, or NULL: not bound */
-	int numa_node; /* OS index, -1 none */
+	char *cpus;             /* list, or NULL: not bound */
+	int numa_node;          /* OS index, -1 none */
 	unsigned ncpus, ncores; /* hardware threads; cores that they belong to */
-	char text[96]; /* for people: "package 0 core 3" */
+	char text[96];          /* for people: "package 0 core 3" */
 };
 /* Plan for `ranks` compute ranks of one node over the union `allowed` of what they were given. More ranks than places:
  * they share round robin. placements: `ranks` entries, cleared with ranq_placement_clear. */
 int ranq_topology_plan(const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, bool scatter,
 	unsigned ranks, struct ranq_placement *placements, struct ranq_err *err);
-/* How many places there are for this kind of binding, 0 for none. -1 with err. The plan uses them one after the other. */
+/* How many places there are for this kind of binding, 0 for none. -1 with err. The plan uses them one after the other.
+ */
 int ranq_topology_places(
 	const struct ranq_topology *topology, const char *allowed, enum ranq_bind bind, struct ranq_err *err);
 void ranq_placement_clear(struct ranq_placement *placement);

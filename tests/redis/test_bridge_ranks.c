@@ -283,7 +283,8 @@ START_TEST(what_comes_too_late_goes_back)
 	uint64_t job;
 
 	snprintf(command, sizeof command,
-		"touch %s/begun.$RANQ_TASK; sleep 0.6; [ $RANQ_TASK -lt 2 ] || sleep 100; echo $RANQ_TASK", rig.server.dir);
+		"touch %s/begun.$RANQ_TASK; sleep 0.6; [ $RANQ_TASK -lt 2 ] || sleep 100; echo $RANQ_TASK",
+		rig.server.dir);
 	job = rig_command(&rig, 40, argv);
 	rig.options.end_ms = end;
 	rig.options.grace_ms = 0;
@@ -399,9 +400,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {a_rank_that_says_goodbye, all_ranks_say_goodbye, polite_drain_without_server,
-		one_term_to_all_ranks, two_terms, the_largest_output, threads_by_cores,
-		long_tasks_are_left_to_others, a_patch_of_slow_tasks, what_comes_too_late_goes_back,
-		a_rank_without_fork_server, a_rank_without_executors, a_suspect_beside_short_tasks};
+		one_term_to_all_ranks, two_terms, the_largest_output, threads_by_cores, long_tasks_are_left_to_others,
+		a_patch_of_slow_tasks, what_comes_too_late_goes_back, a_rank_without_fork_server,
+		a_rank_without_executors, a_suspect_beside_short_tasks};
 	Suite *suite = suite_create("bridge ranks");
 	TCase *tcase = tcase_create("bridge ranks");
 	SRunner *runner;

@@ -38,7 +38,8 @@ void rig_start(struct bridge_rig *rig, int appendonly)
 
 static void make_worker(struct bridge_rig *rig, int r, unsigned slots)
 {
-	struct ranq_exec_options exec = {.program = rig->exec_program ? rig->exec_program : RANQ_TEST_BINDIR "/ranq-exec",
+	struct ranq_exec_options exec = {
+		.program = rig->exec_program ? rig->exec_program : RANQ_TEST_BINDIR "/ranq-exec",
 		.mark = rig->mark[r],
 		.queue = "t",
 		.worker = "test",

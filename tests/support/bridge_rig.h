@@ -44,7 +44,7 @@ bool rig_job_leased(struct bridge_rig *rig, uint64_t job); /* some task is lease
 bool rig_over(struct bridge_rig *rig, uint64_t unused);    /* the proxy is done */
 int rig_status(struct bridge_rig *rig);                    /* of the proxy */
 void rig_stop_rank(struct bridge_rig *rig, int rank);      /* as if it had died: silent from now on */
-void rig_start_rank(struct bridge_rig *rig, int rank);      /* it was only stopped */
+void rig_start_rank(struct bridge_rig *rig, int rank);     /* it was only stopped */
 void rig_end_bridge(struct bridge_rig *rig);
 void rig_stop(struct bridge_rig *rig);
 

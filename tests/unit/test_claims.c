@@ -98,8 +98,7 @@ END_TEST
 static struct ranq_placement *place(unsigned slots, const char *bind)
 {
 	struct ranq_rank_facts facts;
-	struct ranq_placing placing = {
-		.facts = &facts, .slots = slots, .bind = bind, .claims = claims};
+	struct ranq_placing placing = {.facts = &facts, .slots = slots, .bind = bind, .claims = claims};
 	struct ranq_placement *placements;
 	struct ranq_link *link;
 	struct ranq_err err;
