@@ -97,7 +97,7 @@ int ranq_input_get(const void *block, size_t len, uint64_t k, struct ranq_bytes 
 int64_t ranq_input_check(const void *block, size_t len, struct ranq_err *err)
 {
 	struct ranq_input_reader r;
-	struct ranq_bytes line;
+	struct ranq_bytes line = {0};
 	int64_t count = 0;
 	int status;
 
