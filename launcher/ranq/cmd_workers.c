@@ -20,6 +20,12 @@ static const char *state(const struct ranq_bridge_info *info)
 	return info->draining ? "draining" : info->idle ? "idle" : "busy";
 }
 
+/* The count comes with the heartbeat, seconds late; who holds nothing of the queue runs nothing. */
+static uint64_t running(const struct ranq_bridge_info *info)
+{
+	return info->idle || !info->fragments ? 0 : info->running;
+}
+
 static struct ranq_json *view(const struct ranq_bridge_info *info)
 {
 	struct ranq_json *json = ranq_json_object(NULL);
@@ -32,7 +38,7 @@ static struct ranq_json *view(const struct ranq_bridge_info *info)
 	ranq_json_str(json, "binding", info->binding);
 	ranq_json_str(json, "state", state(info));
 	ranq_json_uint(json, "ranks", info->ranks);
-	ranq_json_uint(json, "running", info->running);
+	ranq_json_uint(json, "running", running(info));
 	ranq_json_uint(json, "done", info->done);
 	ranq_json_uint(json, "ranges", info->fragments);
 	ranq_json_int(json, "joined_ms", info->joined_ms);
@@ -44,10 +50,10 @@ static struct ranq_json *view(const struct ranq_bridge_info *info)
 
 static void add_row(struct ranq_table *table, const struct ranq_bridge_info *info)
 {
-	char id[16], ranks[32], running[32], done[32], joined[32], end[32];
+	char id[16], ranks[32], runs[32], done[32], joined[32], end[32];
 	snprintf(id, sizeof id, "%.12s", info->id);
 	ranq_table_row(table, id, info->host, info->allocation, state(info), ranq_count_text(info->ranks, ranks),
-		ranq_count_text(info->running, running), ranq_count_text(info->done, done),
+		ranq_count_text(running(info), runs), ranq_count_text(info->done, done),
 		ranq_time_text(info->joined_ms, joined), ranq_time_text(info->end_ms, end), info->user, info->tags,
 		info->binding);
 }

@@ -11,6 +11,10 @@ state_is() { [ "$(field "$1" state)" = "$2" ]; }
 # ---- help and version
 TEST="help" status 0 ranq help
 like "$out" "ranq run -- echo" "with first steps"
+for word in help --help -h; do
+	TEST="help $word" status 0 ranq help "$word"
+	like "$out" "^usage: ranq help \[COMMAND\]" "help $word: usage"
+done
 TEST="--version" status 0 ranq --version
 like "$out" "^ranq [0-9]+\.[0-9]+" "a version"
 TEST="no command" status 2 ranq
@@ -48,6 +52,10 @@ TEST="results --unordered" status 0 ranq results -u 1
 is "$(sort <<<"$out")" "$(printf 'a\nb\nc d')" "the same lines"
 TEST="workers" status 0 ranq workers
 like "$out" "fakehost +fake-1 +(idle|busy)" "one"
+wait_for 10 bash -c "ranq workers | grep -q idle"
+rcli hset "ranq:{default}:bm:$(ranq workers --json | sed -E 's/.*"worker":"([^"]*)".*/\1/')" running 8 >/dev/null
+TEST="workers after the job" status 0 ranq workers --json
+like "$out" '"state":"idle","ranks":2,"running":0' "an idle one runs nothing, whatever its last heartbeat said"
 TEST="queues" status 0 ranq queues --json
 like "$out" '"queue":"default","paused":false,"jobs":1' "one"
 TEST="another queue" status 0 ranq submit -q other -- echo ::: x
