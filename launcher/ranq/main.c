@@ -62,6 +62,10 @@ static int help(int argc, char **argv)
 			ranq_options_dump(commands[i], stdout);
 		return 0;
 	}
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		fputs("usage: ranq help [COMMAND]\n\nshow all commands, or the help of one\n", stdout);
+		return 0;
+	}
 	const struct ranq_command *command = find(argv[1]);
 	if (!command)
 		return unknown(argv[1]);
