@@ -35,9 +35,18 @@ const struct ranq_option ranq_cli_server_options[] = {
 	{0},
 };
 
+static bool reader_left;
+
+void ranq_cli_note_write_error(int error)
+{
+	reader_left = reader_left || error == EPIPE;
+}
+
 int ranq_cli_fail(const struct ranq_command *command, const struct ranq_err *err)
 {
 	fflush(stdout);
+	if (reader_left && err->code != RANQ_ERR_INTERRUPTED)
+		return 128 + SIGPIPE;
 	fprintf(stderr, "ranq %s: %s\n", command->name, err->text);
 	return ranq_err_status(err->code);
 }
@@ -191,7 +200,10 @@ int ranq_cli_each_job(const struct ranq_command *command, const struct ranq_cli_
 int ranq_cli_close_stdout(struct ranq_err *err)
 {
 	bool failed = ferror(stdout) != 0;
-	if (fflush(stdout) || failed)
+	bool unflushed = fflush(stdout) != 0;
+	if (unflushed)
+		ranq_cli_note_write_error(errno);
+	if (unflushed || failed)
 		return ranq_err_sys(err, "cannot write to standard output");
 	return 0;
 }

@@ -15,6 +15,9 @@ struct ranq_cli_common {
 extern const struct ranq_option ranq_cli_common_options[]; /* --server --queue --json --help */
 extern const struct ranq_option ranq_cli_server_options[]; /* --server --queue --help: of commands that print no JSON */
 
+/* Standard output cannot be written. A reader that has seen enough (`| head`) is no failure worth a message: from then
+ * on ranq_cli_fail is silent and gives the status of a program that SIGPIPE ended. */
+void ranq_cli_note_write_error(int error);
 /* Prints "ranq NAME: text" on stderr; returns the exit status of the code. */
 int ranq_cli_fail(const struct ranq_command *command, const struct ranq_err *err);
 /* Chatter: "ranq NAME: text" on stderr. */

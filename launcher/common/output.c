@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/cli.h"
 #include "util/json.h"
 
 #define FLUSH_BYTES (256u << 10)
@@ -38,8 +39,10 @@ int ranq_output_flush(struct ranq_output *output, struct ranq_err *err)
 		ssize_t n = write(output->fd, output->buf.data + at, output->buf.len - at);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n < 0) {
+			ranq_cli_note_write_error(errno);
 			return ranq_err_sys(err, "cannot write to standard output");
+		}
 		at += (size_t)n;
 	}
 	ranq_buf_reset(&output->buf);
