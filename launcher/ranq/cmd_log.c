@@ -96,9 +96,9 @@ static int find(struct logging *logging, struct ranq_err *err)
 	if (ranq_session_info(logging->session, logging->job, &info, err))
 		return -1;
 	if (logging->index >= info.tasks)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "job %s has %llu tasks; the last is %lld",
+		return ranq_err_set(err, RANQ_ERR_INPUT, "job %s has %llu task%s; the last is %lld",
 			ranq_cli_job_text(logging->session, logging->job), (unsigned long long)info.tasks,
-			(long long)info.tasks - 1);
+			info.tasks == 1 ? "" : "s", (long long)info.tasks - 1);
 	if (ranq_arguments_open(&logging->arguments, logging->session, logging->job, err))
 		return -1;
 	int rc = ranq_failures_each(logging->session, logging->job, logging->index, 1, print, logging, err);

@@ -144,9 +144,9 @@ static int conclude(struct reading *reading, struct ranq_err *err)
 	int status = ranq_jobview_status(&info);
 	if (output->freed) {
 		ranq_cli_say(reading->command,
-			"results of %llu tasks were freed by the job's consumer, first those of %llu to %llu",
-			(unsigned long long)output->freed, (unsigned long long)output->freed_from,
-			(unsigned long long)output->freed_to - 1);
+			"results of %llu task%s were freed by the job's consumer, first those of %llu to %llu",
+			(unsigned long long)output->freed, output->freed == 1 ? "" : "s",
+			(unsigned long long)output->freed_from, (unsigned long long)output->freed_to - 1);
 		status = 1;
 	}
 	if (info.state != RANQ_JOB_COMPLETE) {

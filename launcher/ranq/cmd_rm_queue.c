@@ -32,8 +32,8 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	if (rc && err.code == RANQ_ERR_NOTFOUND)
 		ranq_err_set(&err, RANQ_ERR_NOTFOUND, "no such queue: '%s'", operands.at[0]);
 	if (rc == 0)
-		ranq_cli_say(command, "queue '%s' is gone, and %llu jobs with it", session->queue.name,
-			(unsigned long long)n);
+		ranq_cli_say(command, "queue '%s' is gone, and %llu job%s with it", session->queue.name,
+			(unsigned long long)n, n == 1 ? "" : "s");
 	ranq_session_close(session);
 	return rc ? ranq_cli_fail(command, &err) : 0;
 }

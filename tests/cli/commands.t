@@ -83,6 +83,7 @@ bridge default
 TEST="a job with a failed task" status 1 ranq wait "$j"
 leave
 TEST="retry" status 0 ranq retry --failed "$j"
+like "$err" ": 1 task of job $j runs again" "one task, not 1 tasks"
 TEST="results while it is retried" status 5 ranq results "$j"
 bridge -m good default
 TEST="wait for the retry" status 0 ranq wait "$j"
@@ -193,6 +194,10 @@ ranq results "$j" >"$T/out"
 is "$(wc -c <"$T/out")" 16 "bytes as they are"
 leave
 TEST="rm-queue" status 0 ranq rm-queue forms
+like "$err" "and [0-9]+ jobs with it" "says how many jobs are gone"
+ranq submit -q single -- echo ::: x >"$T/id"
+TEST="rm-queue of one job" status 0 ranq rm-queue single
+like "$err" "and 1 job with it" "one job, not 1 jobs"
 
 # ---- a consumer that dies goes on exactly, into the same file
 j=$(ranq submit --range 1-20000 -- echo {})
@@ -227,7 +232,11 @@ is "$(rcli --raw keys 'ranq:*' | grep -v bell)" "" "no key is left"
 bridge default
 ranq run --range 1-200000 -- echo {} 2>"$T/pipe.err" | head -n 1 >"$T/head"
 is "$(cat "$T/head")" 1 "a closed pipe ends a run"
-like "$(cat "$T/pipe.err")" "cannot write to standard output" "with one line"
+is "$(cat "$T/pipe.err")" "" "without a word"
+j=$(ranq submit --range 1-20000 -- echo {})
+ranq wait "$j"
+(ranq results --json "$j" 2>"$T/pipe.err"; echo $? >"$T/pipe.status") | head -n 2 >"$T/head"
+is "$(wc -l <"$T/head") $(cat "$T/pipe.status" "$T/pipe.err")" "2 141" "and results too, with the status of SIGPIPE"
 if [ -w /dev/full ]; then
 	ranq run --range 1-10 -- echo {} >/dev/full 2>"$T/full.err"
 	is "$?" 2 "a full disk gives status 2"
