@@ -61,7 +61,8 @@ static void add_times(struct ranq_json *json, const struct ranq_job_info *info)
 	ranq_json_real(json, "task_seconds", (double)info->elapsed_us / 1e6);
 }
 
-struct ranq_json *ranq_jobview_json(const char *schema, const char *queue, const struct ranq_job_info *info)
+struct ranq_json *ranq_jobview_json(
+	const char *schema, const char *queue, const struct ranq_job_info *info, const char *waiting)
 {
 	static const char *const modes[] = {"keep", "count", "none"};
 	char id[RANQ_QUEUE_NAME_MAX + 32];
@@ -73,6 +74,7 @@ struct ranq_json *ranq_jobview_json(const char *schema, const char *queue, const
 	ranq_json_str(json, "owner", info->owner);
 	ranq_json_str(json, "state", ranq_job_state_name(info->state));
 	ranq_json_str(json, "reason", info->reason[0] ? info->reason : NULL);
+	ranq_json_str(json, "waiting", waiting && waiting[0] ? waiting : NULL);
 	ranq_json_bool(json, "open", info->open);
 	ranq_json_bool(json, "held", info->held);
 	ranq_json_bool(json, "damaged", info->damaged);

@@ -5,8 +5,9 @@
 #include "queue/queue.h"
 #include "util/json.h"
 
-/* Object of a job; schema NULL: an element of a list. */
-struct ranq_json *ranq_jobview_json(const char *schema, const char *queue, const struct ranq_job_info *info);
+/* Object of a job; schema NULL: an element of a list; waiting: why nothing of it runs (waiting.h), or NULL or "". */
+struct ranq_json *ranq_jobview_json(
+	const char *schema, const char *queue, const struct ranq_job_info *info, const char *waiting);
 uint64_t ranq_jobview_failed(const struct ranq_job_info *info);
 /* Exit status that tells how the job ended: 0, 1; 5 when it did not end yet. */
 int ranq_jobview_status(const struct ranq_job_info *info);

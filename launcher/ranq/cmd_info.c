@@ -4,6 +4,7 @@
 #include "common/cli.h"
 #include "common/jobview.h"
 #include "common/table.h"
+#include "common/waiting.h"
 #include "record/segment.h"
 #include "util/clock.h"
 
@@ -52,7 +53,7 @@ static void print_results_line(const struct ranq_job_info *info)
 	line("results", text);
 }
 
-static void print(const struct ranq_session *session, const struct ranq_job_info *info)
+static void print(const struct ranq_session *session, const struct ranq_job_info *info, const char *why)
 {
 	char text[600], when[32];
 	line("job", ranq_cli_job_text(session, info->job));
@@ -62,6 +63,8 @@ static void print(const struct ranq_session *session, const struct ranq_job_info
 	snprintf(text, sizeof text, "%s%s%s%s", ranq_job_state_name(info->state), info->reason[0] ? " (" : "",
 		info->reason, info->reason[0] ? ")" : "");
 	line("state", text);
+	if (why[0])
+		line("waiting", why);
 	if (info->held) {
 		ranq_jobview_held(session->queue.name, info, text, sizeof text);
 		line("held", text);
@@ -88,16 +91,21 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	struct ranq_operands operands;
 	struct ranq_err err = {0};
 	struct ranq_job_info info;
+	struct ranq_waiting waiting = {0};
+	char why[RANQ_WAITING_TEXT];
 	uint64_t job;
 	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
 	if (rc > 0)
 		return 0;
 	struct ranq_session *session = rc == 0 ? ranq_cli_open_job(&options.common, operands.at[0], &job, &err) : NULL;
 	rc = session ? ranq_session_info(session, job, &info, &err) : -1;
+	if (rc == 0)
+		rc = ranq_waiting_reason(&waiting, session, &info, why, &err);
 	if (rc == 0 && options.common.json)
-		rc = ranq_json_print(ranq_jobview_json("ranq.job/1", session->queue.name, &info), stdout, &err);
+		rc = ranq_json_print(ranq_jobview_json("ranq.job/1", session->queue.name, &info, why), stdout, &err);
 	else if (rc == 0)
-		print(session, &info);
+		print(session, &info, why);
+	ranq_waiting_clear(&waiting);
 	if (rc == 0)
 		rc = ranq_cli_close_stdout(&err);
 	ranq_session_close(session);

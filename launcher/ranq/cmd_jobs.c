@@ -4,6 +4,7 @@
 #include "common/cli.h"
 #include "common/jobview.h"
 #include "common/table.h"
+#include "common/waiting.h"
 
 #define PIECE 100
 
@@ -20,9 +21,10 @@ struct listing {
 	struct ranq_session *session;
 	struct ranq_json *json; /* NULL: table */
 	struct ranq_table table;
+	struct ranq_waiting waiting;
 };
 
-static void add_row(struct ranq_table *table, const struct ranq_job_info *info)
+static void add_row(struct ranq_table *table, const struct ranq_job_info *info, const char *why)
 {
 	char id[32], tasks[32], done[32], failed[32], state[48], created[32], percent[16];
 	snprintf(id, sizeof id, "%llu", (unsigned long long)info->job);
@@ -31,7 +33,8 @@ static void add_row(struct ranq_table *table, const struct ranq_job_info *info)
 		info->tasks ? (int)((double)info->done / (double)info->tasks * 100) : 0);
 	ranq_table_row(table, id, info->name, state, ranq_count_text(info->tasks, tasks),
 		ranq_count_text(info->done, done), percent, ranq_count_text(ranq_jobview_failed(info), failed),
-		ranq_time_text(info->created_ms, created), info->owner, info->reason);
+		ranq_time_text(info->created_ms, created), info->owner,
+		info->reason[0] ? info->reason : why);
 }
 
 /* One piece of the list; *n jobs, *next: where the following one starts. */
@@ -50,15 +53,20 @@ static int add_piece(struct listing *listing, uint64_t *next, size_t *n, struct 
 		rc = ranq_queue_jobs_parse(reply, 0, &info, err);
 	*n = rc == 0 ? ranq_reply_count(reply) : 0;
 	for (size_t i = 0; i < *n && rc == 0; i++) {
+		char why[RANQ_WAITING_TEXT];
 		rc = ranq_queue_jobs_parse(reply, i, &info, err);
+		if (rc == 0)
+			rc = ranq_waiting_reason(&listing->waiting, listing->session, &info, why, err);
+		if (rc && err->code == RANQ_ERR_NOTFOUND) /* removed since */
+			rc = 0;
 		if (rc)
 			break;
 		*next = info.job + 1;
 		if (listing->json)
-			ranq_json_append(
-				listing->json, "jobs", ranq_jobview_json(NULL, listing->session->queue.name, &info));
+			ranq_json_append(listing->json, "jobs",
+				ranq_jobview_json(NULL, listing->session->queue.name, &info, why));
 		else
-			add_row(&listing->table, &info);
+			add_row(&listing->table, &info, why);
 	}
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
@@ -81,6 +89,7 @@ static int list(struct ranq_session *session, bool as_json, struct ranq_err *err
 	int rc = 0;
 	while (rc == 0 && n == PIECE)
 		rc = add_piece(&listing, &next, &n, err);
+	ranq_waiting_clear(&listing.waiting);
 	ranq_table_print(&listing.table, rc == 0 && !as_json ? stdout : NULL);
 	if (rc == 0 && as_json)
 		return ranq_json_print(listing.json, stdout, err);

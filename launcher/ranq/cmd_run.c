@@ -19,6 +19,7 @@
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/table.h"
+#include "common/waiting.h"
 
 #define LOCAL_PATIENCE_MS 1000 /* a private server that is gone does not come back */
 #define NO_WORKER_MS 2000
@@ -66,6 +67,7 @@ struct run {
 	struct ranq_job_info info;
 	int64_t started_ms, looked_ms;
 	bool told_no_worker;
+	struct ranq_stall stall;
 };
 
 /* ---- server ---------------------------------------------------------------------------------------------------- */
@@ -128,7 +130,7 @@ static int64_t tick_ms(const struct run *run)
 {
 	if (run->bar.on)
 		return 250;
-	return run->local || !run->told_no_worker ? 500 : 5000;
+	return run->local || !run->told_no_worker || !run->info.leased ? 500 : 5000;
 }
 
 static int seen(void *user, const struct ranq_job_info *info, struct ranq_err *err)
@@ -148,9 +150,17 @@ static int seen(void *user, const struct ranq_job_info *info, struct ranq_err *e
 		say(run, text);
 		run->told_no_worker = true;
 	}
-	if (info->workers)
-		run->told_no_worker = true;
-	return 0;
+	if (!info->workers)
+		return 0;
+	run->told_no_worker = true;
+	int rc = ranq_waiting_stalled(&run->stall, run->session, info, NO_WORKER_MS, err);
+	if (rc > 0) {
+		char text[RANQ_WAITING_TEXT + RANQ_QUEUE_NAME_MAX + 64];
+		snprintf(text, sizeof text, "job %s waits: %s", ranq_cli_job_text(run->session, run->job),
+			run->stall.told);
+		say(run, text);
+	}
+	return rc < 0 ? -1 : 0;
 }
 
 static int look(struct run *run, struct ranq_err *err)

@@ -6,6 +6,9 @@
 #include "common/cli.h"
 #include "common/jobview.h"
 #include "common/progress.h"
+#include "common/waiting.h"
+
+#define PATIENCE_MS 1000
 
 struct options {
 	int64_t timeout_ms;
@@ -30,12 +33,12 @@ struct waiting {
 	struct ranq_session *session;
 	struct ranq_progress_bar bar;
 	bool told_held;
+	struct ranq_stall stall;
 };
 
 static int seen(void *user, const struct ranq_job_info *info, struct ranq_err *err)
 {
 	struct waiting *waiting = user;
-	(void)err;
 	ranq_progress_show(&waiting->bar, info);
 	if (info->held && !waiting->told_held) {
 		char text[512];
@@ -44,7 +47,13 @@ static int seen(void *user, const struct ranq_job_info *info, struct ranq_err *e
 		ranq_cli_say(waiting->command, "%s", text);
 	}
 	waiting->told_held = info->held;
-	return 0;
+	int rc = ranq_waiting_stalled(&waiting->stall, waiting->session, info, PATIENCE_MS, err);
+	if (rc > 0) {
+		ranq_progress_hide(&waiting->bar);
+		ranq_cli_say(waiting->command, "job %s waits: %s", ranq_cli_job_text(waiting->session, info->job),
+			waiting->stall.told);
+	}
+	return rc < 0 ? -1 : 0;
 }
 
 static int wait_for(void *user, struct ranq_session *session, uint64_t job, struct ranq_err *err)
@@ -53,15 +62,16 @@ static int wait_for(void *user, struct ranq_session *session, uint64_t job, stru
 	struct ranq_job_info info;
 	waiting->session = session;
 	waiting->told_held = false;
+	waiting->stall = (struct ranq_stall){0};
 	session->options.patience_ms = RANQ_NEVER; /* a server that is away comes back */
 	ranq_progress_init(&waiting->bar);
 	int rc = ranq_wait_job(
-		session, job, waiting->bar.on ? 250 : 20000, waiting->deadline_ms, seen, waiting, &info, err);
+		session, job, waiting->bar.on ? 250 : PATIENCE_MS, waiting->deadline_ms, seen, waiting, &info, err);
 	ranq_progress_hide(&waiting->bar);
 	if (rc)
 		return -1;
 	if (waiting->options->common.json)
-		return ranq_json_print(ranq_jobview_json("ranq.job/1", session->queue.name, &info), stdout, err)
+		return ranq_json_print(ranq_jobview_json("ranq.job/1", session->queue.name, &info, NULL), stdout, err)
 			       ? -1
 			       : ranq_jobview_status(&info);
 	if (info.state != RANQ_JOB_COMPLETE) {
@@ -95,7 +105,8 @@ const struct ranq_command ranq_command_wait = {
 	.synopsis = "[OPTION]... JOB...",
 	.details = "JOB is '7', 'QUEUE/7' or 'last'. Exit status: 0 all tasks succeeded, 1 some failed or the job was "
 		   "cancelled,\n"
-		   "5 the time-out is over. A job that cannot go on because its results are unread is named at once.",
+		   "5 the time-out is over. A job that cannot go on because its results are unread is named at once, and\n"
+		   "why nothing of a job runs after a second.",
 	.groups = groups,
 	.min_operands = 1,
 	.max_operands = UINT_MAX,

@@ -32,6 +32,11 @@ like "$err" "job default/1 is not finished: 0 of 3 tasks done" "says so"
 TEST="wait with a time-out" status 5 ranq wait 1 --timeout 50ms
 TEST="info" status 0 ranq info default/1
 like "$out" "^state +PENDING" "pending"
+like "$out" "^waiting +no worker serves queue 'default': ranq join -q default" "and why nothing of it runs"
+like "$(ranq info --json 1)" '"waiting":"no worker serves queue' "as JSON too"
+like "$(ranq jobs)" "no worker serves queue 'default': ranq join" "and in the list"
+TEST="wait without a worker" status 5 ranq wait 1 --timeout 1500ms
+is "$(grep -c "job default/1 waits: no worker serves queue 'default': ranq join -q default" <<<"$err")" 1 "says why, once"
 TEST="jobs --json" status 0 ranq jobs --json
 like "$out" '^\{"schema":"ranq.jobs/1","queue":"default","jobs":\[\{"job":"default/1",.*"name":"first"' "with schema and name"
 TEST="workers of an empty queue" status 0 ranq workers --json
@@ -126,6 +131,8 @@ TEST="pause" status 0 ranq pause default
 a=$(ranq submit -- echo ::: a)
 b=$(ranq submit --after "$a" -- echo ::: b)
 is "$(field "$b" state)" DEFERRED "a job that waits for another one"
+like "$(ranq info "$a")" "^waiting +queue 'default' is paused: ranq resume default" "why the first one waits"
+like "$(ranq info "$b")" "^waiting +waits for other jobs \(--after\)" "why the second one waits"
 TEST="pause again" status 0 ranq pause default
 like "$err" "paused already" "says so"
 TEST="cancel" status 0 ranq cancel "$a"
@@ -135,6 +142,20 @@ TEST="wait for both" status 1 ranq wait "$a" "$b"
 TEST="resume" status 0 ranq resume default
 TEST="after the resume" status 0 ranq run -- echo ::: x
 is "$out" x "tasks run again"
+like "$(ranq info --json last)" '"state":"COMPLETE","reason":null,"waiting":null' "no reason to wait when it has ended"
+j=$(ranq submit --require gpu -- echo ::: x)
+like "$(ranq info "$j")" "^waiting +needs tag 'gpu', which no worker has" "a tag that no worker has"
+like "$(ranq jobs | tail -1)" "needs tag 'gpu', which no worker has" "in the list"
+ranq run --require gpu -- echo ::: late >"$T/late" 2>"$T/late.err" &
+RUN=$!
+if wait_for 10 grep -q "waits: needs tag 'gpu', which no worker has" "$T/late.err"; then
+	pass "run says what is missing"
+else
+	fail "run says what is missing" "$(cat "$T/late.err")"
+fi
+kill -HUP "$RUN"
+wait "$RUN"
+ranq rm last "$j" 2>/dev/null || ranq cancel last "$j"
 leave
 
 # ---- nobody works
