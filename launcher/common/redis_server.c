@@ -117,7 +117,8 @@ static void add_doors(struct ranq_buf *conf, const struct ranq_redis_options *op
 	add_file(conf, "tls-ca-cert-file", options->dir, RANQ_REDIS_CERT);
 }
 
-/* The password is stored as its SHA-256, as the server itself would keep it. */
+/* The password is stored as its SHA-256, as the server itself would keep it. Nobody may log in as "default", yet it
+ * keeps its rights: the server replays the append-only file in that name and would drop every transaction else. */
 static void add_user(struct ranq_buf *conf, const char *user, const char *password)
 {
 	unsigned char hash[crypto_hash_sha256_BYTES];
@@ -125,7 +126,7 @@ static void add_user(struct ranq_buf *conf, const char *user, const char *passwo
 	crypto_hash_sha256(hash, (const unsigned char *)password, strlen(password));
 	sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
 	if (strcmp(user, "default") != 0)
-		ranq_buf_add_str(conf, "user default off\n");
+		ranq_buf_add_str(conf, "user default off ~* &* +@all\n");
 	ranq_buf_printf(conf, "user %s on #%s ~* &* +@all\n", user, hex);
 }
 
@@ -260,6 +261,38 @@ void ranq_redis_log_end(const char *path, char *text, size_t size)
 	}
 }
 
+/* Did the server drop commands of its append-only file in its last start? It only says so in its log and serves what is
+ * left. */
+static bool loaded_half(const char *path)
+{
+	char line[1024];
+	bool half = false, whole_line = true;
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof line, file)) {
+		if (whole_line && strstr(line, "oO0OoO0OoO0Oo"))
+			half = false;
+		else if (whole_line && strstr(line, "== CRITICAL ==") && strstr(line, "AOF-loading-client"))
+			half = true;
+		whole_line = strchr(line, '\n') != NULL;
+	}
+	fclose(file);
+	return half;
+}
+
+static int check_load(const char *dir, struct ranq_err *err)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/%s", dir, RANQ_REDIS_LOG);
+	if (!loaded_half(path))
+		return 0;
+	return ranq_err_set(err, RANQ_ERR_STATE,
+		"the Redis server could not load all of its append-only file (see 'AOF-loading-client' in '%s') and was "
+		"stopped; the file is as it was: mend it, or move 'appendonlydir' away to begin with an empty queue",
+		path);
+}
+
 static int server_ended(const char *dir, int status, struct ranq_err *err)
 {
 	char path[4096], line[256], how[48];
@@ -279,7 +312,7 @@ int ranq_redis_await(
 		struct ranq_conn *conn = ranq_conn_open(addr, ranq_clock_ms() + 2000, &last);
 		if (conn) {
 			ranq_conn_close(conn);
-			return 0;
+			return check_load(dir, err);
 		}
 		if (pid > 0 && ranq_spawn_wait(pid, 0, &status))
 			return server_ended(dir, status, err);

@@ -47,7 +47,8 @@ uint64_t ranq_redis_memory(void);
 pid_t ranq_redis_start(const struct ranq_redis_options *options, struct ranq_err *err);
 
 /* Waits until the server at addr answers. `pid` is watched: its end is an error that quotes the end of the log in dir.
- * While it loads its data the wait goes on up to ten minutes, else until deadline_ms. Errors: SERVER, AUTH. */
+ * While it loads its data the wait goes on up to ten minutes, else until deadline_ms. Errors: SERVER, AUTH; STATE: it
+ * dropped commands of its append-only file while loading (the caller ends it). */
 int ranq_redis_await(
 	pid_t pid, const char *dir, const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err);
 
