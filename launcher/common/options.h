@@ -75,7 +75,5 @@ int ranq_options_parse(const struct ranq_command *command, int argc, char **argv
 void ranq_options_help(const struct ranq_command *command, FILE *out);
 /* Lines "COMMAND<TAB>--name<TAB>-x<TAB>ARG<TAB>choices<TAB>help" for tests and the completion. */
 void ranq_options_dump(const struct ranq_command *command, FILE *out);
-/* The candidate nearest to word (at most 2 edits), or NULL. */
-const char *ranq_options_nearest(const char *word, const char *const *candidates, size_t n);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/commands.h"
+#include "util/nearest.h"
 
 static const struct ranq_command *const commands[] = {
 #define X(name) &ranq_command_##name,
@@ -25,7 +26,7 @@ static int unknown(const char *name)
 	const char *names[NCOMMANDS];
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		names[i] = commands[i]->name;
-	const char *near = ranq_options_nearest(name, names, NCOMMANDS);
+	const char *near = ranq_nearest(name, names, NCOMMANDS);
 	if (near)
 		fprintf(stderr, "ranq: unknown command '%.100s'; did you mean '%s'?\n", name, near);
 	else

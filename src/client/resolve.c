@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/credentials.h"
+#include "util/nearest.h"
 
 #define CONFIG_MAX_BYTES (64u << 10)
 
@@ -77,8 +78,22 @@ static char *trim(char *text)
 	return text;
 }
 
-/* 1: the line sets key; 0: another one, a comment or nothing; -1: no sense. */
-static int match_line(char *line, const char *key, char **value)
+/* The keys there are. A misspelt one must not be passed over: its user believes that it counts. */
+static const char *const config_keys[] = {"server", "password-file", "queue"};
+#define CONFIG_KEYS (sizeof config_keys / sizeof *config_keys)
+
+static int unknown_key(const char *path, unsigned number, const char *key, struct ranq_err *err)
+{
+	const char *near = ranq_nearest(key, config_keys, CONFIG_KEYS);
+	if (near)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' line %u: unknown key '%.60s'; did you mean '%s'?", path,
+			number, key, near);
+	return ranq_err_set(err, RANQ_ERR_INPUT,
+		"'%s' line %u: unknown key '%.60s'; there are server, password-file and queue", path, number, key);
+}
+
+/* 1: the line sets a key; 0: a comment or nothing; -1: no sense. */
+static int split_line(char *line, char **key, char **value)
 {
 	line = trim(line);
 	if (!*line || *line == '#')
@@ -87,31 +102,42 @@ static int match_line(char *line, const char *key, char **value)
 	if (!equals)
 		return -1;
 	*equals = 0;
+	*key = trim(line);
 	*value = trim(equals + 1);
-	return strcmp(trim(line), key) == 0;
+	return 1;
 }
 
-static int find_key(char *text, const char *path, const char *key, char **value, struct ranq_err *err)
+static bool known_key(const char *key)
 {
-	int found = 0;
+	for (size_t i = 0; i < CONFIG_KEYS; i++)
+		if (strcmp(config_keys[i], key) == 0)
+			return true;
+	return false;
+}
+
+/* All lines are looked at: what is wrong is told whichever key is asked for. The first one counts. */
+static int find_key(char *text, const char *path, const char *wanted, char **value, struct ranq_err *err)
+{
 	unsigned number = 0;
-	for (char *line = text, *end; line && !found; line = end) {
-		char *here;
+	const char *found = NULL;
+	for (char *line = text, *end; line; line = end) {
+		char *key, *here;
 		end = strchr(line, '\n');
 		if (end)
 			*end++ = 0;
 		number++;
-		int rc = match_line(line, key, &here);
+		int rc = split_line(line, &key, &here);
 		if (rc < 0)
 			return ranq_err_set(err, RANQ_ERR_INPUT, "'%s' line %u: expected 'key = value'", path, number);
-		if (rc && *here) {
-			*value = strdup(here);
-			found = 1;
-			if (!*value)
-				return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
-		}
+		if (rc && !known_key(key))
+			return unknown_key(path, number, key, err);
+		if (rc && !found && *here && strcmp(key, wanted) == 0)
+			found = here;
 	}
-	return found;
+	if (!found)
+		return 0;
+	*value = strdup(found);
+	return *value ? 1 : ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 }
 
 int ranq_resolve_config(const char *key, char **value, struct ranq_err *err)
@@ -143,7 +169,8 @@ static int add_password(struct ranq_server_addr *addr, struct ranq_err *err)
 	int rc = 0;
 	if (path || configured) {
 		addr->password = ranq_credentials_read(path ? path : configured, err);
-		rc = addr->password ? 0 : -1;
+		if (!addr->password)
+			rc = ranq_err_wrap(err, "%s", path ? "RANQ_PASSWORD_FILE" : "password-file of the config file");
 	}
 	free(configured);
 	return rc;
@@ -174,15 +201,21 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* The private server may be named by its URL as well: user, password and certificate are in the connection file. */
+/* The private server may be named by its URL as well: user, password and certificate are in the connection file. A
+ * password of the environment wins over the one in there. */
 static void add_connection(struct ranq_server_addr *addr)
 {
 	struct ranq_server_addr mine;
 	ranq_server_addr_init(&mine);
-	if (addr->password || addr->user || take_connection(&mine, NULL) != 1)
+	if (take_connection(&mine, NULL) != 1)
 		return;
 	if (same_text(addr->unix_path, mine.unix_path) && same_text(addr->host, mine.host) && addr->port == mine.port &&
-		addr->tls == mine.tls) {
+		addr->tls == mine.tls && (!addr->user || same_text(addr->user, mine.user))) {
+		if (addr->password && (set_env("RANQ_PASSWORD_FILE") || !mine.password)) {
+			ranq_credentials_free(mine.password);
+			mine.password = addr->password;
+			addr->password = NULL;
+		}
 		mine.db = addr->db;
 		ranq_server_addr_clear(addr);
 		*addr = mine;
@@ -191,10 +224,11 @@ static void add_connection(struct ranq_server_addr *addr)
 	ranq_server_addr_clear(&mine);
 }
 
-static int take_url(const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
+/* name: who gave the URL, for messages about it; NULL: an option. */
+static int take_url(const char *name, const char *url, struct ranq_server_addr *addr, struct ranq_err *err)
 {
 	if (ranq_server_addr_parse(url, addr, err))
-		return -1;
+		return name ? ranq_err_wrap(err, "%s", name) : -1;
 	if (add_password(addr, err)) {
 		ranq_server_addr_clear(addr);
 		return -1;
@@ -206,22 +240,25 @@ static int take_url(const char *url, struct ranq_server_addr *addr, struct ranq_
 static int resolve(
 	const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
 {
+	char *url;
+	int rc = ranq_resolve_config("server", &url, err); /* first: a bad file is refused whoever names the server */
+	if (rc < 0)
+		return -1;
+	if (url_option || set_env("RANQ_SERVER"))
+		free(url);
 	if (url_option) {
 		*origin = RANQ_ORIGIN_OPTION;
-		return take_url(url_option, addr, err);
+		return take_url(NULL, url_option, addr, err);
 	}
 	if (set_env("RANQ_SERVER")) {
 		*origin = RANQ_ORIGIN_ENVIRONMENT;
-		int rc = take_url(set_env("RANQ_SERVER"), addr, err);
-		return rc < 0 ? ranq_err_wrap(err, "RANQ_SERVER") : rc;
+		return take_url("RANQ_SERVER", set_env("RANQ_SERVER"), addr, err);
 	}
-	char *url;
-	int rc = ranq_resolve_config("server", &url, err);
 	if (rc > 0) {
 		*origin = RANQ_ORIGIN_CONFIG;
-		rc = take_url(url, addr, err);
+		rc = take_url("config file", url, addr, err);
 		free(url);
-		return rc < 0 ? ranq_err_wrap(err, "config file") : rc;
+		return rc;
 	}
 	if (rc == 0) {
 		*origin = RANQ_ORIGIN_CONNECTION;

@@ -34,6 +34,16 @@ echo x >"$T/password"
 chmod 644 "$T/password"
 RANQ_PASSWORD_FILE="$T/password" TEST="a password file that others can read" status 1 ranq doctor --server "unix://$T/redis/s"
 like "$out" 'chmod 600' "and its cure"
+echo "serve = unix://$T/redis/s" >>"$XDG_CONFIG_HOME/ranq/config"
+TEST="a misspelt key in the config file" status 1 ranq doctor
+like "$out" "^fail +server .*unknown key 'serve'; did you mean 'server'" "fails, with the key that was meant"
+for command in jobs queues "submit --range 1-2 -- echo"; do
+	# shellcheck disable=SC2086 # words
+	TEST="$command refuses it as well" status 2 ranq $command
+	like "$err" "line 2: unknown key 'serve'; did you mean 'server'" "and says so"
+	is "$(wc -l <"$T/err")" 1 "in one line"
+done
+sed -i '/^serve =/d' "$XDG_CONFIG_HOME/ranq/config"
 RANQ_MPIRUN=/bin/true TEST="a strange mpirun is no crash" status 1 ranq doctor
 TEST="refuses operands" status 2 ranq doctor now
 done_testing

@@ -74,6 +74,12 @@ TEST="listen with TLS" status 0 ranq server start --listen 127.0.0.1
 like "$out" '^rediss://ranq@127\.0\.0\.1:[0-9]+' "address"
 address=rediss://${out#*@}
 TEST="clients reach it with the password and the pinned certificate" status 0 ranq queues
+url=$(key url)
+TEST="so do those that are given its URL" status 0 ranq queues --server "$url"
+RANQ_SERVER="$url" TEST="or have it in the environment" status 0 ranq queues
+echo wrong >"$T/password"
+chmod 600 "$T/password"
+RANQ_PASSWORD_FILE="$T/password" TEST="a password file wins" status 3 ranq queues --server "$url"
 TEST="and not without the connection file" status 3 env XDG_CONFIG_HOME="$T/none" ranq queues --server "$address"
 port=${address##*:}
 like "$(redis-cli -p "$port" ping 2>&1)" 'rror|reset|closed' "a client without TLS does not"
@@ -86,6 +92,49 @@ fi
 ranq server stop 2>/dev/null
 TEST="listen without TLS" status 0 ranq server start --listen 127.0.0.1 --plain
 like "$err" 'without TLS' "says what is lost"
+ranq server stop 2>/dev/null
+
+# a server with a password keeps its jobs as well: a queue is changed in transactions
+holds() { [ "$(ranq jobs 2>/dev/null | grep -cE '(first|second)-one .* 10 ')" = "$1" ]; }
+synced_jobs() { grep -aq "$1" -r "$state/appendonlydir"; }
+for plain in "" --plain; do
+	rm -rf "$state/appendonlydir"
+	# shellcheck disable=SC2086 # words
+	TEST="listen $plain" status 0 ranq server start --listen 127.0.0.1 $plain
+	port=${out##*:}
+	if [ -n "$plain" ]; then
+		like "$(redis-cli -p "$port" ping 2>&1)" NOAUTH "nobody may come in without a password"
+		like "$(redis-cli -p "$port" --no-auth-warning --user default --pass '' ping 2>&1)" 'WRONGPASS|NOAUTH' "nor as default"
+	else
+		like "$(redis-cli --tls --cacert "$state/cert.pem" -h 127.0.0.1 -p "$port" ping 2>&1)" NOAUTH "nobody may come in without a password"
+	fi
+	TEST="submit" status 0 ranq submit --name first-one --range 1-10 -- echo {}
+	ranq server stop 2>/dev/null
+	# shellcheck disable=SC2086
+	TEST="start again" status 0 ranq server start --listen 127.0.0.1 $plain
+	ok holds 1
+	TEST="submit once more" status 0 ranq submit --name second-one --range 1-10 -- echo {}
+	ok wait_for 5 synced_jobs second-one
+	pid=$(key pid)
+	kill -9 "$pid"
+	ok wait_for 5 bash -c "! kill -0 $pid 2>/dev/null"
+	# shellcheck disable=SC2086
+	TEST="start after kill -9" status 0 ranq server start --listen 127.0.0.1 $plain
+	ok holds 2
+	ranq server stop 2>/dev/null
+done
+
+# a server that drops commands of its append-only file is not gone on with
+aof=$(ls "$state"/appendonlydir/*.incr.aof | tail -1)
+size=$(stat -c %s "$aof")
+printf '*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nx\r\n*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n' >>"$aof"
+TEST="an append-only file that cannot be loaded whole" status 2 ranq server start --listen 127.0.0.1 --plain
+like "$err" 'could not load all of its append-only file' "is refused"
+is "$(wc -l <"$T/err")" 1 "in one line"
+ok wait_for 5 bash -c "! pgrep -f 'redis-server.*[:]$port' >/dev/null"
+truncate -s "$size" "$aof"
+TEST="when it is mended" status 0 ranq server start --listen 127.0.0.1 --plain
+ok holds 2
 ranq server stop 2>/dev/null
 
 # bad input: one line, status 2, nothing started

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/options.h"
+#include "util/nearest.h"
 
 struct inner {
 	bool json;
@@ -216,11 +217,11 @@ END_TEST
 START_TEST(neighbours)
 {
 	static const char *const names[] = {"submit", "results", "rm", "run"};
-	ck_assert_str_eq(ranq_options_nearest("sbumit", names, 4), "submit");
-	ck_assert_str_eq(ranq_options_nearest("result", names, 4), "results");
-	ck_assert_ptr_null(ranq_options_nearest("elephant", names, 4));
-	ck_assert_ptr_null(ranq_options_nearest("x", names, 4));
-	ck_assert_ptr_null(ranq_options_nearest("", names, 4));
+	ck_assert_str_eq(ranq_nearest("sbumit", names, 4), "submit");
+	ck_assert_str_eq(ranq_nearest("result", names, 4), "results");
+	ck_assert_ptr_null(ranq_nearest("elephant", names, 4));
+	ck_assert_ptr_null(ranq_nearest("x", names, 4));
+	ck_assert_ptr_null(ranq_nearest("", names, 4));
 }
 END_TEST
 

@@ -109,6 +109,62 @@ START_TEST(private_server_by_its_url)
 }
 END_TEST
 
+static void write_listening(void)
+{
+	struct ranq_connection_file file;
+	char path[256];
+	ranq_connection_file_init(&file);
+	ck_assert_int_eq(ranq_server_addr_parse("rediss://ranq@127.0.0.1:7001", &file.addr, NULL), 0);
+	file.addr.password = strdup("canary");
+	file.addr.ca_pem = strdup("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+	file.host = strdup("elsewhere");
+	ck_assert_int_eq(ranq_connection_file_path(NULL, path, sizeof path, NULL), 0);
+	ck_assert_int_eq(ranq_connection_file_write(path, &file, NULL), 0);
+	ranq_connection_file_clear(&file);
+}
+
+static void check_listening(const char *option, const char *password)
+{
+	struct ranq_server_addr addr;
+	struct ranq_err err;
+	ck_assert_msg(resolve(option, &addr, NULL, &err) == 1, "%s", err.text);
+	ck_assert_str_eq(addr.user, "ranq");
+	ck_assert_str_eq(addr.password, password);
+	ck_assert_ptr_nonnull(addr.ca_pem);
+	ranq_server_addr_clear(&addr);
+}
+
+START_TEST(listening_server_by_its_url)
+{
+	static const char url[] = "rediss://ranq@127.0.0.1:7001";
+	struct ranq_server_addr addr;
+	struct ranq_err err;
+	char path[128], line[256];
+	write_listening();
+	check_listening(url, "canary");
+	check_listening("rediss://127.0.0.1:7001", "canary");
+	setenv("RANQ_SERVER", url, 1);
+	check_listening(NULL, "canary");
+	unsetenv("RANQ_SERVER");
+	snprintf(path, sizeof path, "%s/pw", home);
+	write_file(path, "another\n", 0600);
+	snprintf(line, sizeof line, "server = %s\npassword-file = %s\n", url, path);
+	write_file(config, line, 0600);
+	check_listening(NULL, "canary");
+	setenv("RANQ_PASSWORD_FILE", path, 1);
+	check_listening(NULL, "another");
+	check_listening(url, "another");
+	unsetenv("RANQ_PASSWORD_FILE");
+	unlink(config);
+	ck_assert_int_eq(resolve("rediss://other@127.0.0.1:7001", &addr, NULL, &err), 1);
+	ck_assert_ptr_null(addr.password);
+	ranq_server_addr_clear(&addr);
+	ck_assert_int_eq(resolve("redis://ranq@127.0.0.1:7001", &addr, NULL, &err), 1);
+	ck_assert_ptr_null(addr.password);
+	ranq_server_addr_clear(&addr);
+}
+END_TEST
+
 START_TEST(private_server_of_another_host)
 {
 	struct ranq_server_addr addr;
@@ -131,6 +187,12 @@ START_TEST(passwords)
 	ck_assert_int_eq(resolve("redis://h", &addr, NULL, &err), -1);
 	ck_assert_int_eq(err.code, RANQ_ERR_INPUT);
 	ck_assert_ptr_null(strstr(err.text, "canary"));
+	ck_assert_ptr_nonnull(strstr(err.text, "RANQ_PASSWORD_FILE"));
+	setenv("RANQ_SERVER", "redis://h", 1);
+	ck_assert_int_eq(resolve(NULL, &addr, NULL, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "RANQ_PASSWORD_FILE"));
+	ck_assert_ptr_null(strstr(err.text, "RANQ_SERVER"));
+	unsetenv("RANQ_SERVER");
 	chmod(path, 0600);
 	ck_assert_int_eq(resolve("redis://h", &addr, NULL, &err), 1);
 	ck_assert_str_eq(addr.password, "canary");
@@ -148,7 +210,7 @@ END_TEST
 
 START_TEST(bad_config)
 {
-	static const char *const texts[] = {"server\n", "a=b\njust words\n"};
+	static const char *const texts[] = {"server\n", "queue=b\njust words\n"};
 	struct ranq_server_addr addr;
 	struct ranq_err err;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -162,6 +224,23 @@ START_TEST(bad_config)
 	rmdir(config);
 	write_file(config, "server = ftp://x\n", 0644);
 	ck_assert_int_eq(resolve(NULL, &addr, NULL, &err), -1);
+}
+END_TEST
+
+START_TEST(unknown_key)
+{
+	struct ranq_server_addr addr;
+	struct ranq_err err;
+	char name[RANQ_QUEUE_NAME_MAX + 1];
+	write_file(config, "queue = a\nserver = redis://h\nqueu = b\n", 0600);
+	ck_assert_int_eq(resolve(NULL, &addr, NULL, &err), -1);
+	ck_assert_int_eq(err.code, RANQ_ERR_INPUT);
+	ck_assert_ptr_nonnull(strstr(err.text, "line 3: unknown key 'queu'; did you mean 'queue'?"));
+	ck_assert_int_eq(resolve("redis://option", &addr, NULL, &err), -1);
+	ck_assert_int_eq(ranq_resolve_queue(NULL, name, NULL, &err), -1);
+	write_file(config, "colour = blue\n", 0600);
+	ck_assert_int_eq(resolve(NULL, &addr, NULL, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "unknown key 'colour'; there are server"));
 }
 END_TEST
 
@@ -195,7 +274,9 @@ int main(void)
 	tcase_add_test(tests, private_server_by_its_url);
 	tcase_add_test(tests, private_server_of_another_host);
 	tcase_add_test(tests, passwords);
+	tcase_add_test(tests, listening_server_by_its_url);
 	tcase_add_test(tests, bad_config);
+	tcase_add_test(tests, unknown_key);
 	tcase_add_test(tests, queue);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
