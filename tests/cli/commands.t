@@ -24,6 +24,15 @@ for command in $(ranq help --dump-tables | awk -F '\t' '$2 == "" {print $1}'); d
 	is "$(ranq help "$command")" "$out" "ranq help $command is the same"
 done
 
+# ---- manual pages tell the same as the tables, letter by letter (values of options are literal words)
+plain() { sed -E 's/\\&//g; s/\\-/-/g; s/\\\(aq/'"'"'/g; s/\\e/\\/g' "$RANQ_TEST_SOURCEDIR/launcher/man/ranq-$1.1"; }
+for command in $(ranq help --dump-tables | awk -F '\t' '$2 == "" {print $1}'); do
+	plain "$command" >"$T/page"
+	ranq help --dump-tables | awk -F '\t' -v c="$command" '$1 == c && $2 != "" {print $6}' | grep -vxFf "$T/page" >"$T/differ"
+	is "$(cat "$T/differ")" "" "ranq-$command(1): the options as --help tells them"
+	like "$(cat "$T/page")" '^\.SH "EXIT STATUS"' "ranq-$command(1): exit status"
+done
+
 # ---- before anybody works
 TEST="submit" status 0 ranq submit --name first -- echo {} ::: a b 'c d'
 is "$out" default/1 "the id"
