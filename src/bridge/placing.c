@@ -53,7 +53,7 @@ static unsigned position(const struct ranq_placing *placing, const struct ranq_l
 
 struct plan {
 	struct ranq_placement *all; /* of all executors of this node, and of all its places */
-	unsigned n, lanes, places;
+	unsigned n, lanes, places, cores; /* cores: of this node */
 };
 
 static int plan(const struct ranq_placing *placing, const char *allowed, struct plan *plan, struct ranq_err *err)
@@ -70,6 +70,8 @@ static int plan(const struct ranq_placing *placing, const char *allowed, struct 
 	topology = ranq_topology_open(NULL, err);
 	if (!topology)
 		return -1;
+	rc = ranq_topology_count_cores(topology, allowed);
+	plan->cores = rc > 0 ? (unsigned)rc : 1;
 	rc = ranq_topology_places(topology, allowed, bind, err);
 	if (rc >= 0) {
 		plan->places = (unsigned)rc;
@@ -144,6 +146,22 @@ static int take_place(struct ranq_placement *mine, const struct ranq_placement *
 	return 0;
 }
 
+/* What is not bound shares the node evenly: its tasks must not start a thread a core each (OMP_NUM_THREADS). */
+static unsigned fair_share(const struct plan *plan)
+{
+	return plan->lanes && plan->cores > plan->lanes ? plan->cores / plan->lanes : 1;
+}
+
+static int take_lane(
+	struct ranq_placement *mine, const struct plan *plan, const struct ranq_placement *place, struct ranq_err *err)
+{
+	if (take_place(mine, place, err) != 0)
+		return -1;
+	if (!mine->cpus)
+		mine->ncores = fair_share(plan);
+	return 0;
+}
+
 int ranq_placing_plan(const struct ranq_placing *placing, const struct ranq_link *link,
 	struct ranq_placement **placements, struct ranq_err *err)
 {
@@ -161,8 +179,8 @@ int ranq_placing_plan(const struct ranq_placing *placing, const struct ranq_link
 		rc = plan(placing, allowed, &node, err);
 	if (rc == 0) {
 		for (unsigned s = 0; rc == 0 && s < slots; s++)
-			rc = take_place(
-				&(*placements)[s], place_of(placing, &node, mine * slots + s, pids, npids), err);
+			rc = take_lane(&(*placements)[s], &node,
+				place_of(placing, &node, mine * slots + s, pids, npids), err);
 		plan_clear(&node, 0);
 	} else {
 		plan_clear(&node, -1);

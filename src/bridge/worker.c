@@ -100,7 +100,7 @@ static int slot_open(struct worker_slot *slot, struct ranq_err *err)
 		slot->worker->options.placements ? &slot->worker->options.placements[slot->number] : NULL;
 	struct ranq_slot_options options = {.cpus = placement ? placement->cpus : NULL,
 		.numa_node = placement ? placement->numa_node : -1,
-		.ncores = placement && placement->cpus ? placement->ncores : 0,
+		.ncores = placement ? placement->ncores : 0,
 		.slot = slot->number};
 
 	slot->slot = ranq_slot_create(slot->worker->options.exec, &options, err);

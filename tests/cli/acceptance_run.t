@@ -23,6 +23,9 @@ is "$out" "$(printf 'v5\nv7\nv9')" "its values"
 TEST="all combinations" status 0 ranq run --local=2 -- echo {1}-{2} ::: a b ::: 1 2
 is "$out" "$(printf 'a-1\na-2\nb-1\nb-2')" "last list runs fastest"
 
+TEST="threads" status 0 env -u OMP_NUM_THREADS ranq run --local=8 --range 1-3 -- sh -c 'echo $OMP_NUM_THREADS'
+is "$out" "$(printf '1\n1\n1')" "more ranks than cores: one thread each, bound or not"
+
 # what one run needs goes with it
 if wait_for 5 bash -c '! pgrep -f "$XDG_RUNTIME_DIR|$T/tmp" >/dev/null'; then pass "no process is left"; else fail "no process is left" "$(pgrep -af "$T")"; fi
 is "$(find "$T/tmp" "$T/run" -mindepth 1 | head -5)" "" "no file or socket is left"
