@@ -288,7 +288,8 @@ static int check_load(const char *dir, struct ranq_err *err)
 	if (!loaded_half(path))
 		return 0;
 	return ranq_err_set(err, RANQ_ERR_STATE,
-		"the Redis server could not load all of its append-only file (see 'AOF-loading-client' in '%s') and was "
+		"the Redis server could not load all of its append-only file (see 'AOF-loading-client' in '%s') and "
+		"was "
 		"stopped; the file is as it was: mend it, or move 'appendonlydir' away to begin with an empty queue",
 		path);
 }

@@ -8,6 +8,7 @@
 #include "common/cli.h"
 #include "common/commands.h"
 #include "common/private_server.h"
+#include "common/queues.h"
 #include "util/clock.h"
 #include "util/json.h"
 
@@ -79,9 +80,29 @@ static int start(const struct ranq_command *command, const struct server_options
 	return done == 0 ? 0 : ranq_cli_fail(command, &err);
 }
 
+/* Workers whose server goes away wait for it to come back: no harm, but seldom what is meant. */
+static void warn_of_workers(const struct ranq_command *command)
+{
+	char path[4096];
+	struct ranq_connection_file file;
+	if (ranq_connection_file_path(NULL, path, sizeof path, NULL) < 0)
+		return;
+	uint64_t n = 0;
+	ranq_connection_file_init(&file);
+	if (ranq_connection_file_read(path, &file, NULL) == 0 && ranq_connection_file_usable(&file, NULL) == 0)
+		n = ranq_queues_workers(&file.addr, ranq_clock_ms() + 3000);
+	ranq_connection_file_clear(&file);
+	if (n)
+		ranq_cli_say(command,
+			"warning: %llu worker%s still there and will wait for the server to come back; 'ranq drain "
+			"--wait all' lets them leave first",
+			(unsigned long long)n, n == 1 ? " is" : "s are");
+}
+
 static int stop(const struct ranq_command *command)
 {
 	struct ranq_err err = {0};
+	warn_of_workers(command);
 	int stopped = ranq_private_stop(&err);
 	if (stopped < 0)
 		return ranq_cli_fail(command, &err);
@@ -253,7 +274,8 @@ const struct ranq_command ranq_command_server = {
 	.name = "server",
 	.summary = "a private Redis server of your own",
 	.synopsis = "start [--dir DIR] [--listen ADDR[:PORT] [--plain]] [--maxmemory SIZE]\nstop\nstatus [--json]",
-	.details = "start   starts it unless it runs already and leaves a connection file that every ranq of yours reads, on\n"
+	.details = "start   starts it unless it runs already and leaves a connection file that every ranq of yours "
+		   "reads, on\n"
 		   "        each host that shares your home directory; without --listen it serves this host only\n"
 		   "stop    ends it; the data stays and a later start carries on with it\n"
 		   "status  says where it is and how it does; exit status 3 when none is running",

@@ -52,6 +52,24 @@ is "$(pgrep -fc "redis-server.*$XDG_STATE_HOME")" 1 "one server runs"
 is "$(cli get k)" kept "with the old data"
 ranq server stop 2>/dev/null
 
+# workers that are there still are named, and do not keep it from stopping
+ranq server start >/dev/null 2>&1
+ranq submit -q night -- echo ::: a >/dev/null
+"$RANQ_TEST_BUILDDIR/tests/support/fake_bridge" night 2>/dev/null &
+worker=$!
+ok wait_for 10 bash -c "ranq workers -q night | grep -q fakehost"
+TEST="stop with a worker" status 0 ranq server stop
+like "$err" 'warning: 1 worker is still there' "counts it"
+is "$(grep -c warning "$T/err")" 1 "in one line"
+like "$err" 'ranq drain --wait' "and tells the cure"
+kill -9 "$worker"
+wait "$worker" 2>/dev/null
+rm -rf "$state/appendonlydir"
+ranq server start >/dev/null 2>&1
+redis-cli -s "$state/redis.sock" set k kept >/dev/null
+TEST="stop without one" status 0 ranq server stop
+is "$(grep -c warning "$T/err")" 0 "warns of nothing"
+
 # another host's socket file is not for here
 ranq server start >/dev/null 2>&1
 sed -i 's/^host .*/host login9/' "$file"
