@@ -251,6 +251,19 @@ wait_for 10 bash -c "ranq workers | grep -q fakehost"
 TEST="drain by id" status 0 ranq drain "$(ranq workers | awk 'NR == 2 {print $1}')"
 wait "$BRIDGE"
 is "$?" 0 "the worker leaves"
+bridge -s 20 default
+wait_for 10 bash -c "ranq workers | grep -q fakehost"
+TEST="drain and wait" status 0 ranq drain --wait --timeout 30 all
+is "$(ranq workers | grep -c fakehost)" 0 "nobody is there any more"
+wait "$BRIDGE"
+bridge default
+wait_for 10 bash -c "ranq workers | grep -q fakehost"
+kill -STOP "$BRIDGE"
+TEST="drain and wait, in vain" status 5 ranq drain --wait --timeout 300ms all
+like "$err" '1 workers have not left' "says who is there still"
+kill -CONT "$BRIDGE"
+wait "$BRIDGE"
+TEST="a time-out of no wait" status 2 ranq drain --timeout 1 all
 TEST="drain of nobody" status 4 ranq drain all
 TEST="rm" status 0 ranq rm "$j"
 TEST="gone" status 4 ranq info "$j"
