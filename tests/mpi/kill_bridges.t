@@ -1,3 +1,5 @@
 #!/usr/bin/env bash
 # Whole bridges killed with -9 again and again (F10): the short form of tests/kill-bridges.
-exec bash "$(dirname "$0")/../kill-bridges" "${KILLS:-8}"
+. "$(dirname "$0")/../support/tap.sh"
+TEST="killed again and again" ok bash "$RANQ_TEST_SOURCEDIR/tests/kill-bridges" "${KILLS:-8}"
+done_testing
