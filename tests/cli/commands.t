@@ -155,6 +155,10 @@ like "$(ranq info --json last)" '"state":"COMPLETE","reason":null,"waiting":null
 j=$(ranq submit --require gpu -- echo ::: x)
 like "$(ranq info "$j")" "^waiting +needs tag 'gpu', which no worker has" "a tag that no worker has"
 like "$(ranq jobs | tail -1)" "needs tag 'gpu', which no worker has" "in the list"
+rcli hset "ranq:{default}:bm:$(ranq workers --json | sed -E 's/.*"worker":"([^"]*)".*/\1/')" tags gpux,big >/dev/null
+k=$(ranq submit --require big,gpu -- echo ::: x)
+like "$(ranq info "$k")" "^waiting +needs tag 'gpu', which no worker has" "the one that is missing, not the one that is there"
+ranq cancel "$k"
 ranq run --require gpu -- echo ::: late >"$T/late" 2>"$T/late.err" &
 RUN=$!
 if wait_for 10 grep -q "waits: needs tag 'gpu', which no worker has" "$T/late.err"; then
