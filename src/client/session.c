@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define CONNECT_MS 5000
+#define LOADING_MS 60000
 #define CALL_MS 15000 /* one attempt; then the connection counts as dead */
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LAST_MS 2000 /* well under a lease / 5 would be needed for bridges only */
@@ -158,6 +159,22 @@ int ranq_session_connect(struct ranq_session *session, int64_t deadline_ms, stru
 	return 0;
 }
 
+/* The first attempt decides whether there is a server at all. One that is reading its data after a restart is there, so
+ * it is waited for. */
+static int first_connect(struct ranq_session *session, int64_t connect_ms, struct ranq_err *err)
+{
+	int64_t deadline_ms = ranq_session_after(LOADING_MS);
+	struct ranq_err now = {0};
+
+	while (connect_once(session, ranq_session_after(connect_ms), &now)) {
+		if (!ranq_conn_error_is_loading(&now) || ranq_clock_ms() > deadline_ms)
+			return ranq_err_set(err, now.code, "%s", now.text);
+		if (nap(session, BACKOFF_FIRST_MS, err))
+			return -1;
+	}
+	return 0;
+}
+
 struct ranq_session *ranq_session_open(
 	const struct ranq_server_addr *addr, const struct ranq_session_options *options, struct ranq_err *err)
 {
@@ -174,7 +191,7 @@ struct ranq_session *ranq_session_open(
 		free(session);
 		return NULL;
 	}
-	if (connect_once(session, ranq_session_after(connect_ms), err)) {
+	if (first_connect(session, connect_ms, err)) {
 		ranq_session_close(session);
 		return NULL;
 	}

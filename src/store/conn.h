@@ -73,6 +73,8 @@ struct ranq_conn;
  * password, INFO not allowed), SERVER (also a server that is loading its data), REPLY (not a Redis), INPUT (no such
  * database, path too long). */
 struct ranq_conn *ranq_conn_open(const struct ranq_server_addr *addr, int64_t deadline_ms, struct ranq_err *err);
+/* Did opening fail only because the server is still reading its data after a start? Then it soon answers. */
+bool ranq_conn_error_is_loading(const struct ranq_err *err);
 void ranq_conn_close(struct ranq_conn *conn); /* outstanding callbacks get NULL; takes NULL */
 
 struct ranq_server_facts {

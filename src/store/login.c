@@ -17,13 +17,20 @@ static bool starts(const char *text, const char *prefix)
 	return !strncmp(text, prefix, strlen(prefix));
 }
 
+static const char loading_words[] = "is loading its data, try again";
+
+bool ranq_conn_error_is_loading(const struct ranq_err *err)
+{
+	return err->code == RANQ_ERR_SERVER && strstr(err->text, loading_words);
+}
+
 /* The words of Redis 5 to 7 and Valkey. */
 static int refused(const struct ranq_server_addr *addr, const char *words, struct ranq_err *err)
 {
 	const char *where = ranq_server_addr_text(addr);
 
 	if (starts(words, "LOADING"))
-		return ranq_err_set(err, RANQ_ERR_SERVER, "the server '%s' is loading its data, try again", where);
+		return ranq_err_set(err, RANQ_ERR_SERVER, "the server '%s' %s", where, loading_words);
 	if (starts(words, "NOAUTH"))
 		return ranq_err_set(err, RANQ_ERR_AUTH,
 			"the server '%s' wants a password: write it into a file of mode 0600 and name that in "

@@ -119,7 +119,8 @@ back() { [ "$(ranq workers --json | grep -o '"host"' | wc -l)" = 2 ]; }
 $MPIRUN -n 3 ranq-bridge >"$T/bridge2" 2>&1 &
 second=$!
 ok wait_for 20 back
-j=$(ranq submit --lease 3s --range 1-3000 -- echo {})
+# some seconds of work, so that both bridges hold some of it when the one is stopped
+j=$(ranq submit --lease 3s --range 1-1200 -- sh -c 'sleep 0.02; echo {}')
 wait_for 30 more_than "$j" 50
 zombie=$(rank 0)
 kill -STOP "$zombie"
@@ -127,7 +128,7 @@ requeued() { [ "$(field "$j" requeued)" -gt 0 ]; }
 ok wait_for 30 requeued
 kill -CONT "$zombie"
 TEST="zombie: complete" status 0 ranq wait --timeout 60s "$j"
-in_order "$j" 3000 "zombie: in order"
+in_order "$j" 1200 "zombie: in order"
 ok wait_for 20 back
 ranq drain all >/dev/null
 ends_with 0 "zombie: drained, status 0"

@@ -85,8 +85,9 @@ start_redis() {
 		--maxmemory-policy noeviction --loglevel warning --logfile redis.log "$@" >/dev/null 2>&1 &
 	REDIS_PID=$!
 	export RANQ_SERVER="unix://$T/redis/s"
-	wait_for 10 redis-cli -s "$T/redis/s" ping || { echo "Bail out! redis-server does not start"; exit 1; }
+	wait_for 10 answers || { echo "Bail out! redis-server does not start"; exit 1; }
 }
+answers() { [ "$(redis-cli -s "$T/redis/s" ping)" = PONG ]; } # and is not loading its data
 rcli() { redis-cli -s "$T/redis/s" "$@"; }
 skip_all() { echo "1..0 # SKIP $1"; exit 77; }
 done_testing() {
