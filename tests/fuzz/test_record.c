@@ -8,6 +8,7 @@
 
 #include "record/input.h"
 #include "record/segment.h"
+#include "tests/support/check_loop.h"
 
 static uint64_t state;
 static long rounds = 100000;
@@ -94,13 +95,12 @@ static void make_segments(struct ranq_buf *out)
 	for (i = 0; i < n; i++) {
 		bool odd = draw(10) == 0;
 
-		ck_assert_int_eq(ranq_segment_writer_add(&w, odd ? (enum ranq_task_status)draw(5) : RANQ_TASK_OK, bytes,
-					 odd ? draw(sizeof bytes) : (size_t)size),
-			0);
+		MUST(ranq_segment_writer_add(&w, odd ? (enum ranq_task_status)draw(5) : RANQ_TASK_OK, bytes,
+			     odd ? draw(sizeof bytes) : (size_t)size) == 0);
 		if (draw(12) == 0)
-			ck_assert_int_eq(ranq_segment_writer_finish(&w, out), 0);
+			MUST(ranq_segment_writer_finish(&w, out) == 0);
 	}
-	ck_assert_int_eq(ranq_segment_writer_finish(&w, out), 0);
+	MUST(ranq_segment_writer_finish(&w, out) == 0);
 	ranq_segment_writer_clear(&w);
 }
 
@@ -125,14 +125,14 @@ START_TEST(test_segments)
 		count = ranq_segment_check(bytes, len, NULL);
 		ranq_segment_reader_init(&r, bytes, len);
 		while ((status = ranq_segment_reader_next(&r, &result, NULL)) > 0 && n < 10000) {
-			ck_assert_uint_lt((unsigned)result.status, RANQ_TASK_STATUS_COUNT);
+			MUST((unsigned)result.status < RANQ_TASK_STATUS_COUNT);
 			touch(result.value);
 			n++;
 		}
 		if (count < 0)
-			ck_assert(status != 0);
+			MUST(status != 0);
 		else
-			ck_assert(n == 10000 || (status == 0 && n == count));
+			MUST(n == 10000 || (status == 0 && n == count));
 		free(bytes);
 	}
 	ranq_buf_clear(&valid);
@@ -162,8 +162,8 @@ START_TEST(test_failures)
 		unsigned char *bytes = mutate(&valid, &len);
 
 		if (ranq_failure_unpack(bytes, len, &g, NULL) == 0) {
-			ck_assert_uint_lt(strlen(g.reason), sizeof g.reason);
-			ck_assert_uint_lt(strlen(g.host), sizeof g.host);
+			MUST(strlen(g.reason) < sizeof g.reason);
+			MUST(strlen(g.host) < sizeof g.host);
 			touch(g.err_tail);
 			good++;
 		}
@@ -194,19 +194,19 @@ START_TEST(test_inputs)
 		size_t len;
 
 		for (i = 0; i < lines; i++)
-			ck_assert_int_eq(ranq_input_writer_add(&w, line, draw(sizeof line), NULL), 1);
+			MUST(ranq_input_writer_add(&w, line, draw(sizeof line), NULL) == 1);
 		ranq_buf_reset(&valid);
-		ck_assert_int_eq(ranq_input_writer_finish(&w, &valid), 0);
+		MUST(ranq_input_writer_finish(&w, &valid) == 0);
 		bytes = mutate(&valid, &len);
 		count = ranq_input_check(bytes, len, NULL);
 		for (i = 0; i < 12; i++)
 			if (ranq_input_get(bytes, len, (uint64_t)i, &got, NULL) == 0)
 				touch(got);
 			else
-				ck_assert(count <= i);
+				MUST(count <= i);
 		ranq_buf_reset(&slice);
 		if (ranq_input_slice(bytes, len, 1, 3, &slice, NULL) == 0 && count >= 3)
-			ck_assert_int_eq(ranq_input_check(slice.data, slice.len, NULL), 2);
+			MUST(ranq_input_check(slice.data, slice.len, NULL) == 2);
 		free(bytes);
 	}
 	ranq_input_writer_clear(&w);
@@ -248,13 +248,13 @@ static void use(struct ranq_spec *spec, const unsigned char *bytes, size_t len)
 
 	ranq_buf_init(&again, 0);
 	if (ranq_spec_pack(spec, &again, NULL) == 0) {
-		ck_assert_uint_eq(again.len, len);
+		MUST(again.len == len);
 		ck_assert_mem_eq(again.data, bytes, len);
 	}
 	ranq_buf_clear(&again);
 	if (ranq_arg_make(spec, draw(5), &line, &arg, NULL) < 0)
 		return;
-	ck_assert_int_eq(ranq_template_expand(spec, &arg, 1, 2, &argv, NULL), 0);
+	MUST(ranq_template_expand(spec, &arg, 1, 2, &argv, NULL) == 0);
 	ranq_strings_clear(&argv);
 	ranq_arg_clear(&arg);
 }
@@ -279,9 +279,8 @@ START_TEST(test_specs)
 			use(&got, bytes, len);
 			ranq_spec_clear(&got);
 		} else {
-			ck_assert(err.code == RANQ_ERR_REPLY || err.code == RANQ_ERR_INPUT ||
-				  err.code == RANQ_ERR_SCHEMA);
-			ck_assert_ptr_null(got.lists);
+			MUST(err.code == RANQ_ERR_REPLY || err.code == RANQ_ERR_INPUT || err.code == RANQ_ERR_SCHEMA);
+			MUST(!got.lists);
 		}
 		free(bytes);
 	}
@@ -319,14 +318,14 @@ START_TEST(test_templates)
 		spec.shell = draw(2);
 		spec.append = draw(2);
 		spec.colsep = sep ? strdup(sep) : NULL;
-		ck_assert_int_eq(ranq_strings_add(&spec.argv, word, n), 0);
-		ck_assert_int_eq(ranq_arg_make(&spec, 0, &line, &arg, NULL), 0);
-		ck_assert_uint_ge(arg.columns.n, 1);
-		ck_assert_uint_le(arg.columns.n, m + 1);
-		ck_assert_int_eq(ranq_template_expand(&spec, &arg, 0, 1, &argv, NULL), 0);
-		ck_assert_uint_ge(argv.n, 1);
+		MUST(ranq_strings_add(&spec.argv, word, n) == 0);
+		MUST(ranq_arg_make(&spec, 0, &line, &arg, NULL) == 0);
+		MUST(arg.columns.n >= 1);
+		MUST(arg.columns.n <= m + 1);
+		MUST(ranq_template_expand(&spec, &arg, 0, 1, &argv, NULL) == 0);
+		MUST(argv.n >= 1);
 		if (!ranq_template_has_replacement(&spec.argv) && !(spec.shell && spec.append))
-			ck_assert_str_eq(argv.at[0], spec.argv.at[0]);
+			MUST(!strcmp(argv.at[0], spec.argv.at[0]));
 		ranq_strings_clear(&argv);
 		ranq_arg_clear(&arg);
 		ranq_spec_clear(&spec);

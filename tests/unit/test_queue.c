@@ -8,6 +8,7 @@
 #include "queue/queue.h"
 #include "queue/sha1.h"
 #include "store/resp.h"
+#include "tests/support/check_loop.h"
 
 START_TEST(queue_names)
 {
@@ -97,14 +98,14 @@ static void check_mirror(const struct ranq_held *held, const struct model *m)
 			tasks += m->piece[t][k] != 0;
 			n += m->piece[t][k] && (!k || m->piece[t][k - 1] != m->piece[t][k]);
 		}
-	ck_assert_uint_eq(ranq_held_tasks(held), tasks);
-	ck_assert_uint_eq(ranq_held_count(held), n);
+	MUST(ranq_held_tasks(held) == tasks);
+	MUST(ranq_held_count(held) == n);
 	ranq_held_list(held, list);
 	for (size_t i = 0; i < n; i++)
 		for (uint64_t k = list[i].start; k < list[i].end; k++) {
-			ck_assert_uint_eq(list[i].at, list[i].start);
-			ck_assert_uint_ne(m->piece[list[i].seq][k], 0);
-			ck_assert_uint_eq(m->piece[list[i].seq][k], m->piece[list[i].seq][list[i].start]);
+			MUST(list[i].at == list[i].start);
+			MUST(m->piece[list[i].seq][k] != 0);
+			MUST(m->piece[list[i].seq][k] == m->piece[list[i].seq][list[i].start]);
 		}
 }
 
@@ -138,10 +139,8 @@ START_TEST(the_mirror_behaves_as_a_table)
 		for (int t = 0; t < TOKENS; t++) {
 			uint64_t s = (uint64_t)rand() % 50, e = s + 1 + (uint64_t)rand() % 140;
 
-			ck_assert_int_eq(
-				ranq_held_add(
-					held, &(struct ranq_range){.job = 5, .seq = (uint64_t)t, .start = s, .end = e}),
-				0);
+			MUST(ranq_held_add(held,
+				     &(struct ranq_range){.job = 5, .seq = (uint64_t)t, .start = s, .end = e}) == 0);
 			memset(&m.piece[t][s], t + 1, e - s);
 		}
 		for (int step = 0; step < 100; step++) {
@@ -152,8 +151,8 @@ START_TEST(the_mirror_behaves_as_a_table)
 			if (e > SPAN)
 				continue;
 			has = model_take(&m, t, s, e, &want, &fresh);
-			ck_assert_int_eq(ranq_held_take(held, 5, (uint64_t)t, s, e, &at), has ? 0 : -1);
-			ck_assert_uint_eq(at, want);
+			MUST(ranq_held_take(held, 5, (uint64_t)t, s, e, &at) == (has ? 0 : -1));
+			MUST(at == want);
 			check_mirror(held, &m);
 		}
 		ranq_held_destroy(held);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "record/segment.h"
+#include "tests/support/check_loop.h"
 
 /* A small deterministic generator for the property tests. */
 static uint64_t state = 88172645463325252u;
@@ -107,7 +108,7 @@ START_TEST(test_empty_results_take_no_room)
 	int i;
 
 	for (i = 0; i < 100000; i++)
-		ck_assert_int_eq(ranq_segment_writer_add(&w, RANQ_TASK_OK, NULL, 0), 0);
+		MUST(ranq_segment_writer_add(&w, RANQ_TASK_OK, NULL, 0) == 0);
 	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
 	ck_assert_uint_le(out.len, 8);
 	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), 100000);
@@ -184,22 +185,22 @@ START_TEST(test_round_trip)
 		statuses[i] = kind == 3 || draw(100) == 0 ? (enum ranq_task_status)draw(RANQ_TASK_STATUS_COUNT)
 							  : RANQ_TASK_OK;
 		memset(bytes[i], (int)draw(256), sizes[i]);
-		ck_assert_int_eq(ranq_segment_writer_add(&w, statuses[i], bytes[i], sizes[i]), 0);
+		MUST(ranq_segment_writer_add(&w, statuses[i], bytes[i], sizes[i]) == 0);
 		if (draw(cut) == 0) {
 			size_t most = ranq_segment_writer_bytes(&w), before = out.len;
 
-			ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
-			ck_assert_uint_le(out.len - before, most);
+			MUST(ranq_segment_writer_finish(&w, &out) == 0);
+			MUST(out.len - before <= most);
 		}
 	}
-	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
-	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), (int64_t)n);
+	MUST(ranq_segment_writer_finish(&w, &out) == 0);
+	MUST(ranq_segment_check(out.data, out.len, NULL) == (int64_t)n);
 	ranq_segment_reader_init(&r, out.data, out.len);
 	for (i = 0; i < n; i++) {
-		ck_assert_int_eq(ranq_segment_reader_next(&r, &result, NULL), 1);
-		ck_assert_int_eq(result.status, statuses[i]);
-		ck_assert_uint_eq(result.value.len, sizes[i]);
-		ck_assert(!sizes[i] || !memcmp(result.value.data, bytes[i], sizes[i]));
+		MUST(ranq_segment_reader_next(&r, &result, NULL) == 1);
+		MUST(result.status == statuses[i]);
+		MUST(result.value.len == sizes[i]);
+		MUST(!sizes[i] || !memcmp(result.value.data, bytes[i], sizes[i]));
 	}
 	expect_end(&r);
 }

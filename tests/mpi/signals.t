@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Signals to a bridge under mpirun: it drains, gives back, stands still and goes on.
+. "$(dirname "$0")/../support/tap.sh"
+. "$(dirname "$0")/../support/bridges.sh"
+start_redis
+
+# mpirun hands USR1 on to all ranks: drain
+bridge 3 --grace 500ms
+j=$(ranq submit --lease 3s --range 1-4 -- sh -c "[ -e $T/go ] || exec sleep 1000; echo {}")
+wait_for 20 bash -c "ranq info --json '$j' | grep -q '\"running\": *[1-9]'"
+kill -USR1 "$bridge"
+ends_with 0 "USR1: drained with grace, status 0"
+is "$(field "$j" running)" "0" "USR1: the running tasks went back"
+is "$(field "$j" deaths)" "0" "USR1: nobody is to blame"
+touch "$T/go"
+
+# TERM of mpirun: its killing sequence; what we hold goes back at once, not by expiry of the lease
+rm "$T/go"
+bridge 3
+wait_for 20 bash -c "ranq info --json '$j' | grep -q '\"running\": *[1-9]'"
+kill -TERM "$bridge"
+wait_for 20 ended
+is "$(field "$j" running)" "0" "TERM of mpirun: everything went back"
+is "$(ranq workers --json | grep -c '"host"')" "0" "TERM of mpirun: no bridge is registered"
+touch "$T/go"
+bridge 3
+TEST="TERM of mpirun: another bridge completes the job" status 0 ranq wait --timeout 30s "$j"
+in_order "$j" 4 "TERM of mpirun: in order"
+
+# stopped and continued as a whole, shorter than the lease: goes on
+j=$(ranq submit --lease 3s --range 1-2000 -- echo {})
+wait_for 30 more_than "$j" 50
+for r in 0 1 2; do kill -STOP "$(rank $r)"; done
+before=$(field "$j" done)
+for r in 0 1 2; do kill -CONT "$(rank $r)"; done
+TEST="stop and continue: complete" status 0 ranq wait --timeout 60s "$j"
+in_order "$j" 2000 "stop and continue: in order ($before before)"
+ok kill -0 "$bridge"
+ranq drain all >/dev/null
+ends_with 0 "drained, status 0"
+
+no_process_left
+done_testing
