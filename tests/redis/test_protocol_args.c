@@ -57,6 +57,18 @@ static const struct {
 	{"lease", "GONE", "cccccccccccccccccccccccccccccccc 1 1 1 0 -1 ,"},
 	{"lease_returned", "GONE", "cccccccccccccccccccccccccccccccc 1 1 1 0 -1 ,"},
 	{"lease", "ARG", "* 1 1 1 0 -1 ,"},
+	{"scale_get", "ARG", "201"},
+	{"scale_hold", "ARG", "short 1000 me"},
+	{"scale_hold", "ARG", ID " 3600001 me"},
+	{"scale_hold", "ARG", ID " 1000"},
+	{"scale_set", "ARG", ID " 1 max"},
+	{"scale_set", "ARG", ID " 1 MAX 4"},
+	{"scale_set", "ARG", ID " 1 holder 4"},
+	{"scale_set", "ARG", "\"\" 1 max 4"},
+	{"scale_set", "ARG", "short 1 max 4"},
+	{"scale_set", "NOTFOUND", "\"\" 1 mode pause"},
+	{"scale_set", "STATE", ID " 1 max 4"},
+	{"scale_end", "ARG", "short"},
 	{"spec", "ARG", "x"},
 	{"spec", "NOTFOUND", "99"},
 	{"input", "ARG", "1 5 5 100"},
@@ -183,7 +195,7 @@ END_TEST
 
 START_TEST(every_function_has_a_row_of_bad_arguments)
 {
-	static const char *const without[] = {"version", "stat", "bridges", "destroy"}; /* they take none */
+	static const char *const without[] = {"version", "stat", "bridges", "destroy", "demand"}; /* they take none */
 
 	for (size_t i = 0; i < ranq_lua_nfiles; i++) {
 		bool found = ranq_lua_files[i].name[0] == '_';

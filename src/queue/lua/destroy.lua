@@ -21,6 +21,7 @@ local function destroy(keys, args)
 	save(q)
 	if redis.call('EXISTS', P .. 'all', P .. 'L') > 0 then return { #ids, 1 } end
 	for _, hash in ipairs(redis.call('HKEYS', P .. 'blobs')) do redis.call('UNLINK', P .. 'blob:' .. hash) end
+	redis.call('UNLINK', P .. 'scale', P .. 'scalelog')
 	vanish_if_unused(q)
 	return { #ids, 0 }
 end
