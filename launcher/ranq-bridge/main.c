@@ -23,7 +23,7 @@
 
 #define FINALIZE_MS 5000
 #define GOODBYE_MS 1000   /* for the last messages */
-#define EXEC_GRACE_MS 500 /* of executors that still run when the bridge ends */
+#define EXEC_GRACE_MS 2000 /* for the last functions of modules, when the bridge ends */
 
 struct rank {
 	struct settings settings;
@@ -265,7 +265,6 @@ static int begin(struct rank *rank, struct ranq_err *err)
 {
 	struct ranq_link *link;
 
-	look_at_launcher(rank);
 	rank->bridge.signal_fd = catch_signals(strstr(ranq_link_mpi_version(), "MPICH") != NULL, err);
 	if (rank->bridge.signal_fd < 0)
 		return -1;

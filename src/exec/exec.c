@@ -27,7 +27,8 @@
 #define HELLO_MS 10000
 #define KILL_PATIENCE_MS 5000
 #define SWEEP_MS 3000
-#define RESTARTS_MAX 5 /* in a row without a HELLO */
+#define RESTARTS_MAX 6 /* in a row without a HELLO: with the pauses between them 5 s */
+#define RESTART_PAUSE_MS 80 /* after the first; each pause is twice the one before */
 #define MAX_BUFFER ((size_t)64 << 20)
 
 /* An executor whose end we wait for. */
@@ -46,8 +47,8 @@ struct ranq_exec {
 	size_t max_buffer;
 	int fd; /* control socket; -1: ranq-exec is not there */
 	pid_t pid;
-	bool hello;
 	unsigned failures;
+	int64_t restart_ms; /* not before; RANQ_NEVER: given up */
 	uint32_t last_id;
 	LIST_HEAD(, ranq_slot_end) slots;
 	LIST_HEAD(, doomed) doomed;
@@ -121,7 +122,6 @@ static int start_server(struct ranq_exec *exec, struct ranq_err *err)
 	close(fd);
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	exec->fd = pair[0];
-	exec->hello = false;
 	return 0;
 }
 
@@ -129,17 +129,17 @@ static int wait_for_hello(struct ranq_exec *exec, struct ranq_err *err)
 {
 	struct pollfd poll_fd = {.fd = exec->fd, .events = POLLIN};
 	struct ranq_control message;
-	int64_t end = ranq_clock_ms() + HELLO_MS;
+	int64_t end = ranq_clock_ms() + HELLO_MS, left;
 	int rc;
 
-	do
-		rc = poll(&poll_fd, 1, (int)(end - ranq_clock_ms()));
-	while (rc < 0 && errno == EINTR && ranq_clock_ms() < end);
+	do {
+		left = end - ranq_clock_ms();
+		rc = poll(&poll_fd, 1, left > 0 ? (int)left : 0);
+	} while (rc < 0 && errno == EINTR);
 	if (rc <= 0 || recv(exec->fd, &message, sizeof message, 0) < (ssize_t)offsetof(struct ranq_control, cpus))
 		return ranq_err_set(err, RANQ_ERR_SYSTEM, "'%s' does not run here", exec->program);
 	if (message.type != RANQ_CONTROL_HELLO || message.value != (int32_t)RANQ_WIRE_VERSION)
 		return ranq_err_set(err, RANQ_ERR_SCHEMA, "'%s' belongs to another version of ranq", exec->program);
-	exec->hello = true;
 	return 0;
 }
 
@@ -393,24 +393,34 @@ static int receive(struct ranq_exec *exec)
 	if (n < (ssize_t)offsetof(struct ranq_control, cpus))
 		return -1;
 	if (message.type == RANQ_CONTROL_HELLO) {
-		exec->hello = true;
 		exec->failures = 0;
+		exec->restart_ms = 0;
 	} else if (message.type == RANQ_CONTROL_EXITED) {
 		on_exited(exec, &message);
 	}
 	return 1;
 }
 
+/* The node may be out of processes or memory for a moment, or a file system away. -1: given up, said once. */
 static int restart(struct ranq_exec *exec, struct ranq_err *err)
 {
+	int64_t now;
+
 	if (exec->fd >= 0) {
 		reap_server(exec);
 		clean_up(exec);
 	}
-	if (exec->failures++ >= RESTARTS_MAX)
-		return ranq_err_set(err, RANQ_ERR_SYSTEM, "'%s' ended %d times in a row without a word", exec->program,
-			RESTARTS_MAX);
-	return start_server(exec, err);
+	now = ranq_clock_ms();
+	if (now < exec->restart_ms)
+		return 0;
+	if (exec->failures == RESTARTS_MAX) {
+		exec->restart_ms = RANQ_NEVER;
+		return ranq_err_set(err, RANQ_ERR_SYSTEM, "'%s' did not start, or ended without a word, %d times in a row",
+			exec->program, RESTARTS_MAX);
+	}
+	exec->restart_ms = now + (RESTART_PAUSE_MS << exec->failures++);
+	start_server(exec, NULL);
+	return 0;
 }
 
 /* -1: ranq-exec did not do what it was told. */
@@ -441,7 +451,7 @@ int ranq_exec_pump(struct ranq_exec *exec, struct ranq_err *err)
 int64_t ranq_exec_deadline_ms(const struct ranq_exec *exec)
 {
 	const struct doomed *doomed;
-	int64_t deadline = exec->fd < 0 ? 0 : RANQ_NEVER;
+	int64_t deadline = exec->fd < 0 ? exec->restart_ms : RANQ_NEVER;
 
 	LIST_FOREACH(doomed, &exec->doomed, link) {
 		if (doomed->kill_ms < deadline)

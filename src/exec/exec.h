@@ -27,7 +27,7 @@ struct ranq_exec *ranq_exec_open(const struct ranq_exec_options *options, struct
 void ranq_exec_close(struct ranq_exec *exec, int grace_ms);
 int ranq_exec_fd(const struct ranq_exec *exec); /* changes when ranq-exec had to be started again */
 /* Handles reports of the fork server. When it died: sweeps by mark, starts another, its slots are dead. -1: cannot be
- * restarted. */
+ * restarted for 5 s; said once, from then on it stays away. */
 int ranq_exec_pump(struct ranq_exec *exec, struct ranq_err *err);
 /* Next time at which ranq_exec_pump must be called, or RANQ_NEVER. */
 int64_t ranq_exec_deadline_ms(const struct ranq_exec *exec);
@@ -81,7 +81,9 @@ struct ranq_slot_event {
 /* Makes the job known to the slot (sent to the executor before its first chunk, again after a restart). Bytes and
  * descriptors are copied. */
 int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *job, struct ranq_err *err);
-void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t job); /* runs its fini, forgets it */
+/* Runs its fini, forgets it. What runs of it is killed, unless it was cancelled before: then its grace holds, and the
+ * job is forgotten when it has ended. */
+void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t job);
 int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *chunk, struct ranq_err *err);
 unsigned ranq_slot_queued(const struct ranq_slot *slot); /* chunks given and not done: at most 2 */
 /* Lowers the end of a chunk as far as it is not started yet; asynchronous: the answer is the chunk's last RESULTS

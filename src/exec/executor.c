@@ -179,11 +179,11 @@ static void parse(struct ranq_executor *x)
 	ranq_wire_trim(&x->in);
 }
 
-/* Descriptors stop the kernel from joining what was sent before with them: at most one message's arrive with one call.
- */
+/* The kernel joins nothing to the end of a message with descriptors: at most one message's arrive with one call. The
+ * frame before it may be incomplete until this call, and its descriptors still wait then. */
 static void keep_fds(struct ranq_executor *x, const int *fds, unsigned nfds)
 {
-	if (x->nin_fds + nfds > RANQ_WIRE_FDS)
+	if (x->nin_fds + nfds > sizeof x->in_fds / sizeof *x->in_fds)
 		broken();
 	memcpy(x->in_fds + x->nin_fds, fds, nfds * sizeof *fds);
 	x->nin_fds += nfds;
@@ -250,17 +250,9 @@ int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job 
 int ranq_executor_enter(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_err *err)
 {
 	const char *to = job->spec.cwd ? job->spec.cwd : x->home;
-	char *copy;
 
-	if (!to || (x->cwd && !strcmp(x->cwd, to)))
-		return 0;
-	if (chdir(to) < 0)
+	if (to && chdir(to) < 0)
 		return ranq_err_sys(err, "cannot enter directory '%s' on %s", to, x->host);
-	copy = strdup(to);
-	if (copy) {
-		free(x->cwd);
-		x->cwd = copy;
-	}
 	return 0;
 }
 

@@ -101,11 +101,11 @@ struct ranq_executor {
 	struct ranq_run runs[RANQ_WIRE_RUNS];
 	unsigned nruns;
 	struct ranq_buf in;
-	int in_fds[RANQ_WIRE_FDS];
+	int in_fds[2 * RANQ_WIRE_FDS]; /* of a frame that is not whole yet, and of the next one */
 	unsigned nin_fds;
 	struct ranq_outbox out;
 	struct ranq_interrupt interrupt;
-	char *cwd, *home;          /* where we are, where we started */
+	char *home;                /* where we started */
 	uint64_t seq;              /* copy of page->seq */
 	int64_t oom_kills;         /* seen so far */
 	struct ranq_task_log *log; /* what functions print */
@@ -129,7 +129,8 @@ void ranq_executor_pump(struct ranq_executor *x, bool wait);
 bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run);
 /* Constant environment of a job; common to both kinds. */
 int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);
-/* Goes to the job's directory. */
+/* Goes to the job's directory: before each run, for it may have been removed and made again, and a function may have
+ * left it. */
 int ranq_executor_enter(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_err *err);
 /* The argument of a task (ranq_arg_clear it). Tasks of a run are asked for in rising order, each as often as needed. */
 int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg,
@@ -142,6 +143,7 @@ void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *for
 	__attribute__((format(printf, 3, 4)));
 
 /* ---- outbox ------------------------------------------------------------------------------------------------------ */
+#define RANQ_OUTBOX_FLUSH_MS 20
 void ranq_outbox_init(struct ranq_outbox *out);
 void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run);
 /* Adds the next task of the run; 0, or -1: does not fit into memory. */

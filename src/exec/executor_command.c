@@ -20,7 +20,6 @@
 #include "util/clock.h"
 
 #define READ_BYTES (64u << 10)
-#define FLUSH_MS 20
 
 static void on_child(int sig)
 {
@@ -181,18 +180,19 @@ static int wait_ms(const struct ranq_command *c, int64_t now)
 	int64_t until = c->timeout_ms < c->kill_ms ? c->timeout_ms : c->kill_ms;
 	int64_t left = until == RANQ_NEVER ? -1 : until > now ? until - now : 0;
 
-	if (c->x->out.count && (left < 0 || left > FLUSH_MS))
-		return FLUSH_MS;
+	if (c->x->out.count && (left < 0 || left > RANQ_OUTBOX_FLUSH_MS))
+		return RANQ_OUTBOX_FLUSH_MS;
 	return left > 3600000 ? 3600000 : (int)left;
 }
 
-/* A short task's result does not wait for the long task behind it. But nor does the long task's clock wait for a rank
- * that does not read just now. */
+/* A short task's result does not wait for the long task behind it, however much that one prints. But nor does the long
+ * task's clock wait for a rank that does not read just now. */
 static void flush_results(struct ranq_executor *x)
 {
 	struct pollfd socket = {.fd = x->fd, .events = POLLOUT};
 
-	if (poll(&socket, 1, 0) == 1 && ranq_outbox_flush(&x->out, x->fd, false) < 0)
+	if (ranq_outbox_due(&x->out, ranq_clock_ms()) && poll(&socket, 1, 0) == 1 &&
+		ranq_outbox_flush(&x->out, x->fd, false) < 0)
 		ranq_executor_end(x);
 }
 
@@ -212,7 +212,7 @@ static void sleep_until_something(struct ranq_command *c)
 		read_errors(c, READ_BYTES);
 	if (n > 0 && fds[2].revents)
 		ranq_executor_pump(c->x, false);
-	if (!n && c->x->out.count)
+	if (c->x->out.count)
 		flush_results(c->x);
 }
 

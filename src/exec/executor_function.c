@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,13 @@ struct ranq_task {
  * rank sends jobs of other modules, or in another environment, to another executor. */
 static void *module;
 static bool module_fits;
+/* A body called fork, and this is the child: it must not return into our loop and speak with the rank. */
+static bool is_fork;
+
+static void note_fork(void)
+{
+	is_fork = true;
+}
 
 /* ---- accessors (struct ranq_task_ops) ---------------------------------------------------------------------------- */
 
@@ -290,6 +298,8 @@ static void function_run(struct ranq_executor *x, struct ranq_executor_job *job,
 	task->too_large = task->out_of_memory = task->told = false;
 	task->message[0] = '\0';
 	rc = task->body(task);
+	if (is_fork)
+		_exit(rc);
 	out->data = task->data;
 	out->len = task->len;
 	if (rc || task->too_large || task->out_of_memory || is_timed_out(x, attempt))
@@ -309,6 +319,8 @@ static int load(const struct ranq_executor_job *job, struct ranq_err *err)
 
 	if (module_fits)
 		return 0;
+	if (pthread_atfork(NULL, NULL, note_fork) != 0)
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 	if (job->module_fd >= 0) {
 		snprintf(path, sizeof path, "/proc/self/fd/%d", job->module_fd);
 		name = path;

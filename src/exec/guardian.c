@@ -168,17 +168,28 @@ static void kill_child(const struct child *child)
 	kill_task(child, SIGKILL);
 }
 
-/* Before the report: when the rank starts the next executor of this slot, nothing of the last one's task runs any more.
- * The mark names the executor, not the slot alone: a retired one may end while its successor works. An executor that
- * ended by itself has cleaned up. */
-static void on_child_end(struct guardian *g, struct child *child, int status)
+/* An executor that ended by itself, between two tasks, has cleaned up; exit(0) in a body looks the same but for seq. */
+static bool ended_well(const struct child *child, const siginfo_t *info)
 {
+	return info->si_code == CLD_EXITED && !info->si_status && atomic_load(&child->page->seq) % 2 == 0;
+}
+
+/* Before the report: when the rank starts the next executor of this slot, nothing of the last one's task runs any more.
+ * The mark names the executor, not the slot alone: a retired one may end while its successor works. Groups are killed
+ * before their leaders are reaped: until then nobody else can have their numbers. */
+static void on_child_end(struct guardian *g, struct child *child, const siginfo_t *info)
+{
+	bool clean = ended_well(child, info);
 	char mark[256];
+	int status = 0;
 
 	LIST_REMOVE(child, link);
-	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+	if (!clean) {
 		kill(-child->pid, SIGKILL);
 		kill_task(child, SIGKILL);
+	}
+	waitpid(child->pid, &status, 0);
+	if (!clean) {
 		snprintf(mark, sizeof mark, "%s.%u.%u", g->mark, child->slot, child->id);
 		ranq_sweep(mark, SWEEP_MS);
 	}
@@ -188,16 +199,18 @@ static void on_child_end(struct guardian *g, struct child *child, int status)
 
 static void reap(struct guardian *g)
 {
+	siginfo_t info = {0};
 	struct child *child;
-	int status;
-	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
 		LIST_FOREACH(child, &g->children, link)
-			if (child->pid == pid)
+			if (child->pid == info.si_pid)
 				break;
-		if (child) /* else: an orphan of a task */
-			on_child_end(g, child, status);
+		if (child)
+			on_child_end(g, child, &info);
+		else /* an orphan of a task */
+			waitpid(info.si_pid, NULL, 0);
+		info.si_pid = 0;
 	}
 }
 

@@ -1,5 +1,5 @@
 /* outbox.c - results from executor to rank. A crash of the executor costs what lies here, so nothing lies here for
- * longer than FLUSH_MS of work; a single send for each task would cost more than a short task itself. */
+ * longer than RANQ_OUTBOX_FLUSH_MS of work; a single send for each task would cost more than a short task itself. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -8,7 +8,6 @@
 #include "exec/executor.h"
 #include "util/clock.h"
 
-#define FLUSH_MS 20
 #define FLUSH_BYTES (256u << 10)
 #define FLUSH_COUNT (1u << 20)
 #define FLUSH_FAILURES 64
@@ -69,7 +68,7 @@ int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *
 
 bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms)
 {
-	return now_ms - out->flushed_ms >= FLUSH_MS || ranq_segment_writer_bytes(&out->writer) >= FLUSH_BYTES ||
+	return now_ms - out->flushed_ms >= RANQ_OUTBOX_FLUSH_MS || ranq_segment_writer_bytes(&out->writer) >= FLUSH_BYTES ||
 	       out->nfailures >= FLUSH_FAILURES || out->count >= FLUSH_COUNT;
 }
 

@@ -40,8 +40,8 @@ static void job_destroy(struct ranq_slot_job *job)
 	free(job);
 }
 
-/* Commands can share an executor. A module stays loaded, so its executor serves only jobs with the same module,
- * environment and directory; what is at a path may have changed since the last job. */
+/* Commands can share an executor. A module stays loaded, so its executor serves only jobs with the same module and
+ * environment; what is at a path may have changed since the last job. */
 static char *make_key(const struct ranq_slot_job *job)
 {
 	const struct ranq_spec *spec = &job->spec;
@@ -56,8 +56,10 @@ static char *make_key(const struct ranq_slot_job *job)
 	else
 		ranq_buf_printf(&key, "job %llu", (unsigned long long)job->id);
 	for (i = 0; i < spec->env.n; i++)
-		ranq_buf_printf(&key, "\n%s", spec->env.at[i]);
-	ranq_buf_cstr(&key);
+		ranq_buf_printf(&key, "\n%zu:%s", strlen(spec->env.at[i]), spec->env.at[i]);
+	ranq_buf_add_byte(&key, '\0');
+	if (ranq_buf_failed(&key))
+		ranq_buf_clear(&key);
 	return (char *)ranq_buf_take(&key, NULL);
 }
 
@@ -70,8 +72,11 @@ int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *given,
 {
 	struct ranq_slot_job *job;
 
-	if (ranq_slot_find_job(slot, given->job))
+	job = ranq_slot_find_job(slot, given->job);
+	if (job) {
+		job->dropped = false;
 		return 0;
+	}
 	job = calloc(1, sizeof *job);
 	if (!job)
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
@@ -107,25 +112,54 @@ static bool job_runs(struct ranq_slot *slot, uint64_t job)
 	return false;
 }
 
-void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t id)
+/* The executor must not hear of it while it runs a task of the job. */
+static void forget_job(struct ranq_slot *slot, struct ranq_slot_job *job)
 {
-	struct ranq_slot_job *job = ranq_slot_find_job(slot, id);
 	struct ranq_slot_message *message;
 	size_t at;
 
-	if (!job)
-		return;
-	ranq_slot_cancel(slot, id, 0);
-	/* an executor that still runs its tasks is being killed */
-	if (job->sent && slot->state == RANQ_SLOT_LIVE && slot->own_kill == RANQ_KILL_NONE && !job_runs(slot, id) &&
+	if (job->sent && slot->state == RANQ_SLOT_LIVE && slot->own_kill == RANQ_KILL_NONE &&
 		(message = ranq_slot_message(slot))) {
 		at = ranq_wire_begin(&message->bytes, RANQ_FRAME_DROP);
-		ranq_buf_add_varint(&message->bytes, id);
+		ranq_buf_add_varint(&message->bytes, job->id);
 		ranq_wire_end(&message->bytes, at);
 		ranq_slot_flush(slot);
 	}
 	LIST_REMOVE(job, link);
 	job_destroy(job);
+}
+
+static void forget_dropped(struct ranq_slot *slot)
+{
+	struct ranq_slot_job *job, *next;
+
+	for (job = LIST_FIRST(&slot->jobs); job; job = next) {
+		next = LIST_NEXT(job, link);
+		if (job->dropped && !job_runs(slot, job->id))
+			forget_job(slot, job);
+	}
+}
+
+static bool is_stopped(const struct ranq_slot *slot, uint64_t job)
+{
+	unsigned i;
+
+	for (i = 0; i < slot->nchunks; i++)
+		if (slot->chunks[i].given.job == job && !slot->chunks[i].stopped)
+			return false;
+	return true;
+}
+
+void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t id)
+{
+	struct ranq_slot_job *job = ranq_slot_find_job(slot, id);
+
+	if (!job)
+		return;
+	if (!is_stopped(slot, id))
+		ranq_slot_cancel(slot, id, 0);
+	job->dropped = true;
+	forget_dropped(slot);
 }
 
 /* ---- chunks ------------------------------------------------------------------------------------------------------ */
@@ -341,7 +375,8 @@ static void schedule(struct ranq_slot *slot, int64_t now)
 			return;
 		if (!job->sent)
 			ranq_slot_send_job(slot, job);
-		ranq_slot_send_run(slot, chunk, run_end(chunk));
+		if (ranq_slot_send_run(slot, chunk, run_end(chunk)) < 0)
+			return;
 	}
 }
 
@@ -434,6 +469,7 @@ int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct
 		return 0;
 	ranq_slot_watch(slot, now);
 	slot->watched_ms = now;
+	forget_dropped(slot);
 	schedule(slot, now);
 	ranq_slot_flush(slot);
 	if (slot->state == RANQ_SLOT_EMPTY && slot->starting_ms != RANQ_NEVER &&

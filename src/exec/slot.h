@@ -45,6 +45,7 @@ struct ranq_slot_job {
 	struct ranq_spec spec;
 	int module_fd, data_fd;
 	bool sent;            /* the executor knows it */
+	bool dropped;         /* forgotten as soon as nothing of it runs */
 	unsigned load_deaths; /* while it was opened */
 	bool given_up;        /* its module kills executors */
 	char reason[160];
@@ -124,7 +125,8 @@ void ranq_slot_leave_executor(struct ranq_slot *slot, int grace_ms);
 /* A frame to send, or NULL: out of memory. */
 struct ranq_slot_message *ranq_slot_message(struct ranq_slot *slot);
 void ranq_slot_send_job(struct ranq_slot *slot, struct ranq_slot_job *job);
-void ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, uint64_t to);
+/* -1: out of memory. */
+int ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, uint64_t to);
 void ranq_slot_flush(struct ranq_slot *slot);
 /* 1: a whole frame lies at the front of slot->in; 0: not yet; -1: nothing more will come. */
 int ranq_slot_receive(struct ranq_slot *slot, struct ranq_wire_head *head);

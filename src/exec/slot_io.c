@@ -11,7 +11,7 @@
 
 #define READ_BYTES (256u << 10)
 #define START_PAUSE_MS 50
-#define FRAME_SLACK ((size_t)2 << 20) /* beside the result: failures, heads */
+#define FRAME_SLACK ((size_t)4 << 20) /* beside the result: failures, heads, 2^20 empty results before it */
 
 /* ---- executor ---------------------------------------------------------------------------------------------------- */
 
@@ -157,7 +157,7 @@ void ranq_slot_send_job(struct ranq_slot *slot, struct ranq_slot_job *job)
 }
 
 /* The limit stands in the page before the executor can see the run. */
-void ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, uint64_t to)
+int ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, uint64_t to)
 {
 	struct ranq_slot_message *message = ranq_slot_message(slot);
 	const struct ranq_trouble *trouble = ranq_slot_trouble_at(chunk, chunk->sent);
@@ -166,7 +166,7 @@ void ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, u
 	size_t at;
 
 	if (!message)
-		return;
+		return -1;
 	*run = (struct ranq_slot_run){
 		.number = slot->next_run++, .chunk = chunk->given.id, .from = chunk->sent, .to = to};
 	slot->nruns++;
@@ -187,6 +187,7 @@ void ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, u
 	ranq_buf_add_sized(out, chunk->input.data, chunk->input.len);
 	ranq_wire_end(out, at);
 	chunk->sent = to;
+	return 0;
 }
 
 void ranq_slot_flush(struct ranq_slot *slot)

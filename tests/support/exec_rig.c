@@ -12,6 +12,8 @@
 #include "exec/sweep.h"
 #include "util/clock.h"
 
+const char *exec_rig_program;
+
 static void must(int rc, const struct ranq_err *err)
 {
 	ck_assert_msg(rc >= 0, "%s", err->text);
@@ -25,6 +27,8 @@ void exec_rig_open(struct exec_rig *rig, unsigned nslots, const char *cpus)
 	struct ranq_slot_options slot = {.cpus = cpus, .numa_node = -1, .ncores = cpus ? 1 : 0};
 	struct ranq_err err = {0};
 
+	if (exec_rig_program)
+		options.program = exec_rig_program;
 	*rig = (struct exec_rig){.nslots = nslots};
 	snprintf(rig->mark, sizeof rig->mark, "rig%d-%u", (int)getpid(), count++);
 	options.mark = rig->mark;
@@ -53,7 +57,7 @@ void exec_rig_close(struct exec_rig *rig)
 
 	for (s = 0; s < rig->nslots; s++)
 		ranq_slot_destroy(rig->slots[s]);
-	ranq_exec_close(rig->exec, 0);
+	ranq_exec_close(rig->exec, rig->close_grace_ms);
 	exec_rig_check_no_process(rig);
 	for (i = 0; i < rig->ntasks; i++)
 		free(rig->tasks[i].data);

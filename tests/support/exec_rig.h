@@ -34,8 +34,11 @@ struct exec_rig {
 	uint64_t counts[RANQ_TASK_STATUS_COUNT];
 	unsigned done, died_events, results_events; /* chunks done; events */
 	uint64_t last_upto;                         /* of the last chunk_done */
+	int close_grace_ms;
 };
 
+/* Another ranq-exec for the next exec_rig_open. */
+extern const char *exec_rig_program;
 /* cpus may be NULL. */
 void exec_rig_open(struct exec_rig *rig, unsigned nslots, const char *cpus);
 void exec_rig_close(struct exec_rig *rig);
