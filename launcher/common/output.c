@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,25 +29,39 @@ void ranq_output_clear(struct ranq_output *output)
 	ranq_buf_clear(&output->buf);
 }
 
+/* Writes all of data; *written counts. A pipe or terminal that somebody made non-blocking is waited for. */
+static int write_all(int fd, const unsigned char *data, size_t len, size_t *written)
+{
+	for (*written = 0; *written < len;) {
+		struct pollfd room = {.fd = fd, .events = POLLOUT};
+		ssize_t n = write(fd, data + *written, len - *written);
+		if (n >= 0)
+			*written += (size_t)n;
+		else if (errno == EAGAIN)
+			poll(&room, 1, 1000);
+		else if (errno != EINTR)
+			return -1;
+	}
+	return 0;
+}
+
+/* What was written is out of the buffer also when the rest could not be: a second try must not repeat it. */
 int ranq_output_flush(struct ranq_output *output, struct ranq_err *err)
 {
-	size_t at = 0;
+	size_t written;
 	if (ranq_buf_failed(&output->buf))
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for output");
-	if (output->buf.len && output->before_write)
+	if (!output->buf.len)
+		return 0;
+	if (output->before_write)
 		output->before_write(output->user);
-	while (at < output->buf.len) {
-		ssize_t n = write(output->fd, output->buf.data + at, output->buf.len - at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			ranq_cli_note_write_error(errno);
-			return ranq_err_sys(err, "cannot write to standard output");
-		}
-		at += (size_t)n;
-	}
-	ranq_buf_reset(&output->buf);
-	return 0;
+	int failed = write_all(output->fd, output->buf.data, output->buf.len, &written), error = errno;
+	ranq_buf_drop(&output->buf, written);
+	if (!failed)
+		return 0;
+	errno = error;
+	ranq_cli_note_write_error(error);
+	return ranq_err_sys(err, "cannot write to standard output");
 }
 
 /* ---- forms ----------------------------------------------------------------------------------------------------- */

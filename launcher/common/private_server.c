@@ -192,10 +192,14 @@ static size_t interface_addresses(char texts[][INET6_ADDRSTRLEN], size_t max)
 		return 0;
 	for (struct ifaddrs *one = all; one && n < max; one = one->ifa_next) {
 		int family = one->ifa_addr ? one->ifa_addr->sa_family : AF_UNSPEC;
-		const void *bytes = family == AF_INET
-					    ? (const void *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr
-					    : (const void *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
-		if ((family == AF_INET || family == AF_INET6) && inet_ntop(family, bytes, texts[n], INET6_ADDRSTRLEN))
+		const void *bytes;
+		if (family == AF_INET)
+			bytes = &((struct sockaddr_in *)one->ifa_addr)->sin_addr;
+		else if (family == AF_INET6)
+			bytes = &((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
+		else
+			continue; /* a tunnel may have no address at all */
+		if (inet_ntop(family, bytes, texts[n], INET6_ADDRSTRLEN))
 			n++;
 	}
 	freeifaddrs(all);
@@ -261,7 +265,8 @@ static bool is_server_of(pid_t pid, const char *dir)
 	if (!fgets(name, sizeof name, file))
 		*name = '\0';
 	fclose(file);
-	return strcmp(cwd, dir) == 0 && (strstr(name, "redis") || strstr(name, "valkey"));
+	/* and not a redis-cli that somebody started there */
+	return strcmp(cwd, dir) == 0 && (strstr(name, "redis-server") || strstr(name, "valkey-server"));
 }
 
 /* The server that works in dir on this host, 0: none. A pid from a file is not enough: it may be another process by
@@ -405,7 +410,7 @@ static bool answers(const struct ranq_connection_file *file)
 	struct ranq_err err = {0};
 	struct ranq_conn *conn = ranq_conn_open(&file->addr, ranq_clock_ms() + 5000, &err);
 	ranq_conn_close(conn);
-	return conn || strstr(err.text, "loading");
+	return conn || ranq_conn_error_is_loading(&err);
 }
 
 static bool same_wish(

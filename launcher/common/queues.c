@@ -41,9 +41,9 @@ static int scan(struct ranq_session *session, int64_t deadline_ms, char cursor[2
 	int rc = ranq_session_call(session, &cmd, deadline_ms, &reply, err);
 	struct ranq_bytes next = rc == 0 ? ranq_reply_bytes(ranq_reply_at(reply, 0)) : (struct ranq_bytes){NULL, 0};
 	if (rc == 0 && ranq_reply_type(reply) == RANQ_REPLY_ERROR) {
-		struct ranq_bytes text = ranq_reply_bytes(reply);
-		rc = ranq_err_set(err, RANQ_ERR_AUTH, "cannot list the queues: %.*s",
-			(int)(text.len < 200 ? text.len : 200), (const char *)text.data);
+		char words[200];
+		rc = ranq_err_set(err, RANQ_ERR_AUTH, "cannot list the queues: %s",
+			ranq_reply_words(reply, words, sizeof words));
 	} else if (rc == 0 && (next.len == 0 || next.len >= 24)) {
 		rc = ranq_err_set(err, RANQ_ERR_REPLY, "the server's answer to SCAN makes no sense");
 	} else if (rc == 0) {

@@ -317,7 +317,7 @@ int ranq_redis_await(
 		}
 		if (pid > 0 && ranq_spawn_wait(pid, 0, &status))
 			return server_ended(dir, status, err);
-		bool loading = strstr(last.text, "loading") != NULL;
+		bool loading = ranq_conn_error_is_loading(&last);
 		if (last.code == RANQ_ERR_AUTH || ranq_clock_ms() > (loading ? loading_deadline_ms : deadline_ms))
 			break;
 		poll(NULL, 0, loading ? 100 : 5);

@@ -17,6 +17,8 @@
 #define API __attribute__((visibility("default")))
 #define PATIENCE_MS 60000
 #define PROGRESS_MS 1000
+#define GENERATE_MS 100
+#define FEED_MS 20
 
 struct ranq {
 	struct ranq_session *session;
@@ -32,18 +34,10 @@ struct ranq_job {
 	struct ranq_lines lines;
 	ranq_generator *generator;
 	void *generator_user;
-	bool over;
+	int64_t generate_until_ms, feed_ms;
 };
 
 static _Thread_local struct ranq_err last;
-
-API const struct ranq_submit_options ranq_submit_defaults = {
-	.size = sizeof(struct ranq_submit_options),
-	.max_deaths = 5,
-	.keep_results = 1,
-	.backlog_bytes = 256000000,
-	.max_output_bytes = 16u << 20,
-};
 
 API const char *ranq_last_error(void)
 {
@@ -102,6 +96,12 @@ static int set_body(struct ranq_spec *spec, const struct ranq_submit_options *op
 {
 	if (!options->command == !options->function)
 		return ranq_err_set(&last, RANQ_ERR_INPUT, "give exactly one of command and function");
+	if (options->command && (options->module || options->module_path))
+		return ranq_err_set(&last, RANQ_ERR_INPUT, "a module is for a function, not for a command");
+	if (options->args && options->generator)
+		return ranq_err_set(&last, RANQ_ERR_INPUT, "give args or a generator, not both");
+	if (!options->data && options->data_bytes)
+		return ranq_err_set(&last, RANQ_ERR_INPUT, "data_bytes without data");
 	if (options->function) {
 		spec->body = RANQ_BODY_FUNCTION;
 		if (!options->module == !options->module_path)
@@ -164,17 +164,26 @@ static int next_of_array(void *user, struct ranq_bytes *line, struct ranq_err *e
 	return check_line(line, err);
 }
 
+/* What a slow generator has given by then goes to the workers before it is asked for more. */
+static void begin_generator(void *user)
+{
+	struct ranq_job *job = user;
+	job->generate_until_ms = ranq_session_after(GENERATE_MS);
+}
+
 static int next_of_generator(void *user, struct ranq_bytes *line, struct ranq_err *err)
 {
 	struct ranq_job *job = user;
 	const char *arg = "";
 	size_t len = 0;
+	if (ranq_clock_ms() >= job->generate_until_ms)
+		return RANQ_LINES_PAUSE;
 	int rc = job->generator(job->generator_user, &arg, &len);
-	if (rc < 0)
+	if (rc < 0 || rc > 2)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "the generator failed");
 	line->data = arg;
 	line->len = len;
-	return rc == 0 ? 0 : check_line(line, err);
+	return rc == 1 ? check_line(line, err) : rc;
 }
 
 static struct ranq_job *job_create(struct ranq *ranq)
@@ -196,9 +205,10 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 {
 	struct array_lines array = {options->args, options->tasks, 0};
 	if (options->args)
-		job->lines = (struct ranq_lines){next_of_array, &array, -1, "args"};
+		job->lines = (struct ranq_lines){.next = next_of_array, .user = &array, .fd = -1, .name = "args"};
 	else
-		job->lines = (struct ranq_lines){next_of_generator, job, -1, "generator"};
+		job->lines = (struct ranq_lines){
+			.next = next_of_generator, .begin = begin_generator, .user = job, .fd = -1, .name = "generator"};
 	job->generator = options->generator;
 	job->generator_user = options->generator_user;
 	submission->lines = &job->lines;
@@ -221,7 +231,10 @@ API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_opt
 	struct ranq_submission submission = {.spec = &spec};
 	struct ranq_buf module;
 	if (options->size != sizeof *options) {
-		ranq_err_set(&last, RANQ_ERR_INPUT, "start from RANQ_SUBMIT_INIT; this libranq is %s", RANQ_VERSION);
+		ranq_err_set(&last, RANQ_ERR_INPUT,
+			"the options were not begun with RANQ_SUBMIT_INIT, or the program was built for another "
+			"libranq than this one (%s)",
+			RANQ_VERSION);
 		return NULL;
 	}
 	struct ranq_job *job = job_create(ranq);
@@ -248,7 +261,7 @@ API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_opt
 	return job;
 }
 
-API struct ranq_job *ranq_attach(struct ranq *ranq, const char *job_id)
+API struct ranq_job *ranq_job_attach(struct ranq *ranq, const char *job_id)
 {
 	char queue[RANQ_QUEUE_NAME_MAX + 1];
 	struct ranq_job_info info;
@@ -290,7 +303,7 @@ _Static_assert((int)RANQ_STATUS_OK == (int)RANQ_TASK_OK && (int)RANQ_STATUS_CANC
 
 static int64_t deadline(double timeout_s)
 {
-	return timeout_s < 0 || timeout_s > 1e9 ? RANQ_NEVER : ranq_session_after((int64_t)(timeout_s * 1000));
+	return timeout_s >= 0 && timeout_s < 1e9 ? ranq_session_after((int64_t)(timeout_s * 1000)) : RANQ_NEVER;
 }
 
 static int open_stream(struct ranq_job *job, int unordered)
@@ -307,16 +320,27 @@ static void lend_hook(struct ranq_job *job)
 	job->session->hook = job->producer ? ranq_producer_hook(job->producer) : NULL;
 }
 
+/* A reader that is slow with what it has must not let the input wait until its job counts as left by its producer. */
+static int feed(struct ranq_job *job)
+{
+	if (!job->producer || ranq_clock_ms() < job->feed_ms)
+		return 0;
+	int rc = ranq_session_run_hook(job->session, &last);
+	job->feed_ms = ranq_session_after(FEED_MS);
+	return rc;
+}
+
 API int ranq_next(struct ranq_job *job, struct ranq_value *value, int unordered, double timeout_s)
 {
 	struct ranq_stream_result result;
 	if (!job->stream && open_stream(job, unordered))
 		return -1;
 	lend_hook(job);
-	int rc;
-	do
-		rc = ranq_stream_next(job->stream, &result, deadline(timeout_s), &last);
-	while (rc == 1 && result.kind != RANQ_STREAM_VALUE);
+	int64_t deadline_ms = deadline(timeout_s);
+	int rc = feed(job) ? -1 : 1;
+	result.kind = RANQ_STREAM_FREED;
+	while (rc == 1 && result.kind != RANQ_STREAM_VALUE)
+		rc = ranq_stream_next(job->stream, &result, deadline_ms, &last);
 	job->session->hook = NULL;
 	if (rc != 1)
 		return rc;

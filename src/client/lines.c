@@ -117,7 +117,7 @@ struct ranq_line_file *ranq_line_file_open(const char *path, struct ranq_lines *
 		ranq_line_file_close(file);
 		return NULL;
 	}
-	*lines = (struct ranq_lines){next, file, file->fd, file->name};
+	*lines = (struct ranq_lines){.next = next, .user = file, .fd = file->fd, .name = file->name};
 	return file;
 }
 

@@ -7,9 +7,12 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* next: 1: *line is borrowed until the next call; 0: end; 2: nothing now, wait for fd; -1: failed. */
+/* next: 1: *line is borrowed until the next call; 0: end; 2: nothing now, wait for fd; 3 (PAUSE): there is more, but
+ * pass on what was read so far; -1: failed. */
+enum { RANQ_LINES_PAUSE = 3 };
 struct ranq_lines {
 	int (*next)(void *user, struct ranq_bytes *line, struct ranq_err *err);
+	void (*begin)(void *user); /* somebody begins to read a batch; NULL: nothing to do */
 	void *user;
 	int fd;           /* to wait for after 2; -1: never blocks */
 	const char *name; /* for messages */

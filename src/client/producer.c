@@ -14,7 +14,9 @@
 #define BATCH_BLOCKS 200
 #define FLUSH_MS 100   /* lines wait at most this long for company */
 #define HELD_MS 250    /* the queue is full of input: look again */
+#define IDLE_MS 20     /* a generator has nothing at present: ask again */
 #define ALIVE_MS 10000 /* below every producer's lease (60 s at least) */
+#define CLOSE_MS 5000  /* a server that is away closes the job by itself */
 
 /* ---- blocks ---------------------------------------------------------------------------------------------------- */
 void ranq_blocks_init(struct ranq_blocks *blocks, size_t max_bytes)
@@ -116,12 +118,16 @@ int ranq_blocks_read(struct ranq_blocks *blocks, struct ranq_lines *lines, struc
 {
 	if (make_room(blocks, err))
 		return -1;
+	if (lines->begin)
+		lines->begin(lines->user);
 	for (;;) {
 		struct ranq_bytes line = blocks->spare;
 		int rc = blocks->has_spare ? 1 : lines->next(lines->user, &line, err);
 		blocks->has_spare = false;
 		if (rc == 2)
 			return RANQ_BLOCKS_NOTHING_NOW;
+		if (rc == RANQ_LINES_PAUSE)
+			return RANQ_BLOCKS_PAUSE;
 		if (rc < 0)
 			return -1;
 		if (rc == 0)
@@ -217,6 +223,8 @@ static void plan(struct ranq_producer *producer, bool held, bool silent)
 		producer->hook.next_ms = ranq_session_after(HELD_MS);
 	else if (!silent)
 		producer->hook.next_ms = 0; /* there is more to read at once */
+	else if (producer->lines->fd < 0)
+		producer->hook.next_ms = ranq_session_after(IDLE_MS);
 	else
 		producer->hook.next_ms = started ? producer->sent_ms + FLUSH_MS : alive;
 }
@@ -225,7 +233,7 @@ static void plan(struct ranq_producer *producer, bool held, bool silent)
 static int step(void *user, struct ranq_err *err)
 {
 	struct ranq_producer *producer = user;
-	bool silent = false;
+	bool silent = false, pause = false;
 	if (producer->done)
 		return 0;
 	if (!producer->end && !producer->blocks.n) {
@@ -234,8 +242,9 @@ static int step(void *user, struct ranq_err *err)
 			return input_failed(producer, err);
 		producer->end = rc == RANQ_BLOCKS_END;
 		silent = rc == RANQ_BLOCKS_NOTHING_NOW;
+		pause = rc == RANQ_BLOCKS_PAUSE;
 	}
-	if (silent && ranq_clock_ms() >= producer->sent_ms + FLUSH_MS && ranq_blocks_flush(&producer->blocks, err))
+	if ((silent || pause) && ranq_clock_ms() >= producer->sent_ms + FLUSH_MS && ranq_blocks_flush(&producer->blocks, err))
 		return -1;
 	bool due = producer->blocks.n || ranq_clock_ms() >= producer->sent_ms + ALIVE_MS;
 	int taken = due ? append(producer, true, err) : 1;
@@ -247,8 +256,8 @@ static int step(void *user, struct ranq_err *err)
 	return 0;
 }
 
-struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_t job, const char *uuid,
-	struct ranq_lines *lines, struct ranq_blocks *blocks, struct ranq_err *err)
+struct ranq_producer *ranq_producer_create(struct ranq_session *session, const char *uuid, struct ranq_lines *lines,
+	struct ranq_blocks *blocks, struct ranq_err *err)
 {
 	struct ranq_producer *producer = calloc(1, sizeof *producer);
 	if (!producer) {
@@ -264,11 +273,15 @@ struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_
 	producer->blocks = *blocks;
 	producer->blocks.max_bytes = BATCH_BYTES;
 	memset(blocks, 0, sizeof *blocks);
-	producer->job = job;
 	snprintf(producer->uuid, sizeof producer->uuid, "%s", uuid);
 	producer->sent_ms = ranq_clock_ms();
 	producer->hook = (struct ranq_session_hook){.fd = -1, .next_ms = 0, .run = step, .user = producer};
 	return producer;
+}
+
+void ranq_producer_start(struct ranq_producer *producer, uint64_t job)
+{
+	producer->job = job;
 }
 
 struct ranq_session_hook *ranq_producer_hook(struct ranq_producer *producer)
@@ -297,7 +310,9 @@ void ranq_producer_close(struct ranq_producer *producer, const char *reason)
 {
 	if (!producer)
 		return;
-	if (!producer->done) {
+	if (producer->job && !producer->done) {
+		if (producer->session->options.patience_ms > CLOSE_MS)
+			producer->session->options.patience_ms = CLOSE_MS;
 		/* lines that were read already belong to the job */
 		if (ranq_blocks_flush(&producer->blocks, NULL) == 0 && producer->blocks.n)
 			append(producer, true, NULL);

@@ -15,19 +15,21 @@ struct ranq_blocks {
 	struct ranq_bytes spare; /* a line that did not fit into the last block; borrowed from its source */
 	bool has_spare;
 };
-enum { RANQ_BLOCKS_END = 0, RANQ_BLOCKS_FULL = 1, RANQ_BLOCKS_NOTHING_NOW = 2 };
+enum { RANQ_BLOCKS_END = 0, RANQ_BLOCKS_FULL = 1, RANQ_BLOCKS_NOTHING_NOW = 2, RANQ_BLOCKS_PAUSE = 3 };
 void ranq_blocks_init(struct ranq_blocks *blocks, size_t max_bytes);
 void ranq_blocks_clear(struct ranq_blocks *blocks);
 void ranq_blocks_reset(struct ranq_blocks *blocks); /* forgets the finished blocks; a started one stays */
-/* Reads lines until END, FULL or NOTHING_NOW (of END and FULL the last block is finished); -1. */
+/* Reads lines until END, FULL, NOTHING_NOW or PAUSE (of END and FULL the last block is finished); -1. */
 int ranq_blocks_read(struct ranq_blocks *blocks, struct ranq_lines *lines, struct ranq_err *err);
 /* Finishes a started block. */
 int ranq_blocks_flush(struct ranq_blocks *blocks, struct ranq_err *err);
 struct ranq_bytes ranq_blocks_get(const struct ranq_blocks *blocks, size_t i);
 uint64_t ranq_blocks_count(const struct ranq_blocks *blocks); /* lines in finished blocks */
 
-/* Takes over what is in blocks (which is empty afterwards). Makes a connection of its own. */
-struct ranq_producer *ranq_producer_create(struct ranq_session *session, uint64_t job, const char *uuid,
-	struct ranq_lines *lines, struct ranq_blocks *blocks, struct ranq_err *err);
+/* Takes over what is in blocks (which is empty afterwards). Makes a connection of its own, before there is a job that
+ * would be left without a producer if that failed. */
+struct ranq_producer *ranq_producer_create(struct ranq_session *session, const char *uuid, struct ranq_lines *lines,
+	struct ranq_blocks *blocks, struct ranq_err *err);
+void ranq_producer_start(struct ranq_producer *producer, uint64_t job);
 
 #endif

@@ -20,6 +20,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+#define RANQ_ZERO {}
+#else
+#define RANQ_ZERO {0}
 #endif
 
 #define RANQ_MODULE_ABI 1
@@ -111,13 +114,15 @@ void ranq_close(struct ranq *ranq); /* takes NULL */
 const char *ranq_last_error(void);  /* of this thread; one line */
 int ranq_last_status(void);         /* exit status that fits: 2 input, 3 server, 4 not found, 5 not finished */
 
-/* Generator of arguments: writes the next argument through *arg, *len (borrowed until the next call); 1: one more, 0: end, -1: failed.
- * Called from ranq_submit and, for what follows the first megabyte, from ranq_next and ranq_wait. */
+/* Generator of arguments: writes the next argument through *arg, *len (borrowed until the next call); 1: one more, 0: end, 2: none at
+ * present, ask again, -1: failed. Called from ranq_submit until a fifth of a second or a megabyte is over, and after that from
+ * ranq_foreach, ranq_next and ranq_wait of its job, which must be called at least once in a minute: a job whose producer is silent for
+ * longer is closed. One call must not take longer either: return 2 rather than wait. */
 typedef int ranq_generator(void *user, const char **arg, size_t *len);
 
-/* Fill with RANQ_SUBMIT_INIT, then set what you need. Exactly one of command and function. */
+/* Begin with RANQ_SUBMIT_INIT, then set what you need. Exactly one of command and function. */
 struct ranq_submit_options {
-	size_t size; /* sizeof of the struct the caller was built with */
+	size_t size; /* of this struct when the caller was built; set by RANQ_SUBMIT_INIT */
 	const char *name;
 	const char *const *command; /* NULL-terminated argv, replacement strings as in `ranq run` */
 	const char *module;         /* file: sent with the job */
@@ -139,12 +144,22 @@ struct ranq_submit_options {
 	int keep_results; /* 1 keep (default), 0 count only */
 	uint64_t backlog_bytes, max_output_bytes;
 };
-extern const struct ranq_submit_options ranq_submit_defaults;
-#define RANQ_SUBMIT_INIT ranq_submit_defaults
+/* In the caller, so that it is the caller's own idea of the struct that the library checks. */
+static inline struct ranq_submit_options ranq_submit_init(void)
+{
+	struct ranq_submit_options options = RANQ_ZERO;
+	options.size = sizeof options;
+	options.max_deaths = 5;
+	options.keep_results = 1;
+	options.backlog_bytes = 256000000;
+	options.max_output_bytes = 16u << 20;
+	return options;
+}
+#define RANQ_SUBMIT_INIT ranq_submit_init()
 
 struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_options *options);
-struct ranq_job *ranq_attach(struct ranq *ranq, const char *job_id); /* "7", "QUEUE/7", "last" */
-void ranq_job_close(struct ranq_job *job);                           /* the job itself goes on */
+struct ranq_job *ranq_job_attach(struct ranq *ranq, const char *job_id); /* "7", "QUEUE/7", "last" */
+void ranq_job_close(struct ranq_job *job); /* before ranq_close; the job itself goes on, but an unfinished input ends here */
 const char *ranq_job_id(const struct ranq_job *job);                 /* "QUEUE/7" */
 
 enum ranq_status { RANQ_STATUS_OK, RANQ_STATUS_ERROR, RANQ_STATUS_DIED, RANQ_STATUS_TIMEOUT, RANQ_STATUS_CANCELLED };

@@ -36,14 +36,7 @@ static const char *set_env(const char *name)
 
 int ranq_resolve_config_path(char *path, size_t size, struct ranq_err *err)
 {
-	const char *base = set_env("XDG_CONFIG_HOME"), *home = set_env("HOME");
-	int n = -1;
-	if (base)
-		n = snprintf(path, size, "%s/ranq/config", base);
-	else if (home)
-		n = snprintf(path, size, "%s/.config/ranq/config", home);
-	return n > 0 && (size_t)n < size ? 0
-					 : ranq_err_set(err, RANQ_ERR_SYSTEM, "there is no home directory: set HOME");
+	return ranq_config_file_path("config", path, size, err);
 }
 
 /* 1: read; 0: there is none. */
@@ -58,11 +51,13 @@ static int read_config(const char *path, struct ranq_buf *text, struct ranq_err 
 	struct stat st;
 	ranq_buf_init(text, CONFIG_MAX_BYTES);
 	unsigned char *to = ranq_buf_reserve(text, CONFIG_MAX_BYTES);
-	ssize_t n = to && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, to, CONFIG_MAX_BYTES) : -1;
-	if (n < 0 || n == CONFIG_MAX_BYTES)
+	ssize_t n = to && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? 1 : -1;
+	while (n > 0 && text->len < CONFIG_MAX_BYTES) {
+		n = read(fd, to + text->len, CONFIG_MAX_BYTES - text->len);
+		text->len += n > 0 ? (size_t)n : 0;
+	}
+	if (n != 0)
 		rc = ranq_err_set(err, RANQ_ERR_INPUT, "cannot read '%s': not a small regular file", path);
-	else
-		text->len = (size_t)n;
 	close(fd);
 	if (rc < 0)
 		ranq_buf_clear(text);

@@ -13,7 +13,7 @@
 
 #define CONNECT_MS 5000
 #define LOADING_MS 60000
-#define CALL_MS 15000 /* one attempt; then the connection counts as dead */
+#define SILENCE_MS 15000
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LAST_MS 2000 /* well under a lease / 5 would be needed for bridges only */
 #define BELL_GRACE_MS 5000   /* a pop that did not end this long after its own time-out: dead connection */
@@ -233,14 +233,19 @@ static bool is_transient(const struct ranq_reply *reply)
 	return false;
 }
 
-/* 1: *reply is definite; 0: try again; -1: over. */
-static int call_once(struct ranq_session *session, const struct ranq_cmd *cmd, int64_t deadline_ms,
+int64_t ranq_session_silence_ms(const struct ranq_session *session)
+{
+	int64_t silence_ms = session->options.silence_ms ? session->options.silence_ms : SILENCE_MS;
+	return earlier(silence_ms, session->options.patience_ms);
+}
+
+/* deadline_ms: of the caller and of the patience. 1: *reply is definite; 0: try again; -1: over. */
+static int call_once(struct ranq_session *session, const struct ranq_cmd *cmd, int64_t callers_ms, int64_t deadline_ms,
 	struct ranq_reply **reply, struct ranq_err *err)
 {
 	if (ranq_session_connect(session, deadline_ms, err))
 		return -1;
-	int64_t until = earlier(deadline_ms, ranq_session_after(CALL_MS));
-	if (ranq_conn_call(session->conn, cmd, until, reply, err)) {
+	if (ranq_conn_call_moving(session->conn, cmd, ranq_session_silence_ms(session), callers_ms, reply, err)) {
 		ranq_session_disconnect(session);
 		return err->code == RANQ_ERR_AUTH || err->code == RANQ_ERR_INPUT || ranq_clock_ms() >= deadline_ms ? -1
 														   : 0;
@@ -264,11 +269,10 @@ int ranq_session_call(struct ranq_session *session, const struct ranq_cmd *cmd, 
 	struct ranq_err local;
 	if (!err)
 		err = &local;
-	if (session->options.patience_ms != RANQ_NEVER)
-		deadline_ms = earlier(deadline_ms, ranq_session_after(session->options.patience_ms));
+	int64_t patience_ms = earlier(deadline_ms, ranq_session_after(session->options.patience_ms));
 	*reply = NULL;
 	int rc;
-	while ((rc = call_once(session, cmd, deadline_ms, reply, err)) == 0)
+	while ((rc = call_once(session, cmd, deadline_ms, patience_ms, reply, err)) == 0)
 		;
 	return rc < 0 ? -1 : 0;
 }

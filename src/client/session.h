@@ -18,6 +18,7 @@ struct ranq_session_options {
 	int64_t lease_ms;    /* 0: as the queue has it */
 	int64_t patience_ms; /* how long a call outlives an absent server once it was connected; RANQ_NEVER: for ever */
 	int64_t connect_ms;  /* for the first connection; 0: 5 s */
+	int64_t silence_ms;  /* a connection on which nothing moves for so long while a reply is due is dead; 0: 15 s */
 	int interrupt_fd;    /* readable: waiting ends with INTERRUPTED; -1: none */
 	/* Told once per outage ("cannot connect ...; trying again") and when it is over; may be NULL. */
 	void (*notice)(void *user, const char *text);
@@ -56,9 +57,9 @@ void ranq_session_disconnect(struct ranq_session *session);
 /* now + ms without overflow; RANQ_NEVER stays. */
 int64_t ranq_session_after(int64_t ms);
 
-/* Sends cmd until there is a definite reply; deadline_ms of ranq_clock_ms() or RANQ_NEVER; the patience counts as well.
- * The reply may be an error of the protocol (the parse function says). Failure: SERVER, UNKNOWN, AUTH, INTERRUPTED. The
- * caller destroys *reply. */
+/* Sends cmd until there is a definite reply; deadline_ms of ranq_clock_ms() or RANQ_NEVER; the patience counts as well,
+ * but does not end a call whose bytes are moving. The reply may be an error of the protocol (the parse function says).
+ * Failure: SERVER, UNKNOWN, AUTH, INTERRUPTED. The caller destroys *reply. */
 int ranq_session_call(struct ranq_session *session, const struct ranq_cmd *cmd, int64_t deadline_ms,
 	struct ranq_reply **reply, struct ranq_err *err);
 /* Connects if there is no connection, with back-off. */
@@ -71,6 +72,8 @@ int ranq_session_turn(struct ranq_session *session, int64_t until_ms, struct ran
 int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ranq_err *err);
 /* Waits until fd (-1: none) is readable or until_ms; -1: interrupted. session may be NULL: nothing interrupts. */
 int ranq_session_wait_fd(struct ranq_session *session, int fd, int64_t until_ms, struct ranq_err *err);
+/* How long nothing may move on the connection while a reply is due. */
+int64_t ranq_session_silence_ms(const struct ranq_session *session);
 /* Runs the hook if it is due (between batches of a busy reader). */
 int ranq_session_run_hook(struct ranq_session *session, struct ranq_err *err);
 

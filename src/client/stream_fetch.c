@@ -10,7 +10,6 @@
 
 #define FETCH_BYTES (4u << 20)
 #define FETCH_ITEMS 256
-#define FETCH_MS 15000
 #define RETRY_MS 100
 
 static void keep_items(struct ranq_batch *batch)
@@ -62,6 +61,7 @@ void ranq_stream_fetch_send(struct ranq_stream *stream, struct ranq_batch *batch
 	struct ranq_cmd cmd;
 	ranq_cmd_init(&cmd);
 	batch->status = RANQ_BATCH_PENDING;
+	batch->err.code = RANQ_ERR_OK;
 	if (ranq_queue_fetch_cmd(&stream->session->queue, &cmd, &fetch)) {
 		ranq_err_set(&batch->err, RANQ_ERR_MEMORY, "out of memory");
 		batch->status = RANQ_BATCH_BROKEN;
@@ -73,8 +73,13 @@ void ranq_stream_fetch_send(struct ranq_stream *stream, struct ranq_batch *batch
 
 static int wait_batch(struct ranq_stream *stream, struct ranq_batch *batch, struct ranq_err *err)
 {
-	int64_t give_up = ranq_session_after(FETCH_MS);
+	int64_t silence_ms = ranq_session_silence_ms(stream->session), give_up = ranq_session_after(silence_ms);
+	uint64_t moved = 0;
 	while (batch->status == RANQ_BATCH_PENDING) {
+		uint64_t now = stream->session->conn ? ranq_conn_moved(stream->session->conn) : 0;
+		if (now != moved)
+			give_up = ranq_session_after(silence_ms);
+		moved = now;
 		if (ranq_clock_ms() >= give_up)
 			ranq_session_disconnect(stream->session); /* calls back: LOST */
 		else if (ranq_session_turn(stream->session, give_up, err))
@@ -86,6 +91,7 @@ static int wait_batch(struct ranq_stream *stream, struct ranq_batch *batch, stru
 /* Sends what is not sent and waits until the batch is READY, over reconnects. */
 static int get_batch(struct ranq_stream *stream, struct ranq_batch *batch, struct ranq_err *err)
 {
+	int64_t patience_ms = ranq_session_after(stream->session->options.patience_ms);
 	for (;;) {
 		if (ranq_session_connect(stream->session, RANQ_NEVER, err) || ranq_stream_handle_restart(stream, err))
 			return -1;
@@ -97,6 +103,8 @@ static int get_batch(struct ranq_stream *stream, struct ranq_batch *batch, struc
 			return -1;
 		if (batch->status == RANQ_BATCH_READY)
 			return 0;
+		if (batch->err.code != RANQ_ERR_OK && ranq_clock_ms() >= patience_ms)
+			return ranq_err_set(err, batch->err.code, "%s", batch->err.text);
 		/* "Not now", or the functions were forgotten: after a pause a new connection attaches again. */
 		if (stream->session->conn && ranq_session_turn(stream->session, ranq_session_after(RETRY_MS), err))
 			return -1;

@@ -183,6 +183,8 @@ static int read_first(struct ranq_session *session, const struct ranq_submission
 			return 0;
 		if (submission->may_stream && ranq_clock_ms() >= until)
 			return 0;
+		if (rc == RANQ_BLOCKS_PAUSE)
+			continue;
 		if (ranq_session_wait_fd(
 			    session, submission->lines->fd, submission->may_stream ? until : RANQ_NEVER, err))
 			return -1;
@@ -209,6 +211,22 @@ static int send_whole(struct ranq_session *session, struct ranq_submission *subm
 	return -1;
 }
 
+/* The job is opened, its input follows. */
+static int send_open(struct ranq_session *session, const struct ranq_submission *submission, const char *uuid,
+	struct ranq_blocks *blocks, uint64_t *job, struct ranq_producer **producer, struct ranq_err *err)
+{
+	struct ranq_producer *made = ranq_producer_create(session, uuid, submission->lines, blocks, err);
+	if (!made)
+		return -1;
+	if (send_blobs(session, submission, err) || submit_call(session, submission, uuid, true, job, err)) {
+		ranq_producer_close(made, NULL);
+		return -1;
+	}
+	ranq_producer_start(made, *job);
+	*producer = made;
+	return 0;
+}
+
 static int send_lines(struct ranq_session *session, struct ranq_submission *submission, const char *uuid, uint64_t *job,
 	struct ranq_producer **producer, struct ranq_err *err)
 {
@@ -216,13 +234,7 @@ static int send_lines(struct ranq_session *session, struct ranq_submission *subm
 	ranq_blocks_init(&blocks, STREAM_BYTES);
 	int rc = read_first(session, submission, &blocks, err);
 	if (rc == 0 && submission->may_stream) {
-		rc = send_blobs(session, submission, err);
-		if (rc == 0)
-			rc = submit_call(session, submission, uuid, true, job, err);
-		if (rc == 0) {
-			*producer = ranq_producer_create(session, *job, uuid, submission->lines, &blocks, err);
-			rc = *producer ? 0 : -1;
-		}
+		rc = send_open(session, submission, uuid, &blocks, job, producer, err);
 	} else if (rc >= 0) {
 		/* Nothing reaches the server before the first megabyte of the input was found good. */
 		bool all_read = rc == 1;

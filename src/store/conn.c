@@ -300,22 +300,45 @@ static int call_failed(const struct ranq_conn *conn, uint64_t end, struct ranq_e
 	return -1;
 }
 
-static void wait_turn(struct ranq_conn *conn, int64_t deadline_ms)
+/* When the connection was last seen to move. */
+struct motion {
+	uint64_t moved;
+	int64_t silence_ms, since_ms;
+};
+
+static int64_t silent_from(struct motion *motion, const struct ranq_conn *conn)
+{
+	uint64_t moved = ranq_conn_moved(conn);
+
+	if (motion->silence_ms == RANQ_NEVER)
+		return RANQ_NEVER;
+	if (moved != motion->moved || !motion->since_ms)
+		motion->since_ms = ranq_clock_ms();
+	motion->moved = moved;
+	return motion->since_ms + motion->silence_ms;
+}
+
+static void wait_turn(struct ranq_conn *conn, struct motion *motion, int64_t deadline_ms)
 {
 	short events = (short)(POLLIN | (ranq_conn_wants_write(conn) ? POLLOUT : 0));
-	int n = ranq_fd_wait(conn->transport.fd, events, deadline_ms);
+	int64_t silent_ms = silent_from(motion, conn);
+	int n = ranq_fd_wait(conn->transport.fd, events, silent_ms < deadline_ms ? silent_ms : deadline_ms);
 	char text[160];
 
+	/* what was written may have gone on its way without anything to poll for */
+	if (n == 0 && ranq_clock_ms() < deadline_ms && ranq_clock_ms() < silent_from(motion, conn))
+		return;
 	if (n == 0)
 		die_of(conn, RANQ_ERR_SERVER, "no answer in time");
 	else if (n < 0)
 		die_of(conn, RANQ_ERR_SERVER, ranq_transport_reason(&conn->transport, errno, text, sizeof text));
 }
 
-int ranq_conn_call(struct ranq_conn *conn, const struct ranq_cmd *cmd, int64_t deadline_ms, struct ranq_reply **reply,
-	struct ranq_err *err)
+int ranq_conn_call_moving(struct ranq_conn *conn, const struct ranq_cmd *cmd, int64_t silence_ms, int64_t deadline_ms,
+	struct ranq_reply **reply, struct ranq_err *err)
 {
 	struct call call = {.conn = conn};
+	struct motion motion = {.silence_ms = silence_ms};
 	uint64_t end;
 
 	assert(!conn->dispatching);
@@ -327,11 +350,17 @@ int ranq_conn_call(struct ranq_conn *conn, const struct ranq_cmd *cmd, int64_t d
 	end = conn->dead ? UINT64_MAX : conn->queued;
 	while (!call.done && !ranq_conn_pump(conn, NULL))
 		if (!call.done)
-			wait_turn(conn, deadline_ms);
+			wait_turn(conn, &motion, deadline_ms);
 	if (!call.reply)
 		return call_failed(conn, end, err);
 	*reply = call.reply;
 	return 0;
+}
+
+int ranq_conn_call(struct ranq_conn *conn, const struct ranq_cmd *cmd, int64_t deadline_ms, struct ranq_reply **reply,
+	struct ranq_err *err)
+{
+	return ranq_conn_call_moving(conn, cmd, RANQ_NEVER, deadline_ms, reply, err);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */

@@ -105,6 +105,10 @@ int ranq_conn_pump(struct ranq_conn *conn, struct ranq_err *err);
  * executed, SERVER when surely not. */
 int ranq_conn_call(struct ranq_conn *conn, const struct ranq_cmd *cmd, int64_t deadline_ms, struct ranq_reply **reply,
 	struct ranq_err *err);
+/* The same, but a connection on which nothing moved for silence_ms counts as dead before the deadline: a large command
+ * or reply on a slow link takes its time, a server that is gone does not. */
+int ranq_conn_call_moving(struct ranq_conn *conn, const struct ranq_cmd *cmd, int64_t silence_ms, int64_t deadline_ms,
+	struct ranq_reply **reply, struct ranq_err *err);
 bool ranq_conn_alive(const struct ranq_conn *conn);
 
 #endif

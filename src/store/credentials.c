@@ -87,23 +87,31 @@ static const char *home_directory(void)
 	return entry ? entry->pw_dir : NULL;
 }
 
-int ranq_connection_file_path(const char *name, char *path, size_t size, struct ranq_err *err)
+int ranq_config_file_path(const char *name, char *path, size_t size, struct ranq_err *err)
 {
 	const char *config = getenv("XDG_CONFIG_HOME"), *home = home_directory();
 	int n;
 
-	name = name ? name : "default";
-	if (!*name || *name == '.' || strchr(name, '/'))
-		return ranq_err_set(err, RANQ_ERR_USAGE, "bad name of a server: '%s'", name);
 	if (config && config[0] == '/')
-		n = snprintf(path, size, "%s/ranq/servers/%s", config, name);
+		n = snprintf(path, size, "%s/ranq/%s", config, name);
 	else if (home)
-		n = snprintf(path, size, "%s/.config/ranq/servers/%s", home, name);
+		n = snprintf(path, size, "%s/.config/ranq/%s", home, name);
 	else
-		return ranq_err_set(err, RANQ_ERR_SYSTEM, "no home directory: set HOME");
+		return ranq_err_set(err, RANQ_ERR_SYSTEM, "there is no home directory: set HOME");
 	if (n < 0 || (size_t)n >= size)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "the path of the connection file is too long");
+		return ranq_err_set(err, RANQ_ERR_INPUT, "the path of the configuration directory is too long");
 	return 0;
+}
+
+int ranq_connection_file_path(const char *name, char *path, size_t size, struct ranq_err *err)
+{
+	char file[300];
+
+	name = name ? name : "default";
+	if (!*name || *name == '.' || strchr(name, '/') || strlen(name) > 255)
+		return ranq_err_set(err, RANQ_ERR_USAGE, "bad name of a server: '%.255s'", name);
+	snprintf(file, sizeof file, "servers/%s", name);
+	return ranq_config_file_path(file, path, size, err);
 }
 
 /* A value ends with its line, so it must not hold one. */

@@ -25,7 +25,9 @@ struct ranq_connection_file {
 };
 void ranq_connection_file_init(struct ranq_connection_file *file);
 void ranq_connection_file_clear(struct ranq_connection_file *file); /* wipes the password */
-/* $XDG_CONFIG_HOME/ranq/servers/NAME or ~/.config/ranq/servers/NAME; name NULL: "default". */
+/* "$XDG_CONFIG_HOME/ranq/", or "~/.config/ranq/", and name behind it. */
+int ranq_config_file_path(const char *name, char *path, size_t size, struct ranq_err *err);
+/* The configuration file servers/NAME; name NULL: "default". */
 int ranq_connection_file_path(const char *name, char *path, size_t size, struct ranq_err *err);
 /* Puts the file in place in one step (missing directories are made, mode 0700); a reader sees the old one or the new
  * one. */

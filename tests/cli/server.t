@@ -43,6 +43,18 @@ if [ -e "$file" ] || [ -e "$state/redis.sock" ]; then fail "connection file and 
 ok wait_for 5 bash -c '! pgrep -f "$XDG_STATE_HOME" >/dev/null'
 TEST="stop twice" status 0 ranq server stop
 
+# a server that nobody knows any more is ended by the next start, and a redis-cli that works in its directory is not
+cp "$(command -v sleep)" "$T/redis-cli"
+(cd "$state" && exec "$T/redis-cli" 600) &
+bystander=$!
+ranq server start >/dev/null 2>&1
+pid=$(key pid)
+rm "$file"
+TEST="start beside a forgotten server" status 0 ranq server start
+ok wait_for 5 bash -c "! kill -0 $pid 2>/dev/null"
+ok kill "$bystander"
+ranq server stop 2>/dev/null
+
 # several at once: one starts, all succeed
 for i in 1 2 3 4 5; do ranq server start >"$T/start$i" 2>"$T/say$i" & done
 wait

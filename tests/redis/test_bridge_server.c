@@ -235,7 +235,7 @@ START_TEST(a_slow_network)
 
 	snprintf(path, sizeof path, "%s/slow", rig.server.dir);
 	snprintf(url, sizeof url, "unix://%s", path);
-	relay = test_relay_start(path, rig.server.socket, 400000);
+	relay = test_relay_start(path, rig.server.socket, 400000, 0);
 	ranq_server_addr_init(&slow);
 	ck_assert_int_eq(ranq_server_addr_parse(url, &slow, NULL), 0);
 	rig.options.addr = &slow;

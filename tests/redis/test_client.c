@@ -1,79 +1,22 @@
 /* test_client.c - libranq against a real server and a bridge that answers by itself: submit, read, consume; deaths of
  * the client at every step (F42-F44), of the server (F13), and a server that comes back older than it was (F14). */
-#include "client/ranq.h" /* before check.h, which defines a macro `fail` */
+#include "tests/support/client_rig.h" /* first: ranq.h comes before check.h, which defines a macro `fail` */
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client/session.h"
-#include "tests/support/redis_server.h"
-
-static struct test_redis server;
-static char url[128];
-static pid_t bridge;
-
-static void start_server(void)
-{
-	test_redis_start(&server, 1, NULL);
-	snprintf(url, sizeof url, "unix://%s", server.socket);
-	setenv("RANQ_SERVER", url, 1);
-	bridge = 0;
-}
-
-static void end_bridge(int signo)
-{
-	int status;
-	if (!bridge)
-		return;
-	kill(bridge, signo);
-	ck_assert_int_eq(waitpid(bridge, &status, 0), bridge);
-	bridge = 0;
-}
-
-static void stop_server(void)
-{
-	end_bridge(SIGKILL);
-	test_redis_stop(&server);
-}
-
-/* mode and more options of fake_bridge, blank-separated */
-static void start_bridge(const char *mode, const char *range, const char *pause_ms)
-{
-	bridge = fork();
-	ck_assert_int_ge(bridge, 0);
-	if (bridge)
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execl(RANQ_TEST_BUILDDIR "/tests/support/fake_bridge", "fake_bridge", "-m", mode, "-r", range, "-s", pause_ms,
-		"default", (char *)NULL);
-	_exit(127);
-}
-
-static struct ranq *open_queue(void)
-{
-	struct ranq *ranq = ranq_open(url, NULL);
-	ck_assert_msg(ranq != NULL, "%s", ranq_last_error());
-	return ranq;
-}
-
-static const char *const echo[] = {"echo", "{}", NULL};
 
 static struct ranq_job *submit(struct ranq *ranq, uint64_t tasks)
 {
-	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
-	options.command = echo;
-	options.tasks = tasks;
-	struct ranq_job *job = ranq_submit(ranq, &options);
-	ck_assert_msg(job != NULL, "%s", ranq_last_error());
-	return job;
+	struct ranq_submit_options options = client_rig_echo(tasks);
+	return client_rig_submit(ranq, &options);
 }
 
 static uint64_t value_of(const struct ranq_value *value)
@@ -113,9 +56,9 @@ static void all_seen(const unsigned char *seen, uint64_t n)
 START_TEST(everything_once)
 {
 	unsigned char seen[N] = {0};
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit(ranq, N);
-	start_bridge("index8", "37", "0");
+	client_rig_bridge("index8", "37", "0");
 	ck_assert_uint_eq(read_some(job, seen, N, _i, UINT64_MAX), N);
 	all_seen(seen, N);
 	ck_assert_int_eq(ranq_wait(job, 10), 1);
@@ -131,10 +74,10 @@ END_TEST
 
 START_TEST(order)
 {
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit(ranq, N);
 	struct ranq_value value;
-	start_bridge("index8", "37", "0");
+	client_rig_bridge("index8", "37", "0");
 	for (uint64_t i = 0; i < N; i++) {
 		ck_assert_int_eq(ranq_next(job, &value, 0, 30), 1);
 		ck_assert_uint_eq(value.index, i);
@@ -148,14 +91,14 @@ END_TEST
 
 START_TEST(time_out)
 {
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit(ranq, 3);
 	struct ranq_value value;
 	ck_assert_int_eq(ranq_next(job, &value, 0, 0.05), -1);
 	ck_assert_int_eq(ranq_last_status(), 5);
 	ck_assert_int_eq(ranq_wait(job, 0.05), -1);
 	ck_assert_int_eq(ranq_last_status(), 5);
-	start_bridge("index8", "1", "0");
+	client_rig_bridge("index8", "1", "0");
 	ck_assert_int_eq(ranq_next(job, &value, 0, 30), 1);
 	ck_assert_int_eq(ranq_cancel(job), 0);
 	ck_assert_int_ge(ranq_wait(job, 30), 0);
@@ -167,15 +110,12 @@ END_TEST
 /* The backlog is far smaller than the results: the job ends only if reading frees them. */
 START_TEST(backlog)
 {
-	struct ranq *ranq = open_queue();
-	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	struct ranq *ranq = client_rig_open();
+	struct ranq_submit_options options = client_rig_echo(60);
 	struct ranq_value value;
-	options.command = echo;
-	options.tasks = 60;
 	options.backlog_bytes = 8000000;
-	struct ranq_job *job = ranq_submit(ranq, &options);
-	ck_assert_ptr_nonnull(job);
-	start_bridge("big", "1", "0");
+	struct ranq_job *job = client_rig_submit(ranq, &options);
+	client_rig_bridge("big", "1", "0");
 	for (uint64_t i = 0; i < 60; i++) {
 		ck_assert_msg(ranq_next(job, &value, 0, 60) == 1, "%s", ranq_last_error());
 		ck_assert_uint_eq(value.index, i);
@@ -209,23 +149,20 @@ static int count_up(void *user, const char **arg, size_t *len)
 
 static struct ranq_job *submit_generator(struct ranq *ranq, struct counter *counter)
 {
-	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
-	options.command = echo;
+	struct ranq_submit_options options = client_rig_echo(0);
 	options.generator = count_up;
 	options.generator_user = counter;
-	struct ranq_job *job = ranq_submit(ranq, &options);
-	ck_assert_msg(job != NULL, "%s", ranq_last_error());
-	return job;
+	return client_rig_submit(ranq, &options);
 }
 
 START_TEST(generator)
 {
 	struct counter counter = {.n = 200000, .fail_at = UINT64_MAX};
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit_generator(ranq, &counter);
 	struct ranq_value value;
 	char want[80];
-	start_bridge("echo", "5000", "0");
+	client_rig_bridge("echo", "5000", "0");
 	for (uint64_t i = 0; i < counter.n; i++) {
 		ck_assert_msg(ranq_next(job, &value, 0, 60) == 1, "%s", ranq_last_error());
 		int n = snprintf(want, sizeof want, "line number %llu\n", (unsigned long long)i);
@@ -243,9 +180,9 @@ END_TEST
 START_TEST(generator_fails)
 {
 	struct counter counter = {.n = 200000, .fail_at = 150000};
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit_generator(ranq, &counter);
-	start_bridge("echo", "5000", "0");
+	client_rig_bridge("echo", "5000", "0");
 	ck_assert_int_eq(ranq_wait(job, 60), -1);
 	ck_assert_ptr_nonnull(strstr(ranq_last_error(), "the generator failed"));
 	ck_assert_int_eq(ranq_wait(job, 60), 0);
@@ -261,15 +198,12 @@ END_TEST
 START_TEST(arguments)
 {
 	static const char *const args[] = {"one", "", "three words here"};
-	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
-	struct ranq *ranq = open_queue();
+	struct ranq_submit_options options = client_rig_echo(3);
+	struct ranq *ranq = client_rig_open();
 	struct ranq_value value;
-	options.command = echo;
 	options.args = args;
-	options.tasks = 3;
-	struct ranq_job *job = ranq_submit(ranq, &options);
-	ck_assert_msg(job != NULL, "%s", ranq_last_error());
-	start_bridge("echo", "64", "0");
+	struct ranq_job *job = client_rig_submit(ranq, &options);
+	client_rig_bridge("echo", "64", "0");
 	for (uint64_t i = 0; i < 3; i++) {
 		ck_assert_int_eq(ranq_next(job, &value, 0, 30), 1);
 		ck_assert_uint_eq(value.len, strlen(args[i]) + 1);
@@ -284,8 +218,8 @@ END_TEST
 /* A child consumes and says through a pipe what it got; it dies after `most`, at a moment of the test's choice. */
 static void consume_and_die(const char *id, int unordered, uint64_t most, int to)
 {
-	struct ranq *ranq = ranq_open(url, NULL);
-	struct ranq_job *job = ranq ? ranq_attach(ranq, id) : NULL;
+	struct ranq *ranq = ranq_open(rig.url, NULL);
+	struct ranq_job *job = ranq ? ranq_job_attach(ranq, id) : NULL;
 	struct ranq_value value;
 	for (uint64_t i = 0; job && i < most && ranq_next(job, &value, unordered, 30) == 1; i++)
 		if (write(to, &value.index, sizeof value.index) != sizeof value.index)
@@ -298,9 +232,9 @@ static void consume_and_die(const char *id, int unordered, uint64_t most, int to
 START_TEST(consumer_dies)
 {
 	unsigned char seen[N] = {0}, again[N] = {0};
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit(ranq, N);
-	start_bridge("index8", "37", "1");
+	client_rig_bridge("index8", "37", "1");
 	for (uint64_t most = 1; most < N; most = most * 3 + 7) {
 		int fds[2];
 		uint64_t index;
@@ -314,7 +248,7 @@ START_TEST(consumer_dies)
 		close(fds[0]);
 		ck_assert_int_eq(waitpid(child, NULL, 0), child);
 	}
-	struct ranq_job *heir = ranq_attach(ranq, ranq_job_id(job));
+	struct ranq_job *heir = ranq_job_attach(ranq, ranq_job_id(job));
 	ck_assert_ptr_nonnull(heir);
 	read_some(heir, again, N, _i, UINT64_MAX);
 	for (uint64_t i = 0; i < N; i++)
@@ -329,12 +263,12 @@ END_TEST
 START_TEST(takeover)
 {
 	unsigned char first_seen[N] = {0}, second_seen[N] = {0};
-	struct ranq *one = open_queue(), *two = open_queue();
+	struct ranq *one = client_rig_open(), *two = client_rig_open();
 	struct ranq_job *first = submit(one, N);
-	start_bridge("index8", "10", "0");
+	client_rig_bridge("index8", "10", "0");
 	read_some(first, first_seen, N, 0, 15);
 	ck_assert_int_eq(ranq_wait(first, 30), 1);
-	struct ranq_job *second = ranq_attach(two, ranq_job_id(first));
+	struct ranq_job *second = ranq_job_attach(two, ranq_job_id(first));
 	ck_assert_uint_ge(read_some(second, second_seen, N, 0, UINT64_MAX), N - 15);
 	struct ranq_value value;
 	int rc;
@@ -357,7 +291,7 @@ START_TEST(submitter_dies)
 	enum { LINES = 20000, TRIALS = 60 };
 	static char text[LINES][8];
 	static const char *args[LINES];
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	int whole = 0, none = 0;
 	for (int i = 0; i < LINES; i++) {
 		snprintf(text[i], sizeof text[i], "%d", i);
@@ -370,11 +304,9 @@ START_TEST(submitter_dies)
 		ck_assert_int_eq(pipe(ready), 0);
 		pid_t child = fork();
 		if (child == 0) {
-			struct ranq_submit_options options = RANQ_SUBMIT_INIT;
-			struct ranq *own = ranq_open(url, NULL);
-			options.command = echo;
+			struct ranq_submit_options options = client_rig_echo(LINES);
+			struct ranq *own = ranq_open(rig.url, NULL);
 			options.args = args;
-			options.tasks = LINES;
 			if (write(ready[1], "!", 1) == 1 && own)
 				ranq_submit(own, &options);
 			_exit(0);
@@ -389,7 +321,7 @@ START_TEST(submitter_dies)
 		close(ready[0]);
 		close(ready[1]);
 		snprintf(id, sizeof id, "%d", 2 + whole);
-		struct ranq_job *job = ranq_attach(ranq, id);
+		struct ranq_job *job = ranq_job_attach(ranq, id);
 		if (!job) {
 			ck_assert_int_eq(ranq_last_status(), 4);
 			none++;
@@ -404,7 +336,7 @@ START_TEST(submitter_dies)
 	ck_assert_int_gt(none, 0);
 	ck_assert_int_gt(whole, 0);
 	/* every key of a submission that came to nothing has a time to live */
-	struct ranq_conn *conn = test_redis_connect(&server);
+	struct ranq_conn *conn = test_redis_connect(&rig.server);
 	struct ranq_cmd cmd;
 	struct ranq_reply *keys;
 	ranq_cmd_init(&cmd);
@@ -433,14 +365,14 @@ END_TEST
 START_TEST(server_dies)
 {
 	unsigned char seen[N] = {0};
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit(ranq, N);
-	start_bridge("index8", "37", "1");
+	client_rig_bridge("index8", "37", "1");
 	uint64_t count = 0;
 	for (int round = 0; round < 3; round++) {
 		count += read_some(job, seen, N, _i, 300);
-		test_redis_kill(&server);
-		test_redis_restart(&server);
+		test_redis_kill(&rig.server);
+		test_redis_restart(&rig.server);
 	}
 	count += read_some(job, seen, N, _i, UINT64_MAX);
 	ck_assert_uint_eq(count, N);
@@ -453,13 +385,13 @@ END_TEST
 static void shell(const char *format)
 {
 	char command[512];
-	snprintf(command, sizeof command, format, server.dir, server.dir, server.dir, server.dir);
+	snprintf(command, sizeof command, format, rig.server.dir, rig.server.dir, rig.server.dir, rig.server.dir);
 	ck_assert_int_eq(system(command), 0);
 }
 
 static int64_t stored_items(void)
 {
-	struct ranq_conn *conn = test_redis_connect(&server);
+	struct ranq_conn *conn = test_redis_connect(&rig.server);
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply;
 	ranq_cmd_init(&cmd);
@@ -478,33 +410,30 @@ static int64_t stored_items(void)
 START_TEST(server_rolls_back)
 {
 	unsigned char seen[N] = {0};
-	struct ranq *ranq = open_queue();
-	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
-	options.command = echo;
-	options.tasks = N;
+	struct ranq *ranq = client_rig_open();
+	struct ranq_submit_options options = client_rig_echo(N);
 	options.max_output_bytes = 8;
 	options.backlog_bytes =
 		10 * N; /* an eighth of it is acknowledged at once: several times while this test reads */
-	struct ranq_job *job = ranq_submit(ranq, &options);
-	ck_assert_ptr_nonnull(job);
-	start_bridge("index8", "7", "0"); /* several batches of items */
+	struct ranq_job *job = client_rig_submit(ranq, &options);
+	client_rig_bridge("index8", "7", "0"); /* several batches of items */
 	ck_assert_int_eq(ranq_wait(job, 60), 1);
-	end_bridge(SIGTERM);
+	client_rig_end_bridge(SIGTERM);
 	uint64_t count = read_some(job, seen, N, _i, 500);
 	/* a clean copy: stop, copy, start */
-	test_redis_kill(&server);
+	test_redis_kill(&rig.server);
 	shell("rm -rf %s/old && mkdir %s/old && cp -r %s/appendonlydir %s/old/");
-	test_redis_restart(&server);
+	test_redis_restart(&rig.server);
 	count += read_some(job, seen, N, _i, 3000);
-	test_redis_kill(&server);
+	test_redis_kill(&rig.server);
 	shell("rm -rf %s/appendonlydir && cp -r %s/old/appendonlydir %s/");
-	test_redis_restart(&server);
+	test_redis_restart(&rig.server);
 	count += read_some(job, seen, N, _i, UINT64_MAX);
 	ck_assert_uint_eq(count, N);
 	all_seen(seen, N);
 	/* all of it was acknowledged and freed, also what the server got back; another reader finds nothing unread */
 	ck_assert_int_eq(stored_items(), 0);
-	struct ranq_job *heir = ranq_attach(ranq, ranq_job_id(job));
+	struct ranq_job *heir = ranq_job_attach(ranq, ranq_job_id(job));
 	struct ranq_value value;
 	ck_assert_int_eq(ranq_next(heir, &value, 0, 30), 0);
 	ranq_job_close(heir);
@@ -517,11 +446,11 @@ END_TEST
 START_TEST(functions_forgotten)
 {
 	unsigned char seen[N] = {0};
-	struct ranq *ranq = open_queue();
+	struct ranq *ranq = client_rig_open();
 	struct ranq_job *job = submit(ranq, N);
-	start_bridge("index8", "37", "0");
+	client_rig_bridge("index8", "37", "0");
 	uint64_t count = read_some(job, seen, N, _i, 100);
-	struct ranq_conn *conn = test_redis_connect(&server);
+	struct ranq_conn *conn = test_redis_connect(&rig.server);
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply;
 	ranq_cmd_init(&cmd);
@@ -540,18 +469,19 @@ END_TEST
 
 START_TEST(errors)
 {
+	static const char *const args[] = {"one"};
 	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
 	ck_assert_ptr_null(ranq_open("unix:///nonexistent/socket", NULL));
 	ck_assert_int_eq(ranq_last_status(), 3);
-	ck_assert_ptr_null(ranq_open(url, "a{b}"));
+	ck_assert_ptr_null(ranq_open(rig.url, "a{b}"));
 	ck_assert_int_eq(ranq_last_status(), 2);
-	struct ranq *ranq = open_queue();
-	ck_assert_ptr_null(ranq_attach(ranq, "7"));
+	struct ranq *ranq = client_rig_open();
+	ck_assert_ptr_null(ranq_job_attach(ranq, "7"));
 	ck_assert_int_eq(ranq_last_status(), 4);
-	ck_assert_ptr_null(ranq_attach(ranq, "other/7"));
+	ck_assert_ptr_null(ranq_job_attach(ranq, "other/7"));
 	ck_assert_int_eq(ranq_last_status(), 2);
 	ck_assert_ptr_null(ranq_submit(ranq, &options)); /* no body */
-	options.command = echo;
+	options = client_rig_echo(0);
 	ck_assert_ptr_null(ranq_submit(ranq, &options)); /* no tasks */
 	options.tasks = UINT64_MAX;
 	ck_assert_ptr_null(ranq_submit(ranq, &options));
@@ -559,7 +489,19 @@ START_TEST(errors)
 	options.timeout_s = -1;
 	ck_assert_ptr_null(ranq_submit(ranq, &options));
 	options.timeout_s = 0;
-	options.size = 8;
+	options.module = "some.so"; /* of a command */
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	options.module = NULL;
+	options.data_bytes = 1; /* of nothing */
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	options.data_bytes = 0;
+	options.args = args;
+	options.generator = count_up; /* both */
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	ck_assert_int_eq(ranq_last_status(), 2);
+	options.args = NULL;
+	options.generator = NULL;
+	options.size -= 8; /* a program of another version: its struct ends here */
 	ck_assert_ptr_null(ranq_submit(ranq, &options));
 	ck_assert_int_eq(ranq_last_status(), 2);
 	ranq_close(ranq);
@@ -573,7 +515,7 @@ int main(void)
 	Suite *suite = suite_create("client");
 	TCase *tests = tcase_create("client");
 	tcase_set_timeout(tests, 100);
-	tcase_add_checked_fixture(tests, start_server, stop_server);
+	tcase_add_checked_fixture(tests, client_rig_start, client_rig_stop);
 	tcase_add_loop_test(tests, everything_once, 0, 2);
 	tcase_add_test(tests, order);
 	tcase_add_test(tests, time_out);

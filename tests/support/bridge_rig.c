@@ -301,7 +301,7 @@ static void read_all(struct bridge_rig *rig, const char *queue, uint64_t job, ui
 
 	ck_assert_msg(ranq, "%s", ranq_last_error());
 	snprintf(id, sizeof id, "%llu", (unsigned long long)job);
-	handle = ranq_attach(ranq, id);
+	handle = ranq_job_attach(ranq, id);
 	ck_assert_msg(handle, "%s", ranq_last_error());
 	while ((rc = ranq_next(handle, &value, 0, 10)) == 1) {
 		int64_t number = (int64_t)n;

@@ -18,7 +18,7 @@
 
 struct pair {
 	int near, far;
-	int64_t next_ns; /* of the next piece that may go to the far side */
+	int64_t there_ns, back_ns; /* when the next piece may go */
 };
 
 static struct sockaddr_un address(const char *path)
@@ -36,8 +36,9 @@ static void take(struct pair *pair, int listener, const char *server)
 
 	pair->near = accept(listener, NULL, NULL);
 	pair->far = socket(AF_UNIX, SOCK_STREAM, 0);
-	pair->next_ns = 0;
+	pair->there_ns = pair->back_ns = 0;
 	setsockopt(pair->near, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	setsockopt(pair->near, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
 	if (connect(pair->far, (struct sockaddr *)&sa, sizeof sa) != 0)
 		shutdown(pair->near, SHUT_RDWR);
 }
@@ -65,7 +66,13 @@ static void drop(struct pair *pairs, int *n, int i)
 	pairs[i] = pairs[--*n];
 }
 
-static void relay(int listener, const char *server, long rate)
+static void delay(int64_t *next_ns, int64_t now, ssize_t bytes, long rate)
+{
+	if (bytes > 0 && rate)
+		*next_ns = now + (int64_t)bytes * 1000000000 / rate;
+}
+
+static void relay(int listener, const char *server, long there, long back)
 {
 	struct pair pairs[PAIRS_MAX];
 	int n = 0;
@@ -75,8 +82,8 @@ static void relay(int listener, const char *server, long rate)
 		int64_t now = ranq_clock_ns();
 
 		for (int i = 0; i < n; i++) {
-			fds[1 + 2 * i] = (struct pollfd){pairs[i].next_ns <= now ? pairs[i].near : -1, POLLIN, 0};
-			fds[2 + 2 * i] = (struct pollfd){pairs[i].far, POLLIN, 0};
+			fds[1 + 2 * i] = (struct pollfd){pairs[i].there_ns <= now ? pairs[i].near : -1, POLLIN, 0};
+			fds[2 + 2 * i] = (struct pollfd){pairs[i].back_ns <= now ? pairs[i].far : -1, POLLIN, 0};
 		}
 		if (poll(fds, (nfds_t)(1 + 2 * n), 5) < 0)
 			_exit(1);
@@ -84,8 +91,10 @@ static void relay(int listener, const char *server, long rate)
 			ssize_t up = fds[1 + 2 * i].revents ? pass(pairs[i].near, pairs[i].far) : 1;
 			ssize_t down = fds[2 + 2 * i].revents ? pass(pairs[i].far, pairs[i].near) : 1;
 
-			if (fds[1 + 2 * i].revents && up > 0)
-				pairs[i].next_ns = now + (int64_t)up * 1000000000 / rate;
+			if (fds[1 + 2 * i].revents)
+				delay(&pairs[i].there_ns, now, up, there);
+			if (fds[2 + 2 * i].revents)
+				delay(&pairs[i].back_ns, now, down, back);
 			if (up <= 0 || down <= 0)
 				drop(pairs, &n, i);
 		}
@@ -94,7 +103,7 @@ static void relay(int listener, const char *server, long rate)
 	}
 }
 
-pid_t test_relay_start(const char *path, const char *server, long rate)
+pid_t test_relay_start(const char *path, const char *server, long there, long back)
 {
 	struct sockaddr_un sa = address(path);
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -107,7 +116,7 @@ pid_t test_relay_start(const char *path, const char *server, long rate)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		signal(SIGPIPE, SIG_IGN);
-		relay(listener, server, rate);
+		relay(listener, server, there, back);
 	}
 	close(listener);
 	return pid;

@@ -4,8 +4,9 @@
 
 #include <sys/types.h>
 
-/* Listens at `path`, passes to `server` at most `rate` bytes a second of each connection; the way back is free. */
-pid_t test_relay_start(const char *path, const char *server, long rate);
+/* Listens at `path`, passes to `server` at most `there` bytes a second of each connection, and `back` on the way back;
+ * 0: as fast as it goes. */
+pid_t test_relay_start(const char *path, const char *server, long there, long back);
 void test_relay_stop(pid_t pid);
 
 #endif

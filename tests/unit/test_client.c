@@ -233,7 +233,7 @@ static int count_up(void *user, struct ranq_bytes *line, struct ranq_err *err)
 START_TEST(blocks_hold_every_line_once)
 {
 	struct counter counter = {.n = 300000};
-	struct ranq_lines lines = {count_up, &counter, -1, "counter"};
+	struct ranq_lines lines = {.next = count_up, .user = &counter, .fd = -1, .name = "counter"};
 	struct ranq_blocks blocks;
 	struct ranq_err err = {0};
 	uint64_t next = 0;

@@ -53,6 +53,25 @@ static void write_connection(const char *host)
 	ranq_connection_file_clear(&file);
 }
 
+/* The configuration file and the connection file lie in one directory, whatever the environment says. */
+START_TEST(one_directory)
+{
+	static const char *const configs[] = {"/x", "relative", "", NULL}, *const homes[] = {"/home/x", "", NULL};
+	for (int i = 0; i < 4 * 3; i++) {
+		char config_path[512], connection[512];
+		const char *base = configs[i % 4], *own = homes[i / 4];
+		base ? setenv("XDG_CONFIG_HOME", base, 1) : unsetenv("XDG_CONFIG_HOME");
+		own ? setenv("HOME", own, 1) : unsetenv("HOME");
+		ck_assert_int_eq(ranq_resolve_config_path(config_path, sizeof config_path, NULL), 0);
+		ck_assert_int_eq(ranq_connection_file_path(NULL, connection, sizeof connection, NULL), 0);
+		ck_assert_int_eq(config_path[0], '/');
+		*strrchr(config_path, '/') = 0;
+		ck_assert_int_eq(strncmp(config_path, connection, strlen(config_path)), 0);
+		ck_assert_str_eq(connection + strlen(config_path), "/servers/default");
+	}
+}
+END_TEST
+
 static int resolve(const char *option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
 {
 	memset(err, 0, sizeof *err);
@@ -270,6 +289,7 @@ int main(void)
 	Suite *suite = suite_create("resolve");
 	TCase *tests = tcase_create("resolve");
 	tcase_add_checked_fixture(tests, begin, end);
+	tcase_add_test(tests, one_directory);
 	tcase_add_test(tests, precedence);
 	tcase_add_test(tests, private_server_by_its_url);
 	tcase_add_test(tests, private_server_of_another_host);

@@ -1,0 +1,101 @@
+/* test_output.c - results on their way to standard output: pipes that somebody made non-blocking, writes that fail in
+ * the middle. */
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/output.h"
+
+#define LEN 1000000
+
+static void fill(struct ranq_output *output, size_t len)
+{
+	ranq_output_init(output, RANQ_OUTPUT_RAW, false, false);
+	for (size_t i = 0; i < len; i++)
+		ranq_buf_add_byte(&output->buf, (unsigned char)('a' + i % 26));
+}
+
+/* Counts what comes; exit status 0 when it is all of it and in order. */
+static pid_t start_reader(int fd, int other)
+{
+	pid_t pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid)
+		return pid;
+	char bytes[1000];
+	ssize_t n;
+	size_t total = 0;
+	close(other);
+	while ((n = read(fd, bytes, sizeof bytes)) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			if (bytes[i] != (char)('a' + total++ % 26))
+				_exit(1);
+	_exit(total == LEN ? 0 : 2);
+}
+
+START_TEST(non_blocking)
+{
+	struct ranq_output output;
+	struct ranq_err err = {0};
+	int ends[2], status;
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	pid_t reader = start_reader(ends[0], ends[1]);
+	close(ends[0]);
+	fill(&output, LEN);
+	output.fd = ends[1];
+	ck_assert_msg(ranq_output_flush(&output, &err) == 0, "%s", err.text);
+	ck_assert_uint_eq(output.buf.len, 0);
+	close(ends[1]);
+	ck_assert_int_eq(waitpid(reader, &status, 0), reader);
+	ck_assert_int_eq(status, 0);
+	ranq_output_clear(&output);
+}
+END_TEST
+
+/* The end of a run tries once more to write what is left. */
+START_TEST(half_written)
+{
+	struct ranq_output output;
+	struct rlimit limit, small;
+	char path[] = "/tmp/ranq-test-XXXXXX", back[200];
+	int fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	unlink(path);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	small = limit;
+	small.rlim_cur = 60;
+	fill(&output, 100);
+	output.fd = fd;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	ck_assert_int_eq(ranq_output_flush(&output, NULL), -1);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_uint_eq(output.buf.len, 40);
+	ck_assert_int_eq(ranq_output_flush(&output, NULL), 0);
+	ck_assert_int_eq(pread(fd, back, sizeof back, 0), 100);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(back[i], 'a' + i % 26);
+	close(fd);
+	ranq_output_clear(&output);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("output");
+	TCase *tests = tcase_create("output");
+	tcase_add_test(tests, non_blocking);
+	tcase_add_test(tests, half_written);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
