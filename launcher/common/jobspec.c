@@ -42,6 +42,7 @@ const struct ranq_option ranq_job_options_table[] = {
 		"what is stored of the outputs (default: keep)", "keep|count|none", 0, 0},
 	LIMITED("backlog", "SIZE", SIZE, backlog, "unread results at which no new tasks start (default: 256MB)", 0, 0),
 	LIMITED("max-output", "SIZE", SIZE, max_output, "largest output of one task (default: 16MiB)", 0, 0),
+	LIMITED("memory", "SIZE", SIZE, memory, "memory that a task may take, at least 1MB (default: no limit)", 0, 0),
 	LIMITED("max-fails", "N", UINT, max_fails, "stop the job after N failed tasks (default: 10000)", 1, 10000),
 	ROW("chunk", 0, "N|auto", TEXT, chunk, "most tasks that a worker gets at once (default: auto)"),
 	LIMITED("priority", "N", INT, priority, "higher goes first (default: 0)", 0, 1000),
@@ -374,6 +375,7 @@ static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *o
 	spec->on_error = (enum ranq_on_error)options->on_error;
 	spec->backlog = options->backlog;
 	spec->max_output = options->max_output;
+	spec->memory = options->memory;
 	spec->max_fails = (uint32_t)options->max_fails;
 	spec->retries = (uint32_t)options->retries;
 	spec->max_deaths = (uint32_t)options->max_deaths;

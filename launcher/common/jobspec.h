@@ -12,7 +12,7 @@ struct ranq_job_options {
 		*warn_signal, *reduce, *offload;
 	struct ranq_words arg_files, env, after;
 	int results, on_error;
-	uint64_t backlog, max_output, max_fails, retries, max_deaths, seed;
+	uint64_t backlog, max_output, memory, max_fails, retries, max_deaths, seed;
 	int64_t priority, timeout_ms, time_request_ms, ttl_ms, grace_ms, lease_ms;
 	bool shell;
 };

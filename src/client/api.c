@@ -133,6 +133,7 @@ static int set_policy(struct ranq_spec *spec, const struct ranq_submit_options *
 	spec->on_error = options->stop_on_error ? RANQ_ON_ERROR_STOP : RANQ_ON_ERROR_CONTINUE;
 	spec->backlog = options->backlog_bytes;
 	spec->max_output = options->max_output_bytes;
+	spec->memory = options->memory_bytes;
 	if (!(options->timeout_s >= 0 && options->timeout_s < 1e9))
 		return ranq_err_set(&last, RANQ_ERR_INPUT, "timeout_s is out of range");
 	spec->timeout_ms = (uint64_t)llround(options->timeout_s * 1000);

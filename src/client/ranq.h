@@ -143,6 +143,7 @@ struct ranq_submit_options {
 	int stop_on_error;
 	int keep_results; /* 1 keep (default), 0 count only */
 	uint64_t backlog_bytes, max_output_bytes;
+	uint64_t memory_bytes; /* that a task may take; 0: no limit */
 };
 /* In the caller, so that it is the caller's own idea of the struct that the library checks. */
 static inline struct ranq_submit_options ranq_submit_init(void)

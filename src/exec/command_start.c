@@ -225,7 +225,7 @@ static void explain_exec(const char *program, int error, struct ranq_outcome *ou
 static int try_start(struct ranq_command *c, const struct ranq_strings *argv, struct pipes *p, struct ranq_outcome *out)
 {
 	const char *stdin_path = c->job->spec.stdin_path;
-	struct ranq_spawn spawn = {.argv = argv->at, .envp = c->body->envp, .group = &c->x->page->group};
+	struct ranq_spawn spawn = {.argv = argv->at, .envp = c->body->envp, .group = &c->x->page->group, .memory = c->job->spec.memory};
 	int started, error;
 
 	spawn.path = find_program(c->job, argv);

@@ -377,6 +377,7 @@ static void on_exited(struct ranq_exec *exec, const struct ranq_control *message
 		end->gone = end->status_known = true;
 		end->status = message->value;
 		end->failure = message->failure;
+		end->peak = message->peak;
 	}
 }
 

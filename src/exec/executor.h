@@ -108,6 +108,7 @@ struct ranq_executor {
 	char *home;                /* where we started */
 	uint64_t seq;              /* copy of page->seq */
 	int64_t oom_kills;         /* seen so far */
+	bool worn;                 /* to end after this task: its memory is full of what others left */
 	struct ranq_task_log *log; /* what functions print */
 	struct ranq_spawner *spawner;
 };

@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "exec/command.h"
+#include "exec/memory.h"
 #include "exec/oom.h"
 #include "util/clock.h"
 
@@ -223,8 +225,10 @@ static bool has_exited(const struct ranq_command *c)
 	return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == c->pid;
 }
 
-static int watch(struct ranq_command *c)
+/* Waits for its end; *peak is the most memory that it, or a process it waited for, had at a time. */
+static int watch(struct ranq_command *c, uint64_t *peak)
 {
+	struct rusage usage = {0};
 	int status = 0;
 
 	for (;;) {
@@ -236,8 +240,9 @@ static int watch(struct ranq_command *c)
 	}
 	signal_group(c, SIGKILL);
 	drain(c);
-	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+	while (wait4(c->pid, &status, 0, &usage) < 0 && errno == EINTR)
 		;
+	*peak = (uint64_t)usage.ru_maxrss << 10;
 	atomic_store_explicit(&c->x->page->group, 0, memory_order_release);
 	return status;
 }
@@ -251,16 +256,7 @@ static struct ranq_bytes tail_of(const struct ranq_command_body *body)
 	return (struct ranq_bytes){body->tail + body->tail_len - RANQ_ERR_TAIL_BYTES, RANQ_ERR_TAIL_BYTES};
 }
 
-static const char *short_of_memory(struct ranq_executor *x, int sig)
-{
-	int64_t before = x->oom_kills;
-
-	if (sig == SIGKILL)
-		x->oom_kills = ranq_oom_kills();
-	return x->oom_kills > before ? RANQ_OOM_TEXT : "";
-}
-
-static void judge(struct ranq_command *c, int status, struct ranq_outcome *out)
+static void judge(struct ranq_command *c, int status, uint64_t peak, struct ranq_outcome *out)
 {
 	char text[32];
 	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -284,10 +280,12 @@ static void judge(struct ranq_command *c, int status, struct ranq_outcome *out)
 		out->interrupted = true;
 	} else if (WIFSIGNALED(status)) {
 		ranq_outcome_error(out, -1, "killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
-			short_of_memory(c->x, WTERMSIG(status)));
+			WTERMSIG(status) == SIGKILL ? ranq_oom_text(&c->x->oom_kills) : "");
 	} else {
 		ranq_outcome_error(out, WEXITSTATUS(status), "exit status %d", WEXITSTATUS(status));
 	}
+	if (out->status == RANQ_TASK_ERROR && c->verdict == RANQ_COMMAND_RUNS)
+		ranq_memory_explain(out->reason, c->job->spec.memory, "peak", peak);
 }
 
 static void command_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt,
@@ -302,6 +300,8 @@ static void command_run(struct ranq_executor *x, struct ranq_executor_job *job, 
 		.pid = -1,
 		.out = -1,
 		.err = -1};
+	uint64_t peak;
+	int status;
 
 	ranq_buf_reset(&c.body->output);
 	ranq_wire_trim(&c.body->output);
@@ -313,7 +313,8 @@ static void command_run(struct ranq_executor *x, struct ranq_executor_job *job, 
 		return;
 	if (job->spec.timeout_ms)
 		c.timeout_ms = ranq_clock_ms() + (int64_t)job->spec.timeout_ms;
-	judge(&c, watch(&c), out);
+	status = watch(&c, &peak);
+	judge(&c, status, peak, out);
 }
 
 const struct ranq_body_kind_ops ranq_command_ops = {command_open, command_run, command_close};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "exec/executor.h"
+#include "exec/memory.h"
 #include "exec/task_log.h"
 #include "ranq.h"
 #include "record/rng.h"
@@ -285,6 +286,17 @@ static void explain(struct ranq_task *task, int rc, struct ranq_outcome *out)
 	}
 }
 
+/* A function that failed may have left much behind: then the tasks after it get a fresh process. */
+static void look_at_memory(struct ranq_executor *x, uint64_t limit, struct ranq_outcome *out)
+{
+	uint64_t used = ranq_memory_used();
+
+	if (used <= limit / 2)
+		return;
+	ranq_memory_explain(out->reason, limit, "in use", used);
+	x->worn = true;
+}
+
 static void function_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt,
 	struct ranq_outcome *out)
 {
@@ -297,13 +309,19 @@ static void function_run(struct ranq_executor *x, struct ranq_executor_job *job,
 	task->len = 0;
 	task->too_large = task->out_of_memory = task->told = false;
 	task->message[0] = '\0';
+	if (job->spec.memory)
+		ranq_memory_enter(job->spec.memory);
 	rc = task->body(task);
 	if (is_fork)
 		_exit(rc);
+	if (job->spec.memory)
+		ranq_memory_leave();
 	out->data = task->data;
 	out->len = task->len;
 	if (rc || task->too_large || task->out_of_memory || is_timed_out(x, attempt))
 		explain(task, rc, out);
+	if (job->spec.memory && out->status == RANQ_TASK_ERROR)
+		look_at_memory(x, job->spec.memory, out);
 	if (task->has_arg || task->has_rng || task->scratch_used || task->blocks)
 		clean(task);
 	task->attempt = NULL;
@@ -376,7 +394,11 @@ static int run_init(struct ranq_task *task, struct ranq_err *err)
 	take_symbol("ranq_module_fini", &task->fini);
 	if (!init)
 		return 0;
+	if (task->job->spec.memory)
+		ranq_memory_enter(task->job->spec.memory);
 	rc = init(task);
+	if (task->job->spec.memory)
+		ranq_memory_leave();
 	clean(task);
 	if (!rc)
 		return 0;

@@ -219,9 +219,15 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 			fail_task(x, job, run, index, reason, now_ms);
 		else if (!run_task(x, job, run, index, &out, now_ms))
 			break;
+		if (x->worn)
+			break;
 		now_ms = coarse_ms();
 		if (ranq_outbox_due(&x->out, now_ms) && index + 1 < run->end)
 			flush(x, false);
+	}
+	if (x->worn) {
+		flush(x, false); /* the rest of the run is for the next executor */
+		ranq_executor_end(x);
 	}
 	flush(x, true);
 }

@@ -16,6 +16,7 @@ struct ranq_slot_end {
 	struct ranq_page *page;  /* of the executor; NULL: none */
 	bool gone, status_known; /* the executor has ended */
 	int status, failure;     /* wait status; or errno of a fork that failed */
+	uint64_t peak;           /* most memory that it had; 0: unknown */
 };
 void ranq_exec_enlist(struct ranq_exec *exec, struct ranq_slot_end *end);
 void ranq_exec_discharge(struct ranq_slot_end *end);

@@ -108,12 +108,15 @@ _Noreturn static void become_executor(struct guardian *g, const struct ranq_cont
 	ranq_executor_main(&options);
 }
 
-static void report(const struct guardian *g, uint32_t type, uint32_t id, int32_t value, int32_t failure)
+/* The rank reads all the time; when it does not any more, its end of the socket ends too. */
+static void report(const struct guardian *g, const struct ranq_control *message)
 {
-	struct ranq_control message = {.type = type, .id = id, .value = value, .failure = failure};
+	ranq_wire_send(g->control, message, offsetof(struct ranq_control, cpus), NULL, 0, 0);
+}
 
-	/* The rank reads all the time; when it does not any more, its end of the socket ends too. */
-	ranq_wire_send(g->control, &message, offsetof(struct ranq_control, cpus), NULL, 0, 0);
+static void report_no_fork(const struct guardian *g, uint32_t id, int error)
+{
+	report(g, &(struct ranq_control){.type = RANQ_CONTROL_EXITED, .id = id, .failure = error});
 }
 
 static struct child *child_create(const struct ranq_control *order, int page_fd)
@@ -142,14 +145,14 @@ static void on_spawn(struct guardian *g, const struct ranq_control *order, int *
 	struct child *child = nfds == 2 ? child_create(order, fds[1]) : NULL;
 
 	if (!child) {
-		report(g, RANQ_CONTROL_EXITED, order->id, 0, ENOMEM);
+		report_no_fork(g, order->id, ENOMEM);
 		return;
 	}
 	child->pid = fork();
 	if (!child->pid)
 		become_executor(g, order, fds);
 	if (child->pid < 0) {
-		report(g, RANQ_CONTROL_EXITED, order->id, 0, errno);
+		report_no_fork(g, order->id, errno);
 		child_destroy(child);
 		return;
 	}
@@ -180,6 +183,7 @@ static bool ended_well(const struct child *child, const siginfo_t *info)
 static void on_child_end(struct guardian *g, struct child *child, const siginfo_t *info)
 {
 	bool clean = ended_well(child, info);
+	struct rusage usage = {0};
 	char mark[256];
 	int status = 0;
 
@@ -188,12 +192,15 @@ static void on_child_end(struct guardian *g, struct child *child, const siginfo_
 		kill(-child->pid, SIGKILL);
 		kill_task(child, SIGKILL);
 	}
-	waitpid(child->pid, &status, 0);
+	wait4(child->pid, &status, 0, &usage);
 	if (!clean) {
 		snprintf(mark, sizeof mark, "%s.%u.%u", g->mark, child->slot, child->id);
 		ranq_sweep(mark, SWEEP_MS);
 	}
-	report(g, RANQ_CONTROL_EXITED, child->id, status, 0);
+	report(g, &(struct ranq_control){.type = RANQ_CONTROL_EXITED,
+			  .id = child->id,
+			  .value = status,
+			  .peak = (uint64_t)usage.ru_maxrss << 10});
 	child_destroy(child);
 }
 
@@ -362,7 +369,7 @@ int ranq_guardian_run(int control_fd, const struct rlimit *core)
 
 	if (set_up(&g) < 0)
 		return 70;
-	report(&g, RANQ_CONTROL_HELLO, 0, (int32_t)RANQ_WIRE_VERSION, 0);
+	report(&g, &(struct ranq_control){.type = RANQ_CONTROL_HELLO, .value = (int32_t)RANQ_WIRE_VERSION});
 	while (!g.over) {
 		struct pollfd fds[2] = {{g.control, POLLIN, 0}, {g.signals, POLLIN, 0}};
 

@@ -64,3 +64,13 @@ int64_t ranq_oom_kills(void)
 {
 	return ranq_oom_kills_of("/proc/self/cgroup", "/sys/fs/cgroup");
 }
+
+const char *ranq_oom_text(int64_t *seen)
+{
+	int64_t before = *seen;
+
+	*seen = ranq_oom_kills();
+	if (*seen < 0)
+		return ", out of memory?";
+	return *seen > before ? ", out of memory" : "";
+}

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "exec/executor.h"
+#include "exec/memory.h"
 #include "exec/oom.h"
 #include "exec/slot.h"
 #include "util/clock.h"
@@ -52,14 +53,11 @@ static struct ranq_trouble *make_trouble(struct ranq_slot_chunk *chunk, uint64_t
 
 static const char *short_of_memory(struct ranq_slot *slot, int sig)
 {
-	int64_t before = slot->oom_kills;
-
-	if (sig == SIGKILL)
-		slot->oom_kills = ranq_oom_kills();
-	return slot->oom_kills > before ? RANQ_OOM_TEXT : "";
+	return sig == SIGKILL ? ranq_oom_text(&slot->oom_kills) : "";
 }
 
-static void explain_status(struct ranq_slot *slot, const char *when, char reason[160], int *sig, int *exit_code)
+static void explain_status(struct ranq_slot *slot, const struct ranq_slot_job *job, const char *when, char reason[160],
+	int *sig, int *exit_code)
 {
 	int status = slot->end.status;
 
@@ -75,6 +73,8 @@ static void explain_status(struct ranq_slot *slot, const char *when, char reason
 		*exit_code = WEXITSTATUS(status);
 		snprintf(reason, 160, "exited with status %d inside the body%s", *exit_code, when);
 	}
+	if (slot->end.peak)
+		ranq_memory_explain(reason, job->spec.memory, "peak", slot->end.peak);
 }
 
 /* Since when the dead task ran: since we first saw it, else at most since we last looked. */
@@ -94,7 +94,7 @@ static void count_death(
 		return;
 	trouble->deaths++;
 	trouble->elapsed_us = elapsed_us(slot);
-	explain_status(slot, "", trouble->reason, &trouble->signal, &trouble->exit_code);
+	explain_status(slot, job, "", trouble->reason, &trouble->signal, &trouble->exit_code);
 	if (trouble->deaths >= job->spec.max_deaths) {
 		trouble->given_up = true;
 		trouble->status = RANQ_TASK_DIED;
@@ -133,7 +133,7 @@ static void count_load_death(struct ranq_slot *slot, struct ranq_slot_job *job)
 	job->load_deaths++;
 	if (job->load_deaths < job->spec.max_deaths)
 		return;
-	explain_status(slot, " while the module was loaded", job->reason, &sig, &exit_code);
+	explain_status(slot, job, " while the module was loaded", job->reason, &sig, &exit_code);
 	job->given_up = true;
 }
 

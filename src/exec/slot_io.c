@@ -76,6 +76,7 @@ int ranq_slot_start_executor(struct ranq_slot *slot, const char *key)
 	slot->end.id = id;
 	slot->end.page = page;
 	slot->end.gone = slot->end.status_known = slot->ended = false;
+	slot->end.peak = 0;
 	slot->next_run = slot->nruns = 0;
 	slot->seen_seq = slot->timed_out_seq = 0;
 	slot->seen_ms = slot->watched_ms = ranq_clock_ms();

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "exec/memory.h"
+
 #define STACK_BYTES (64u << 10)
 
 struct ranq_spawner {
@@ -74,6 +76,8 @@ NO_SANITIZE static int child(void *arg)
 		_exit(127);
 	if ((spawn->in >= 0 && dup2(spawn->in, 0) < 0) || dup2(spawn->out, 1) < 0 || dup2(spawn->err, 2) < 0)
 		goto failed;
+	if (spawn->memory)
+		ranq_memory_limit(spawn->memory);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(spawn->path, spawn->argv, spawn->envp);

@@ -14,6 +14,7 @@ struct ranq_spawn {
 	char *const *argv, *const *envp;
 	int in, out, err;       /* become 0, 1 and 2; all above 2 and CLOEXEC, in = -1: keep 0 */
 	_Atomic int32_t *group; /* receives the process group */
+	uint64_t memory;        /* limit; 0: none */
 };
 
 /* One child at a time uses it. NULL: out of memory. */

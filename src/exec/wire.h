@@ -24,7 +24,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_WIRE_VERSION 1u
+#define RANQ_WIRE_VERSION 2u
 #define RANQ_WIRE_RUNS 2u    /* in flight to one executor */
 #define RANQ_WIRE_FDS 2u     /* descriptors with one message at most */
 #define RANQ_WIRE_CPUS 1024u /* a cpu list, with its NUL */
@@ -42,6 +42,7 @@ struct ranq_control {
 	int32_t value, failure;
 	uint32_t slot, ncores;
 	int32_t numa_node;
+	uint64_t peak;             /* EXITED: most memory that the executor had */
 	char cpus[RANQ_WIRE_CPUS]; /* SPAWN only; the packet ends behind the NUL */
 };
 

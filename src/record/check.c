@@ -159,6 +159,7 @@ static int check_policy(const struct ranq_spec *spec, struct ranq_err *err)
 	if (check_enum("--results", (int)spec->results, RANQ_RESULTS_KEEP, RANQ_RESULTS_NONE, err) < 0 ||
 		check_enum("--on-error", (int)spec->on_error, RANQ_ON_ERROR_CONTINUE, RANQ_ON_ERROR_STOP, err) < 0 ||
 		check_max("--max-output", spec->max_output, RANQ_SPEC_MAX_OUTPUT, err) < 0 ||
+		check_max("--memory", spec->memory, RANQ_TASKS_MAX, err) < 0 ||
 		check_max("--backlog", spec->backlog, RANQ_TASKS_MAX, err) < 0 ||
 		check_max("the job data", spec->data_bytes, RANQ_TASKS_MAX, err) < 0 ||
 		check_max("--chunk", spec->chunk, RANQ_TASKS_MAX, err) < 0 ||
@@ -169,6 +170,8 @@ static int check_policy(const struct ranq_spec *spec, struct ranq_err *err)
 		check_max("--ttl in ms", spec->ttl_ms, RANQ_SPEC_MAX_MS, err) < 0 ||
 		check_max("the signature", spec->signature.len, 4096, err) < 0)
 		return -1;
+	if (spec->memory && spec->memory < RANQ_SPEC_MIN_MEMORY)
+		return bad(err, "--memory", "is less than 1 MB");
 	if (!spec->max_deaths)
 		return bad(err, "--max-deaths", "is 0");
 	if (spec->created_ms < 0 || spec->expires_ms < 0)

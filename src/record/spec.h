@@ -16,6 +16,7 @@
 #define RANQ_ARG_MAX_BYTES (1u << 20)              /* one argument of one task */
 #define RANQ_TASKS_MAX ((uint64_t)1 << 53)         /* exclusive: indices stay exact in Lua */
 #define RANQ_SPEC_MAX_OUTPUT ((uint64_t)256 << 20) /* half of what a Redis value may have */
+#define RANQ_SPEC_MIN_MEMORY 1000000               /* less is no room for any program */
 #define RANQ_SPEC_MAX_MS ((uint64_t)3155760000000) /* a hundred years: nanoseconds still fit 63 bits */
 #define RANQ_SPEC_MAX_LISTS 1000
 
@@ -70,7 +71,7 @@ struct ranq_spec {
 	enum ranq_results_mode results;
 	enum ranq_on_error on_error;
 	bool keep_stderr;
-	uint64_t max_output, backlog, chunk /* 0 = auto */, seed;
+	uint64_t max_output, memory /* of a task, 0 = no limit */, backlog, chunk /* 0 = auto */, seed;
 	bool has_seed;
 	uint32_t retries, max_deaths, max_fails;
 	int32_t priority;

@@ -66,6 +66,7 @@ static void fill(struct ranq_spec *s)
 	s->on_error = RANQ_ON_ERROR_STOP;
 	s->keep_stderr = true;
 	s->max_output = 0;
+	s->memory = 1000000;
 	s->backlog = 1;
 	s->chunk = 127;
 	s->seed = UINT32_MAX;
@@ -148,6 +149,7 @@ START_TEST(test_round_trip)
 	ck_assert_int_eq(again.results, RANQ_RESULTS_NONE);
 	ck_assert_int_eq(again.on_error, RANQ_ON_ERROR_STOP);
 	ck_assert_uint_eq(again.max_output, 0);
+	ck_assert_uint_eq(again.memory, 1000000);
 	ck_assert_uint_eq(again.seed, UINT32_MAX);
 	ck_assert_uint_eq(again.max_fails, 65536);
 	ck_assert_int_eq(again.priority, INT32_MIN);
@@ -408,6 +410,11 @@ static void break_output(struct ranq_spec *s)
 	s->max_output = RANQ_SPEC_MAX_OUTPUT + 1;
 }
 
+static void break_memory(struct ranq_spec *s)
+{
+	s->memory = RANQ_SPEC_MIN_MEMORY - 1;
+}
+
 static void break_deaths(struct ranq_spec *s)
 {
 	s->max_deaths = 0;
@@ -446,7 +453,7 @@ static const struct {
 	{break_colsep_length, "longer"}, {break_name, "control"}, {break_name_length, "longer"},
 	{break_name_empty, "empty"}, {break_env, "NAME=VALUE"}, {break_env_name, "NAME=VALUE"},
 	{break_cwd, "absolute"}, {break_data, "hash"}, {break_seed, "--seed"},
-	{break_output, "--max-output"}, {break_deaths, "--max-deaths"}, {break_timeout, "--timeout"},
+	{break_output, "--max-output"}, {break_memory, "--memory"}, {break_deaths, "--max-deaths"}, {break_timeout, "--timeout"},
 	{break_results, "--results"}, {break_lists, "lists"}, {break_size, "--arg-file"},
 };
 
