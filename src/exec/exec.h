@@ -40,8 +40,9 @@ struct ranq_exec_job {
 	int module_fd, data_fd;
 };
 
-/* A slot: one executor at a time, started on demand, again after a crash; one chunk at a time, the next may be queued
- * behind it. */
+/* A slot: one executor at a time, started on demand, again after a crash; one chunk at a time, others may be queued
+ * behind it, so that short ones cost no round trip each. */
+#define RANQ_SLOT_QUEUE 32
 struct ranq_slot_options {
 	const char *cpus;      /* "0,2-3" or NULL: do not bind */
 	int numa_node;         /* memory preference, -1 none */
@@ -85,7 +86,7 @@ int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *job, s
  * job is forgotten when it has ended. */
 void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t job);
 int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *chunk, struct ranq_err *err);
-unsigned ranq_slot_queued(const struct ranq_slot *slot); /* chunks given and not done: at most 2 */
+unsigned ranq_slot_queued(const struct ranq_slot *slot); /* chunks given and not done: at most RANQ_SLOT_QUEUE */
 /* Lowers the end of a chunk as far as it is not started yet; asynchronous: the answer is the chunk's last RESULTS
  * event, whose upto tells where it really ended. new_end <= start of what runs: ends after the running task. */
 void ranq_slot_truncate(struct ranq_slot *slot, uint64_t chunk, uint64_t new_end);

@@ -322,12 +322,13 @@ void ranq_executor_main(const struct ranq_executor_options *options)
 	if (!x->mark)
 		broken();
 	for (;;) {
-		ranq_executor_pump(x, !x->nruns);
+		if (x->nruns < 2)
+			ranq_executor_pump(x, !x->nruns);
 		if (!x->nruns)
 			continue;
 		ranq_executor_work(x, &x->runs[0]);
 		ranq_buf_clear(&x->runs[0].input);
-		x->runs[0] = x->runs[1]; /* owned pointers move along; the reader points into heap memory */
-		x->nruns--;
+		x->nruns--; /* owned pointers move along; the reader points into heap memory */
+		memmove(x->runs, x->runs + 1, x->nruns * sizeof *x->runs);
 	}
 }

@@ -81,6 +81,7 @@ struct ranq_outbox {
 	struct ranq_buf failures, frame;
 	uint64_t nfailures, number, from, count, counts[RANQ_TASK_STATUS_COUNT];
 	int64_t since_ns, flushed_ms;
+	int64_t run_ns, held_ns; /* start of the run; of the first run that `frame` has something of */
 };
 
 /* What CANCEL and WARN ask of a running command. */
@@ -153,7 +154,13 @@ int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum 
 int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *failure);
 /* Is it time to send? now_ms: CLOCK_MONOTONIC_COARSE will do. */
 bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms);
-/* Sends what there is (done: even when there is nothing). -1: the rank is gone. */
-int ranq_outbox_flush(struct ranq_outbox *out, int fd, bool done);
+/* Makes a frame of what there is (done: even of nothing). -1: out of memory. */
+int ranq_outbox_pack(struct ranq_outbox *out, bool done);
+/* Directly behind pack: may the frames wait for those of the next run? */
+bool ranq_outbox_may_hold(const struct ranq_outbox *out);
+/* Is anything here that was not sent? */
+bool ranq_outbox_holds(const struct ranq_outbox *out);
+/* Sends the frames. -1: the rank is gone. */
+int ranq_outbox_send(struct ranq_outbox *out, int fd);
 
 #endif

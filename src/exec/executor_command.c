@@ -182,7 +182,7 @@ static int wait_ms(const struct ranq_command *c, int64_t now)
 	int64_t until = c->timeout_ms < c->kill_ms ? c->timeout_ms : c->kill_ms;
 	int64_t left = until == RANQ_NEVER ? -1 : until > now ? until - now : 0;
 
-	if (c->x->out.count && (left < 0 || left > RANQ_OUTBOX_FLUSH_MS))
+	if (ranq_outbox_holds(&c->x->out) && (left < 0 || left > RANQ_OUTBOX_FLUSH_MS))
 		return RANQ_OUTBOX_FLUSH_MS;
 	return left > 3600000 ? 3600000 : (int)left;
 }
@@ -194,7 +194,7 @@ static void flush_results(struct ranq_executor *x)
 	struct pollfd socket = {.fd = x->fd, .events = POLLOUT};
 
 	if (ranq_outbox_due(&x->out, ranq_clock_ms()) && poll(&socket, 1, 0) == 1 &&
-		ranq_outbox_flush(&x->out, x->fd, false) < 0)
+		(ranq_outbox_pack(&x->out, false) < 0 || ranq_outbox_send(&x->out, x->fd) < 0))
 		ranq_executor_end(x);
 }
 
@@ -214,7 +214,7 @@ static void sleep_until_something(struct ranq_command *c)
 		read_errors(c, READ_BYTES);
 	if (n > 0 && fds[2].revents)
 		ranq_executor_pump(c->x, false);
-	if (c->x->out.count)
+	if (ranq_outbox_holds(&c->x->out))
 		flush_results(c->x);
 }
 

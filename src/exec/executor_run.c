@@ -1,5 +1,4 @@
 /* executor_run.c - works off one run: attempts, retries, results, in task order. */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,15 +120,27 @@ static void add_failure(
 		_exit(72);
 }
 
+static bool is_trouble(const struct ranq_run *run)
+{
+	return run->tries || run->deaths;
+}
+
+/* After a death each step is reported at once: what waits for the next run would be lost with it again and again. */
+static bool next_is_safe(const struct ranq_executor *x)
+{
+	return x->nruns > 1 && x->runs[1].job == x->runs[0].job && !is_trouble(&x->runs[0]) && !is_trouble(&x->runs[1]);
+}
+
 static void flush(struct ranq_executor *x, bool done)
 {
 	if (x->log)
 		ranq_task_log_check(x->log);
-	if (ranq_outbox_flush(&x->out, x->fd, done) == 0)
-		return;
-	if (errno == ENOMEM)
+	if (ranq_outbox_pack(&x->out, done) < 0)
 		_exit(72); /* a death: the tasks run again with fresh memory */
-	ranq_executor_end(x);
+	if (done && next_is_safe(x) && ranq_outbox_may_hold(&x->out))
+		return;
+	if (ranq_outbox_send(&x->out, x->fd) < 0)
+		ranq_executor_end(x);
 }
 
 static void add_result(struct ranq_executor *x, const struct ranq_executor_job *job, const struct ranq_outcome *out)

@@ -1,5 +1,6 @@
 /* outbox.c - results from executor to rank. A crash of the executor costs what lies here, so nothing lies here for
- * longer than RANQ_OUTBOX_FLUSH_MS of work; a single send for each task would cost more than a short task itself. */
+ * longer than RANQ_OUTBOX_FLUSH_MS of work; a single send for each task would cost more than a short task itself. For
+ * the same reason frames of several short runs are sent together, when the next run waits already. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -11,6 +12,7 @@
 #define FLUSH_BYTES (256u << 10)
 #define FLUSH_COUNT (1u << 20)
 #define FLUSH_FAILURES 64
+#define HOLD_NS 300000
 
 void ranq_outbox_init(struct ranq_outbox *out)
 {
@@ -38,6 +40,7 @@ void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run)
 	out->from = run->start;
 	out->count = 0;
 	restart(out);
+	out->run_ns = out->since_ns;
 }
 
 int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
@@ -88,15 +91,13 @@ static int send_all(int fd, const unsigned char *data, size_t len)
 	return 0;
 }
 
-int ranq_outbox_flush(struct ranq_outbox *out, int fd, bool done)
+int ranq_outbox_pack(struct ranq_outbox *out, bool done)
 {
 	struct ranq_buf *frame = &out->frame;
 	size_t at, i;
-	int rc;
 
 	if (!out->count && !done)
 		return 0;
-	ranq_buf_reset(frame);
 	at = ranq_wire_begin(frame, RANQ_FRAME_RESULTS);
 	ranq_buf_add_varint(frame, out->number);
 	ranq_buf_add_varint(frame, out->from);
@@ -114,7 +115,26 @@ int ranq_outbox_flush(struct ranq_outbox *out, int fd, bool done)
 		return -1;
 	}
 	restart(out);
-	rc = send_all(fd, frame->data, frame->len);
+	if (!at)
+		out->held_ns = out->run_ns;
+	return 0;
+}
+
+bool ranq_outbox_may_hold(const struct ranq_outbox *out)
+{
+	return out->frame.len < FLUSH_BYTES && out->since_ns - out->held_ns < HOLD_NS;
+}
+
+bool ranq_outbox_holds(const struct ranq_outbox *out)
+{
+	return out->count || out->frame.len;
+}
+
+int ranq_outbox_send(struct ranq_outbox *out, int fd)
+{
+	struct ranq_buf *frame = &out->frame;
+	int rc = send_all(fd, frame->data, frame->len);
+
 	ranq_buf_reset(frame);
 	ranq_wire_trim(frame);
 	return rc;

@@ -174,18 +174,9 @@ struct ranq_slot_chunk *ranq_slot_find_chunk(struct ranq_slot *slot, uint64_t id
 	return NULL;
 }
 
-unsigned ranq_slot_chunk_runs(const struct ranq_slot *slot, const struct ranq_slot_chunk *chunk)
+bool ranq_slot_chunk_over(const struct ranq_slot_chunk *chunk)
 {
-	unsigned i, n = 0;
-
-	for (i = 0; i < slot->nruns; i++)
-		n += slot->runs[i].chunk == chunk->given.id;
-	return n;
-}
-
-bool ranq_slot_chunk_over(const struct ranq_slot *slot, const struct ranq_slot_chunk *chunk)
-{
-	return !ranq_slot_chunk_runs(slot, chunk) && (chunk->stopped || chunk->upto >= chunk->end);
+	return !chunk->runs && (chunk->stopped || chunk->upto >= chunk->end);
 }
 
 void ranq_slot_chunk_clear(struct ranq_slot_chunk *chunk)
@@ -209,7 +200,7 @@ int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *given, struct
 	struct ranq_slot_chunk *chunk = &slot->chunks[slot->nchunks];
 
 	if (slot->nchunks == RANQ_SLOT_CHUNKS)
-		return ranq_err_set(err, RANQ_ERR_STATE, "the slot has two chunks already");
+		return ranq_err_set(err, RANQ_ERR_STATE, "the slot has as many chunks as it takes");
 	if (!ranq_slot_find_job(slot, given->job))
 		return ranq_err_set(err, RANQ_ERR_STATE, "the slot does not know the job of this chunk");
 	if (given->start >= given->end || ranq_slot_find_chunk(slot, given->id))
@@ -263,7 +254,7 @@ void ranq_slot_truncate(struct ranq_slot *slot, uint64_t id, uint64_t new_end)
 static bool stop_chunk(struct ranq_slot *slot, struct ranq_slot_chunk *chunk)
 {
 	chunk->stopped = true;
-	if (!ranq_slot_chunk_runs(slot, chunk))
+	if (!chunk->runs)
 		return false;
 	lower_limits(slot, chunk->given.id, 0, true);
 	return true;
@@ -389,7 +380,7 @@ static int report_end(struct ranq_slot *slot, struct ranq_slot_event *event)
 	for (i = 0; i < slot->nchunks; i++) {
 		struct ranq_slot_chunk *chunk = &slot->chunks[i];
 
-		if (!ranq_slot_chunk_over(slot, chunk))
+		if (!ranq_slot_chunk_over(chunk))
 			continue;
 		event->kind = RANQ_SLOT_RESULTS;
 		event->job = chunk->given.job;
@@ -496,7 +487,7 @@ int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot)
 	if (slot->announce_death || (slot->end.gone && slot->state != RANQ_SLOT_EMPTY))
 		return 0;
 	for (i = 0; i < slot->nchunks; i++)
-		if (ranq_slot_chunk_over(slot, &slot->chunks[i]))
+		if (ranq_slot_chunk_over(&slot->chunks[i]))
 			return 0;
 	if (slot->state == RANQ_SLOT_EMPTY && slot->nchunks)
 		return earlier(deadline, slot->start_ms);
@@ -524,7 +515,7 @@ struct ranq_slot *ranq_slot_create(
 	slot->oom_kills = ranq_oom_kills();
 	slot->starting_ms = slot->timeout_kill_ms = slot->stop_kill_ms = RANQ_NEVER;
 	LIST_INIT(&slot->jobs);
-	STAILQ_INIT(&slot->out);
+	TAILQ_INIT(&slot->out);
 	ranq_buf_init(&slot->in, 0);
 	ranq_buf_init(&slot->own, 0);
 	ranq_buf_init(&slot->own_failures, 0);
@@ -563,5 +554,5 @@ int ranq_slot_fd(const struct ranq_slot *slot)
 
 bool ranq_slot_wants_write(const struct ranq_slot *slot)
 {
-	return slot->fd >= 0 && !STAILQ_EMPTY(&slot->out);
+	return slot->fd >= 0 && !TAILQ_EMPTY(&slot->out);
 }

@@ -6,7 +6,7 @@
  * is tried again, and its next death costs nobody else anything.
  *
  * Invariants: chunk->upto is what was reported as RESULTS events; upto <= sent <= end. runs[] are the runs in flight,
- * in order of their numbers, at most RANQ_WIRE_RUNS; runs of chunks[0] come before those of chunks[1]. An executor that
+ * in order of their numbers, at most RANQ_WIRE_RUNS; runs of an earlier chunk come before those of a later one. An executor that
  * ends takes its runs with it: sent goes back to upto. */
 #ifndef RANQ_EXEC_SLOT_H
 #define RANQ_EXEC_SLOT_H
@@ -15,7 +15,7 @@
 
 #include "exec/fork_server.h"
 
-#define RANQ_SLOT_CHUNKS 2
+#define RANQ_SLOT_CHUNKS RANQ_SLOT_QUEUE
 
 /* A task that needs care. Sorted by index, only of tasks not reported yet. */
 struct ranq_trouble {
@@ -32,6 +32,7 @@ struct ranq_slot_chunk {
 	struct ranq_chunk given;
 	struct ranq_buf input;
 	uint64_t upto, sent, end; /* end: lowered by truncate */
+	unsigned runs;            /* of it in flight */
 	bool stopped;             /* by cancel or warn: nothing more is sent */
 	struct ranq_trouble *troubles;
 	size_t ntroubles;
@@ -57,7 +58,7 @@ struct ranq_slot_run {
 
 /* Bytes for the executor; descriptors go with the first byte. */
 struct ranq_slot_message {
-	STAILQ_ENTRY(ranq_slot_message) link;
+	TAILQ_ENTRY(ranq_slot_message) link;
 	struct ranq_buf bytes;
 	size_t sent;
 	int fds[RANQ_WIRE_FDS];
@@ -84,7 +85,7 @@ struct ranq_slot {
 	struct ranq_slot_chunk chunks[RANQ_SLOT_CHUNKS];
 	unsigned nchunks;
 	LIST_HEAD(, ranq_slot_job) jobs;
-	STAILQ_HEAD(, ranq_slot_message) out;
+	TAILQ_HEAD(ranq_slot_messages, ranq_slot_message) out;
 	struct ranq_buf in;
 	size_t frame; /* bytes at the front of `in` that the last event borrows */
 	bool ended;   /* the socket's end was read */
@@ -111,9 +112,8 @@ struct ranq_slot {
 
 struct ranq_slot_job *ranq_slot_find_job(struct ranq_slot *slot, uint64_t job);
 struct ranq_slot_chunk *ranq_slot_find_chunk(struct ranq_slot *slot, uint64_t chunk);
-unsigned ranq_slot_chunk_runs(const struct ranq_slot *slot, const struct ranq_slot_chunk *chunk); /* in flight */
 /* Everything of the chunk is reported, or will never be. */
-bool ranq_slot_chunk_over(const struct ranq_slot *slot, const struct ranq_slot_chunk *chunk);
+bool ranq_slot_chunk_over(const struct ranq_slot_chunk *chunk);
 void ranq_slot_chunk_clear(struct ranq_slot_chunk *chunk);
 void ranq_slot_finish_chunk(struct ranq_slot *slot, struct ranq_slot_chunk *chunk);
 

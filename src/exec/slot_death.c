@@ -264,13 +264,12 @@ static void watch_timeout(struct ranq_slot *slot, uint64_t seq, int64_t now)
 }
 
 /* Does anything still run that was told to stop? */
-static bool stopped_run(struct ranq_slot *slot)
+static bool stopped_run(const struct ranq_slot *slot)
 {
-	const struct ranq_slot_chunk *chunk;
 	unsigned i;
 
-	for (i = 0; i < slot->nruns; i++)
-		if ((chunk = ranq_slot_find_chunk(slot, slot->runs[i].chunk)) && chunk->stopped)
+	for (i = 0; i < slot->nchunks; i++)
+		if (slot->chunks[i].stopped && slot->chunks[i].runs)
 			return true;
 	return false;
 }

@@ -11,6 +11,7 @@
 
 #define READ_BYTES (256u << 10)
 #define START_PAUSE_MS 50
+#define MESSAGE_BYTES (16u << 10) /* frames are sent together until they are so many bytes */
 #define FRAME_SLACK ((size_t)4 << 20) /* beside the result: failures, heads, 2^20 empty results before it */
 
 /* ---- executor ---------------------------------------------------------------------------------------------------- */
@@ -89,8 +90,8 @@ static void drop_messages(struct ranq_slot *slot)
 {
 	struct ranq_slot_message *message;
 
-	while ((message = STAILQ_FIRST(&slot->out))) {
-		STAILQ_REMOVE_HEAD(&slot->out, link);
+	while ((message = TAILQ_FIRST(&slot->out))) {
+		TAILQ_REMOVE(&slot->out, message, link);
 		ranq_buf_clear(&message->bytes);
 		free(message);
 	}
@@ -99,6 +100,7 @@ static void drop_messages(struct ranq_slot *slot)
 void ranq_slot_leave_executor(struct ranq_slot *slot, int grace_ms)
 {
 	struct ranq_slot_job *job;
+	unsigned i;
 
 	if (slot->state == RANQ_SLOT_EMPTY)
 		return;
@@ -117,6 +119,8 @@ void ranq_slot_leave_executor(struct ranq_slot *slot, int grace_ms)
 	ranq_buf_reset(&slot->in);
 	slot->frame = 0;
 	slot->nruns = 0;
+	for (i = 0; i < slot->nchunks; i++)
+		slot->chunks[i].runs = 0;
 	slot->own_kill = RANQ_KILL_NONE;
 	LIST_FOREACH(job, &slot->jobs, link)
 		job->sent = false;
@@ -125,20 +129,28 @@ void ranq_slot_leave_executor(struct ranq_slot *slot, int grace_ms)
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */
 
-struct ranq_slot_message *ranq_slot_message(struct ranq_slot *slot)
+static struct ranq_slot_message *new_message(struct ranq_slot *slot)
 {
 	struct ranq_slot_message *message = calloc(1, sizeof *message);
 
 	if (!message)
 		return NULL;
 	ranq_buf_init(&message->bytes, 0);
-	STAILQ_INSERT_TAIL(&slot->out, message, link);
+	TAILQ_INSERT_TAIL(&slot->out, message, link);
 	return message;
+}
+
+/* Where the next frame goes: behind the one that waits, as long as that is short. */
+struct ranq_slot_message *ranq_slot_message(struct ranq_slot *slot)
+{
+	struct ranq_slot_message *last = TAILQ_LAST(&slot->out, ranq_slot_messages);
+
+	return last && last->bytes.len < MESSAGE_BYTES ? last : new_message(slot);
 }
 
 void ranq_slot_send_job(struct ranq_slot *slot, struct ranq_slot_job *job)
 {
-	struct ranq_slot_message *message = ranq_slot_message(slot);
+	struct ranq_slot_message *message = new_message(slot);
 	size_t at;
 
 	if (!message)
@@ -171,6 +183,7 @@ int ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, ui
 	*run = (struct ranq_slot_run){
 		.number = slot->next_run++, .chunk = chunk->given.id, .from = chunk->sent, .to = to};
 	slot->nruns++;
+	chunk->runs++;
 	atomic_store(&slot->end.page->runs[run->number % RANQ_WIRE_RUNS].limit, to);
 	atomic_store(&slot->end.page->runs[run->number % RANQ_WIRE_RUNS].stop, 0);
 	out = &message->bytes;
@@ -196,7 +209,7 @@ void ranq_slot_flush(struct ranq_slot *slot)
 	struct ranq_slot_message *message;
 	long n;
 
-	while ((message = STAILQ_FIRST(&slot->out)) && slot->fd >= 0) {
+	while ((message = TAILQ_FIRST(&slot->out)) && slot->fd >= 0) {
 		if (ranq_buf_failed(&message->bytes)) {
 			ranq_exec_kill(slot->end.exec, slot->end.id); /* out of memory: begin again */
 			return;
@@ -210,7 +223,7 @@ void ranq_slot_flush(struct ranq_slot *slot)
 		message->sent += (size_t)n;
 		if (message->sent < message->bytes.len)
 			continue;
-		STAILQ_REMOVE_HEAD(&slot->out, link);
+		TAILQ_REMOVE(&slot->out, message, link);
 		ranq_buf_clear(&message->bytes);
 		free(message);
 	}

@@ -109,8 +109,9 @@ static void end_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, uint6
 {
 	const struct ranq_slot_run run = slot->runs[0];
 
-	slot->runs[0] = slot->runs[1];
 	slot->nruns--;
+	memmove(slot->runs, slot->runs + 1, slot->nruns * sizeof *slot->runs);
+	chunk->runs--;
 	/* cut short by a lowered limit: the chunk ends here; later runs of it are cut at their first task for the same
 	 * reason */
 	if (upto < run.to && chunk->end > chunk->upto)
@@ -140,7 +141,7 @@ int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *
 	event->from = event->upto == event->from ? chunk->upto : event->from;
 	event->upto = chunk->upto;
 	event->kind = RANQ_SLOT_RESULTS;
-	event->chunk_done = ranq_slot_chunk_over(slot, chunk);
+	event->chunk_done = ranq_slot_chunk_over(chunk);
 	if (event->from == event->upto && !event->chunk_done)
 		return 0;
 	if (event->chunk_done)
@@ -234,7 +235,7 @@ int ranq_slot_report_given_up(struct ranq_slot *slot, struct ranq_slot_chunk *ch
 	slot->announced_chunk = event->chunk;
 	slot->announced_task = event->upto - 1;
 	forget_troubles(chunk);
-	event->chunk_done = ranq_slot_chunk_over(slot, chunk);
+	event->chunk_done = ranq_slot_chunk_over(chunk);
 	if (event->chunk_done)
 		ranq_slot_finish_chunk(slot, chunk);
 	return 1;

@@ -11,8 +11,9 @@
  * u64 number, from, count, u8 done, u64 elapsed_us, counts u64 x statuses, u64 failures x (index, record sized),
  * segment (rest) u64 and u32 are varints; i64 is a varint of its zigzag form.
  *
- * A run is a contiguous part of a chunk, handed to one executor; at most two are in flight, and they are worked off in
- * order. Runs are numbered from 0 for each executor, so number & 1 is the run's place in the progress page. */
+ * A run is a contiguous part of a chunk, handed to one executor; at most RANQ_WIRE_RUNS are in flight, and they are
+ * worked off in order. Runs are numbered from 0 for each executor: number % RANQ_WIRE_RUNS is the run's place in the
+ * progress page. */
 #ifndef RANQ_EXEC_WIRE_H
 #define RANQ_EXEC_WIRE_H
 
@@ -24,8 +25,8 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_WIRE_VERSION 2u
-#define RANQ_WIRE_RUNS 2u    /* in flight to one executor */
+#define RANQ_WIRE_VERSION 3u
+#define RANQ_WIRE_RUNS 32u   /* in flight to one executor */
 #define RANQ_WIRE_FDS 2u     /* descriptors with one message at most */
 #define RANQ_WIRE_CPUS 1024u /* a cpu list, with its NUL */
 

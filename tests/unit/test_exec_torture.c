@@ -165,7 +165,7 @@ static void give(unsigned slot)
 {
 	struct chunk *chunk = &chunks[nchunks];
 
-	if (ranq_slot_queued(rig.slots[slot]) == 2 || nchunks == CHUNKS_MAX)
+	if (ranq_slot_queued(rig.slots[slot]) == 5 || nchunks == CHUNKS_MAX)
 		return;
 	chunk->slot = slot;
 	chunk->job = 1 + any(JOB_COUNT);
