@@ -4,7 +4,7 @@
 slurm_enter 3
 . "$(dirname "$0")/../support/tap.sh"
 
-is "$(srun -N 3 -l hostname | sort | tr '\n' ' ')" "$([ -n "${SLURM_ONE_HOST:-}" ] && h=$(hostname) && echo "0: $h 1: $h 2: $h " || echo '0: h1 1: h2 2: h3 ')" \
+is "$(srun -N 3 -l hostname | sort | tr '\n' ' ')" "$([ -n "${HOSTS_NONE:-}" ] && h=$(hostname) && echo "0: $h 1: $h 2: $h " || echo '0: h1 1: h2 2: h3 ')" \
 	"a step runs on three hosts"
 is "$(id -u)" "$(srun -N 1 id -u)" "as the user who submitted"
 
@@ -19,10 +19,10 @@ no_jobs() { [ -z "$(squeue -h)" ]; }
 ok wait_for 20 no_jobs
 like "$(cat "$T/join.out")" '4 compute ranks on slurm:[0-9]+ \(2 nodes\).* by .*srun' "on two nodes, by srun"
 
-if [ -z "${SLURM_ONE_HOST:-}" ]; then
-	reaches() { slurm_host "$1" timeout 1 bash -c ": </dev/tcp/10.88.0.3/27801" 2>/dev/null; }
+if [ -z "${HOSTS_NONE:-}" ]; then
+	reaches() { host "$1" timeout 1 bash -c ": </dev/tcp/10.88.0.3/27801" 2>/dev/null; }
 	ok reaches h1
-	slurm_host_kill h3
+	host_kill h3
 	if reaches h1; then fail "a host that lost its power is gone"; else pass "a host that lost its power is gone"; fi
 fi
 done_testing
