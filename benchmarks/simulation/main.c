@@ -242,7 +242,8 @@ static double ratio(double a, double b)
 }
 
 /* What the window between two counts shows. */
-static void report(const struct sim_counters *a, const struct sim_counters *b, size_t bridge_bytes, bool right)
+static void report(
+	const struct sim_counters *a, const struct sim_counters *b, size_t bridge_bytes, uint64_t job, bool right)
 {
 	double s = (double)(b->at_ns - a->at_ns) / 1e9, bridge_s = s * sim.set.bridges;
 	double done = (double)(b->sums.done - a->sums.done), server_s = b->server_s - a->server_s;
@@ -250,6 +251,7 @@ static void report(const struct sim_counters *a, const struct sim_counters *b, s
 	double bytes = (double)(b->bytes_in - a->bytes_in + b->bytes_out - a->bytes_out);
 	double ranges = (double)(b->sums.ranges - a->sums.ranges), chunks = (double)(b->sums.chunks - a->sums.chunks);
 	double possible = s * sim.set.bridges * sim.set.ranks / sim.set.task_s;
+	struct ranq_job_info info = sim_info(job);
 	struct ranq_json *more = ranq_json_object(NULL);
 
 	ranq_json_real(more, "seconds", s);
@@ -269,6 +271,7 @@ static void report(const struct sim_counters *a, const struct sim_counters *b, s
 	ranq_json_real(more, "calls_per_task", ratio(calls, done));
 	ranq_json_real(more, "bytes_per_task", ratio(bytes, done));
 	ranq_json_real(more, "server_bytes", (double)b->memory_bytes);
+	ranq_json_real(more, "tasks_per_item", ratio((double)info.done, (double)info.result_items));
 	ranq_json_real(more, "proxy_us_per_chunk", ratio(proxy_s * 1e6, chunks));
 	ranq_json_real(more, "process_cpu", ratio(b->process_s - a->process_s, s));
 	print("server CPU", 100 * ratio(server_s, s), "% of a core", "lower", right, more);
@@ -319,7 +322,7 @@ int main(int argc, char **argv)
 	sim_drain();
 	sim_bridges_stop();
 	right = sim_verify(job) == 0;
-	report(&begin, &end, bridge_bytes, right);
+	report(&begin, &end, bridge_bytes, job, right);
 	sim_remove(job);
 	sim_server_close();
 	return right ? EXIT_SUCCESS : EXIT_FAILURE;

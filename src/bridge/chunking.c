@@ -5,10 +5,12 @@
 #define GROWTH 4
 #define SURPLUS_SECONDS 4.0
 #define DEPTH_TASK_NS 50e6 /* from this task time on a lane gets one chunk at a time */
-/* Long tasks are not put aside: another bridge may have time for them at once. Only what is clearly long is given back,
- * so that an average near the limit does not send work to and fro. */
+/* Of long tasks no more are put aside than will begin very soon, and not for longer than a second: another bridge may
+ * have time for them at once. Only what is clearly long is given back, so that an average near the limit does not send
+ * work to and fro. */
 #define LONG_TASK_NS 1e9
 #define SURPLUS_TASK_NS 2e9
+#define STOCK_SECONDS 0.5
 
 void ranq_pace_init(struct ranq_pace *pace)
 {
@@ -80,6 +82,12 @@ unsigned ranq_chunking_depth(const struct ranq_pace *pace)
 	return pace->measured > 0 && pace->task_ns < DEPTH_TASK_NS ? 2 : 1;
 }
 
+/* Long tasks that the lanes together begin in STOCK_SECONDS; 0 when that is less than one. */
+static uint64_t stock(const struct ranq_leasing *l)
+{
+	return (uint64_t)(STOCK_SECONDS * 1e9 * (double)l->lanes / l->task_ns);
+}
+
 uint64_t ranq_leasing_want(const struct ranq_leasing *l)
 {
 	uint64_t second, lanes = l->lanes ? l->lanes : 1;
@@ -93,13 +101,13 @@ uint64_t ranq_leasing_want(const struct ranq_leasing *l)
 		return l->unstarted >= (l->idle ? 16 * lanes : lanes) ? 0 : want;
 	}
 	if (l->task_ns >= LONG_TASK_NS)
-		return l->unstarted < l->idle ? l->idle - l->unstarted : 0;
+		return l->unstarted < l->idle ? l->idle - l->unstarted + stock(l) : 0;
 	second = target_tasks(l->task_ns, (double)RANQ_LEASE_TARGET_NS * (double)lanes);
 	if (l->task_ns < DEPTH_TASK_NS && second < 2 * lanes)
 		second = 2 * lanes;
 	second += l->idle;
-	/* l->unstarted < second / 2, and never wait with an idle lane and nothing at hand */
-	if (l->unstarted * 2 >= second)
+	/* l->unstarted < second / 4, and never wait with an idle lane and nothing at hand */
+	if (l->unstarted * 4 >= second)
 		return 0;
 	return second - l->unstarted < RANQ_LEASE_WANT_MAX ? second - l->unstarted : RANQ_LEASE_WANT_MAX;
 }
@@ -110,8 +118,10 @@ uint64_t ranq_leasing_surplus(const struct ranq_leasing *l)
 
 	if (l->task_ns <= 0)
 		return 0;
-	if (l->task_ns >= SURPLUS_TASK_NS)
-		return l->unstarted > l->idle ? l->unstarted - l->idle : 0;
+	if (l->task_ns >= SURPLUS_TASK_NS) {
+		keep = l->idle + (l->stale ? 0 : stock(l));
+		return l->unstarted > keep ? l->unstarted - keep : 0;
+	}
 	keep = target_tasks(l->task_ns, SURPLUS_SECONDS * 1e9 * (double)lanes);
 	if (keep < 2 * lanes)
 		keep = 2 * lanes;

@@ -45,8 +45,10 @@ struct ranq_leasing {
 	unsigned lanes, idle; /* all executors; those with nothing to do */
 	double task_ns;       /* of the tasks that are likely to come, or what they take at least; 0: unknown */
 	uint64_t last_want;   /* of the lease before, 0: none */
+	bool stale;           /* the work at hand has been lying here for a second */
 };
-/* Tasks to ask the queue for now; 0: enough is at hand. */
+/* Tasks to ask the queue for now; 0: enough is at hand. Long ones are asked for when a lane is idle, and then a few
+ * more: what all lanes together begin within half a second, or each task would need a lease of its own. */
 uint64_t ranq_leasing_want(const struct ranq_leasing *l);
 /* Unstarted tasks to give back because they are more than this bridge does in a few seconds, or so long that any other
  * bridge should have them; 0: keep all. */

@@ -154,6 +154,7 @@ static void give_back_surplus(struct ranq_proxy *proxy)
 		if (job->unstarted == 0)
 			continue;
 		leasing.task_ns = proxy_job_task_ns(job);
+		leasing.stale = proxy->now_ms - job->granted_ms >= PROXY_STALE_MS;
 		surplus = ranq_leasing_surplus(&leasing);
 		if (surplus > 0)
 			proxy_pieces_release(job->pq, job, job->unstarted - surplus);

@@ -24,6 +24,8 @@
 #define PROXY_RESULTS_MAX ((size_t)256 << 20) /* uncommitted results at which workers get no more chunks */
 #define PROXY_ITEM_BYTES ((size_t)1 << 20)    /* flush at, and largest item made by merging */
 #define PROXY_FLUSH_MS 50
+#define PROXY_STALE_MS 1000 /* unstarted long tasks are for others then */
+#define PROXY_HOLD_MS 1200 /* see patience_ms in proxy_outbox.c */
 #define PROXY_CALLS_MAX 8 /* commits in flight for a queue */
 
 struct proxy_queue;
@@ -79,7 +81,7 @@ struct proxy_item { /* results of [start, end), to be committed */
 	struct proxy_failure *failure;
 	size_t nfailures, failures_room;
 	struct proxy_chunk *chunk; /* whose item this is */
-	int64_t since_ms;
+	int64_t since_ms, ripe_ms, due_ms; /* a commit takes it when it is ripe, and is made when it is due */
 };
 TAILQ_HEAD(proxy_items, proxy_item);
 enum proxy_call_kind { PROXY_COMMIT, PROXY_RELEASE };
@@ -133,6 +135,8 @@ struct proxy_job {
 	size_t block_bytes;
 	bool input_asked, waited;
 	uint64_t unstarted;      /* tasks in pieces */
+	int64_t granted_ms;      /* when the last of them came */
+	int64_t began_ms;        /* first results; 0: none yet */
 	unsigned chunks, broken; /* chunks at workers; broken ones since the last result */
 	int64_t used_ms;         /* last time with work */
 	uint8_t *introduced;     /* for each rank */
@@ -160,7 +164,11 @@ struct proxy_queue {
 	int64_t beat_ms; /* next heartbeat */
 	struct proxy_items pending;
 	size_t pending_bytes, npending;
+	bool pending_waited; /* a client waits for some of them */
+	int64_t pending_ms;  /* when they are to be committed, if there are any */
 	unsigned commits_asked;
+	int64_t committed_ms; /* the last one was sent */
+	uint64_t bridges;     /* in the queue, as the server told last */
 	TAILQ_HEAD(proxy_calls, proxy_call) outbox;
 	size_t outbox_bytes;
 	uint64_t done;                    /* tasks reported to us, for `ranq workers` */
@@ -262,6 +270,7 @@ bool proxy_fenced(const struct proxy_queue *pq);
 
 /* proxy_outbox.c */
 void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_results *m);
+void proxy_outbox_waited(struct proxy_job *job); /* a client waits for its results */
 void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece);
 void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *parts, size_t n);
 void proxy_outbox_release_one(

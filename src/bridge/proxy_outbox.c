@@ -65,8 +65,43 @@ static int item_failure(struct proxy_item *item, uint64_t index, const void *dat
 	return ranq_buf_failed(&item->failures) ? -1 : 0;
 }
 
-static void pending_add(struct proxy_queue *pq, struct proxy_item *item)
+/* However many bridges there are: about a thousand commits a second from all of them. */
+static int64_t crowd_ms(const struct proxy_queue *pq)
 {
+	return pq->bridges < (uint64_t)pq->q.lease_ms / 5 ? (int64_t)pq->bridges : pq->q.lease_ms / 5;
+}
+
+/* How long results may wait for others to be committed with. While a client waits, or the server does not know yet how
+ * large results are: not long. Else for a second: hardly more is lost with this bridge then than what its ranks have
+ * under way. */
+static int64_t patience_ms(const struct proxy_queue *pq, const struct proxy_job *job)
+{
+	int64_t ms = PROXY_FLUSH_MS, crowd = crowd_ms(pq);
+
+	if (!job->waited && job->began_ms > 0 && pq->proxy->now_ms - job->began_ms >= PROXY_HOLD_MS)
+		ms = PROXY_HOLD_MS;
+	return ms > crowd ? ms : crowd;
+}
+
+void proxy_outbox_waited(struct proxy_job *job)
+{
+	struct proxy_queue *pq = job->pq;
+
+	job->waited = true;
+	if (pq->npending == 0)
+		return;
+	pq->pending_waited = true;
+	pq->pending_ms = proxy_min(pq->pending_ms, pq->proxy->now_ms + patience_ms(pq, job));
+}
+
+static void pending_add(struct proxy_queue *pq, struct proxy_item *item, const struct proxy_job *job)
+{
+	int64_t patience = patience_ms(pq, job);
+
+	item->ripe_ms = item->since_ms + patience / 6;
+	item->due_ms = item->since_ms + patience;
+	pq->pending_ms = pq->npending > 0 ? proxy_min(pq->pending_ms, item->due_ms) : item->due_ms;
+	pq->pending_waited |= job->waited;
 	TAILQ_INSERT_TAIL(&pq->pending, item, next);
 	pq->npending++;
 	pq->pending_bytes += item_bytes(item);
@@ -80,6 +115,7 @@ static void pending_remove(struct proxy_queue *pq, struct proxy_item *item)
 	if (item->chunk)
 		item->chunk->item = NULL;
 	item->chunk = NULL;
+	pq->pending_waited &= pq->npending > 0;
 }
 
 /* Puts the tasks of b, which begin where a ends, behind those of a. On failure a is unchanged. */
@@ -130,7 +166,9 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 		if (!item)
 			return; /* the tasks stay leased: they run again after the next resync or expiry */
 		item->chunk = chunk;
-		pending_add(pq, item);
+		if (chunk->job->began_ms == 0)
+			chunk->job->began_ms = item->since_ms;
+		pending_add(pq, item, chunk->job);
 	}
 	pq->pending_bytes -= item_bytes(item);
 	item_extend(item, m);
@@ -167,7 +205,7 @@ void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
 		ranq_segment_writer_finish(&writer, &item->segment);
 	ranq_segment_writer_clear(&writer);
 	ranq_buf_clear(&record);
-	pending_add(job->pq, item);
+	pending_add(job->pq, item, job);
 }
 
 /* ---- calls ---- */
@@ -199,7 +237,7 @@ static void note_reply(struct proxy_queue *pq, const struct ranq_commit_reply *r
 		struct proxy_job *job = proxy_job_find(pq, reply->waited[i]);
 
 		if (job)
-			job->waited = true;
+			proxy_outbox_waited(job);
 	}
 	for (size_t i = 0; i < reply->nstopped && i < 32; i++)
 		proxy_job_stop(pq, reply->stopped[i]);
@@ -302,8 +340,10 @@ static void call_send(struct proxy_call *call)
 		return;
 	request->call = call;
 	call->sent = true;
-	if (call->kind == PROXY_COMMIT)
+	if (call->kind == PROXY_COMMIT) {
 		pq->commits_asked++;
+		pq->committed_ms = request->sent_ms;
+	}
 	ranq_fault_kill("committed");
 }
 
@@ -422,13 +462,17 @@ static size_t merge(struct proxy_item **items, size_t n)
 	return kept;
 }
 
-/* Takes the oldest pending items, up to a call's worth. */
-static size_t collect(struct proxy_queue *pq, struct proxy_item **items)
+/* Takes the oldest pending items that are ripe, up to a call's worth. */
+static size_t collect(struct proxy_queue *pq, struct proxy_item **items, int64_t ripe_ms)
 {
 	size_t n = 0, bytes = 0, failures = 0;
-	struct proxy_item *item;
+	struct proxy_item *item, *after;
 
-	while (n < RANQ_CALL_ITEMS_MAX && bytes < PROXY_ITEM_BYTES && (item = TAILQ_FIRST(&pq->pending))) {
+	for (item = TAILQ_FIRST(&pq->pending); item && n < RANQ_CALL_ITEMS_MAX && bytes < PROXY_ITEM_BYTES;
+		item = after) {
+		after = TAILQ_NEXT(item, next);
+		if (item->ripe_ms > ripe_ms)
+			continue;
 		if (n > 0 && (failures + item->nfailures > RANQ_CALL_ITEMS_MAX ||
 				     bytes + item->segment.len > PROXY_ITEM_BYTES))
 			break;
@@ -440,15 +484,16 @@ static size_t collect(struct proxy_queue *pq, struct proxy_item **items)
 	return n;
 }
 
-static void commit_some(struct proxy_queue *pq)
+static size_t commit_some(struct proxy_queue *pq, int64_t ripe_ms)
 {
 	static struct proxy_item *items[RANQ_CALL_ITEMS_MAX];
 	struct proxy_call *call = call_create(pq, PROXY_COMMIT);
-	size_t n;
+	size_t n, taken;
 
 	if (!call)
-		return;
-	n = merge(items, collect(pq, items));
+		return 0;
+	taken = collect(pq, items, ripe_ms);
+	n = merge(items, taken);
 	for (size_t i = 0; i < n; i++) {
 		struct proxy_item *item = items[i];
 
@@ -464,47 +509,55 @@ static void commit_some(struct proxy_queue *pq)
 		call_go(call);
 	else
 		call_destroy(call);
+	return taken;
+}
+
+/* Sends what is ripe at the given time. The youngest results are best left alone: those of tasks between them come in a
+ * moment, and then one item stands for all of them. */
+static void flush(struct proxy_queue *pq, bool all, int64_t ripe_ms)
+{
+	const struct proxy_item *item;
+
+	while (pq->state == PROXY_IN && proxy_outbox_sent(pq) && !TAILQ_EMPTY(&pq->pending) &&
+		(all || pq->pending_bytes >= PROXY_ITEM_BYTES) &&
+		(all ? pq->commits_asked < 4 * PROXY_CALLS_MAX : pq->commits_asked < PROXY_CALLS_MAX))
+		if (commit_some(pq, ripe_ms) == 0)
+			break;
+	pq->pending_ms = RANQ_NEVER;
+	TAILQ_FOREACH(item, &pq->pending, next)
+	pq->pending_ms = proxy_min(pq->pending_ms, item->due_ms);
 }
 
 void proxy_outbox_flush(struct proxy_queue *pq, bool all)
 {
-	while (pq->state == PROXY_IN && proxy_outbox_sent(pq) && !TAILQ_EMPTY(&pq->pending) &&
-		(all || pq->pending_bytes >= PROXY_ITEM_BYTES) &&
-		(all ? pq->commits_asked < 4 * PROXY_CALLS_MAX : pq->commits_asked < PROXY_CALLS_MAX))
-		commit_some(pq);
+	flush(pq, all, RANQ_NEVER);
 }
 
-/* A client waits for one of the pending results, or nothing else is under way that could fill the batch. */
+/* A client waits for some of the pending results, or nothing else is under way that could fill the batch. */
 static bool urgent(const struct proxy_queue *pq)
 {
-	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
-	struct proxy_job *job;
+	return pq->commits_asked == 0 && (pq->pending_waited || pq->proxy->running == 0);
+}
 
-	if (pq->commits_asked > 0)
-		return false;
-	if (pq->proxy->running == 0)
-		return true;
-	job = proxy_job_find((struct proxy_queue *)(uintptr_t)pq, item->job);
-	return job && job->waited;
+static int64_t flush_due(const struct proxy_queue *pq)
+{
+	return urgent(pq) ? proxy_min(pq->pending_ms, pq->committed_ms + crowd_ms(pq)) : pq->pending_ms;
 }
 
 void proxy_outbox_tick(struct proxy_queue *pq)
 {
-	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
-	bool due = item && (pq->proxy->now_ms >= item->since_ms + PROXY_FLUSH_MS || urgent(pq));
-
 	proxy_outbox_send(pq, false);
-	proxy_outbox_flush(pq, due);
+	if (!TAILQ_EMPTY(&pq->pending) && pq->proxy->now_ms >= flush_due(pq))
+		flush(pq, true, urgent(pq) ? RANQ_NEVER : pq->proxy->now_ms);
 }
 
 int64_t proxy_outbox_due(const struct proxy_queue *pq)
 {
-	const struct proxy_item *item = TAILQ_FIRST(&pq->pending);
-
 	/* what waits for the network to take more is sent when it can be written to */
-	if (!item || pq->state != PROXY_IN || pq->commits_asked >= PROXY_CALLS_MAX || !proxy_outbox_sent(pq))
+	if (TAILQ_EMPTY(&pq->pending) || pq->state != PROXY_IN || pq->commits_asked >= PROXY_CALLS_MAX ||
+		!proxy_outbox_sent(pq))
 		return RANQ_NEVER;
-	return urgent(pq) ? pq->proxy->now_ms : item->since_ms + PROXY_FLUSH_MS;
+	return flush_due(pq);
 }
 
 /* ---- dropping ---- */

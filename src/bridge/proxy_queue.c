@@ -269,7 +269,7 @@ static void take_range(struct proxy_queue *pq, const struct ranq_range *range)
 	if (!job || proxy_piece_add(job, range, ++pq->proxy->next_grant) != 0)
 		proxy_outbox_release_one(pq, range->job, range->seq, range->start, range->end, RANQ_RELEASE_DRAINED);
 	else if (range->waited)
-		job->waited = true;
+		proxy_outbox_waited(job);
 }
 
 /* An idle bridge asks for a lease where it would send a heartbeat, a little earlier: that renews as well, and finds
@@ -312,6 +312,8 @@ static void leased(struct proxy_request *request, const struct ranq_reply *reply
 		return;
 	}
 	proxy_renewed(request);
+	if (lease.bridges > 0)
+		pq->bridges = lease.bridges;
 	pq->full = false;
 	if (lease.drain)
 		proxy_drain(pq->proxy, true, "ranq drain");

@@ -49,6 +49,7 @@ int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint6
 		.deaths = range->deaths,
 		.suspect = range->suspect};
 	piece_insert(piece, false);
+	job->granted_ms = job->pq->proxy->now_ms;
 	return 0;
 }
 
@@ -501,15 +502,20 @@ void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_me
 int64_t proxy_work_due(const struct ranq_proxy *proxy)
 {
 	const struct proxy_job *job;
-	int64_t due = RANQ_NEVER, in_ms;
+	int64_t due = RANQ_NEVER, in_ms, stale_ms;
 
-	if (proxy->phase != PROXY_RUN || TAILQ_EMPTY(&proxy->pieces) || proxy_left_ms(proxy) == RANQ_NEVER)
+	if (proxy->phase != PROXY_RUN || TAILQ_EMPTY(&proxy->pieces))
 		return due;
 	TAILQ_FOREACH(job, &proxy->jobs, next)
 	{
-		in_ms = job->unstarted > 0 ? late_in_ms(job) : RANQ_NEVER;
+		if (job->unstarted == 0)
+			continue;
+		in_ms = late_in_ms(job);
+		stale_ms = job->granted_ms + PROXY_STALE_MS;
 		if (in_ms != RANQ_NEVER)
 			due = proxy_min(due, proxy->now_ms + in_ms);
+		if (stale_ms > proxy->now_ms)
+			due = proxy_min(due, stale_ms);
 	}
 	return due;
 }

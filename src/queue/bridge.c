@@ -82,12 +82,14 @@ int ranq_queue_lease_parse(const struct ranq_reply *r, struct ranq_lease_reply *
 	out->idle = ranq_call_next_flag(&in);
 	seq = ranq_call_next(&in);
 	n = ranq_call_next(&in);
-	if (in.failed || n > sizeof out->ranges / sizeof *out->ranges || ranq_reply_count(r) != 5 + 6 * n)
+	if (in.failed || n > sizeof out->ranges / sizeof *out->ranges || ranq_reply_count(r) < 5 + 6 * n)
 		return ranq_call_malformed(err);
 	for (; out->n < n; out->n++)
 		if (read_range(&in, seq, &out->ranges[out->n]))
 			return ranq_call_malformed(err);
-	return 0;
+	if (ranq_reply_count(r) > 5 + 6 * n)
+		out->bridges = ranq_call_next(&in);
+	return in.failed ? ranq_call_malformed(err) : 0;
 }
 
 int ranq_queue_spec_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job)

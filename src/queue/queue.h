@@ -117,6 +117,7 @@ struct ranq_lease_reply {
 				   * and n == 0: there may be more behind what it may not run, ask again soon */
 	size_t n;
 	struct ranq_range ranges[64];
+	uint64_t bridges; /* alive in the queue; 0: not told */
 };
 /* Asks for about `want` tasks (over several jobs if need be) in at most max_ranges ranges. time_left_ms: of the allocation, or -1. tags may be NULL. */
 int ranq_queue_lease_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, uint64_t seq, uint64_t want,

@@ -101,6 +101,11 @@ START_TEST(priority_first_then_order_of_submission)
 	ck_assert_uint_eq(r.ranges[1].job, first);
 	ck_assert_uint_eq(r.ranges[2].job, second);
 	ck_assert_uint_eq(r.ranges[3].job, low);
+	ck_assert_uint_eq(r.bridges, 1);
+	tq_join(tq_id('b'), 1);
+	ck_assert_uint_eq(tq_lease(tq_id('b'), 1).bridges, 0);
+	ck_assert(TQ_JOB(.tasks = 1));
+	ck_assert_uint_eq(tq_lease(tq_id('b'), 1).bridges, 2);
 }
 END_TEST
 

@@ -110,13 +110,15 @@ START_TEST(leases)
 		{"unknown times: not for ever", {0, 4, 4, 0, 1000}, 64, 64},
 		{"unknown times: enough at hand", {4, 4, 0, 0, 4}, 0, 0},
 		{"a second of work of all lanes", {0, 4, 0, 1.0 * MS, 0}, 3900, 4100},
-		{"less than half is left", {1900, 4, 0, 1.0 * MS, 0}, 2000, 2200},
-		{"more than half is left", {2100, 4, 0, 1.0 * MS, 0}, 0, 0},
+		{"less than a quarter is left", {900, 4, 0, 1.0 * MS, 0}, 3000, 3200},
+		{"more than a quarter is left", {1100, 4, 0, 1.0 * MS, 0}, 0, 0},
 		{"unknown times: work is at hand, but cannot begin", {64, 4, 4, 0, 64}, 0, 0},
 		{"long tasks: no hoarding", {0, 4, 0, 60000.0 * MS, 0}, 0, 0},
 		{"long tasks: one waits already", {1, 4, 1, 60000.0 * MS, 0}, 0, 0},
 		{"long tasks: for the idle lanes", {0, 4, 3, 60000.0 * MS, 0}, 3, 3},
-		{"long tasks: for the idle lanes that have nothing yet", {1, 4, 3, 1000.0 * MS, 0}, 2, 2},
+		{"long tasks: for the idle lanes that have nothing yet", {1, 4, 3, 3000.0 * MS, 0}, 2, 2},
+		{"long tasks, many lanes: and what begins within half a second", {0, 128, 1, 4000.0 * MS, 0}, 17, 17},
+		{"long tasks, many lanes: none is idle", {0, 128, 0, 4000.0 * MS, 0}, 0, 0},
 		{"shorter than a second: one waits for each lane", {0, 4, 0, 900.0 * MS, 0}, 4, 4},
 		{"very short tasks: bounded", {0, 1000000, 0, 1, 0}, 1, RANQ_LEASE_WANT_MAX},
 		{"no lanes", {0, 0, 0, 0, 0}, 1, 1},
@@ -138,6 +140,7 @@ START_TEST(surplus)
 			    much = {.unstarted = 5000, .lanes = 2, .task_ns = 10.0 * MS},
 			    second = {.unstarted = 4, .lanes = 2, .task_ns = 1500.0 * MS},
 			    longs = {.unstarted = 4, .lanes = 2, .task_ns = 12000.0 * MS},
+			    soon = {.unstarted = 30, .lanes = 128, .task_ns = 4000.0 * MS},
 			    starts = {.unstarted = 4, .lanes = 2, .idle = 2, .task_ns = 12000.0 * MS};
 
 	ck_assert_uint_eq(ranq_leasing_surplus(&unknown), 0);
@@ -146,6 +149,9 @@ START_TEST(surplus)
 	ck_assert_uint_eq(ranq_leasing_surplus(&second), 0);
 	ck_assert_uint_eq(ranq_leasing_surplus(&longs), 4); /* any other bridge has them sooner */
 	ck_assert_uint_eq(ranq_leasing_surplus(&starts), 2);
+	ck_assert_uint_eq(ranq_leasing_surplus(&soon), 14);
+	soon.stale = true;
+	ck_assert_uint_eq(ranq_leasing_surplus(&soon), 30);
 }
 END_TEST
 

@@ -175,5 +175,6 @@ local function lease_ranges(keys, args, returned_only)
 		wake(q)
 	end
 	g.reply[5] = g.count
+	g.reply[#g.reply + 1] = g.count > 0 and redis.call('ZCARD', q.P .. 'L') or 0
 	return done(q, g.reply)
 end

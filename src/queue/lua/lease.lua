@@ -1,5 +1,6 @@
 -- args: bridge, seq, want, max ranges, flags, time left in ms or -1, tags with a comma before and behind each
--- reply: paused, drain, idle, seq, n, n * (job, start, end, deaths, expiries, flags: 1 suspect, 2 a client waits)
+-- reply: paused, drain, idle, seq, n, n * (job, start, end, deaths, expiries, flags: 1 suspect, 2 a client waits),
+--        number of bridges (0 when n is)
 local function lease(keys, args)
 	return lease_ranges(keys, args, false)
 end
