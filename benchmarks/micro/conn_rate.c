@@ -1,11 +1,12 @@
-/* What one connection costs: small commands in a pipeline, one there and back, large values. Prints a JSON object a
- * line. Usage: conn_rate URL   (flushes nothing; uses the key "ranq-bench:conn" and removes it) */
+/* What one connection costs: small commands in a pipeline, one there and back, large values.
+ *   bench-conn_rate URL   (flushes nothing; uses the key "ranq-bench:conn" and removes it) */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "benchmarks/bench.h"
 #include "store/conn.h"
 #include "util/clock.h"
 
@@ -14,10 +15,9 @@
 
 static struct ranq_conn *conn;
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
-	fprintf(stderr, "conn_rate: %s\n", what);
-	exit(3);
+	bench_die(BENCH_FAILED, "bench-conn_rate: %s", what);
 }
 
 static double cpu_s(void)
@@ -47,11 +47,11 @@ static void turn(void)
 static void report(const char *what, double n, double bytes, int64_t begin_ns, double cpu)
 {
 	double seconds = (double)(ranq_clock_ns() - begin_ns) / 1e9;
+	char more[96];
 
-	printf("{\"benchmark\": \"conn_rate\", \"what\": \"%s\", \"per_s\": %.0f, \"mb_per_s\": %.1f, \"us_each\": "
-	       "%.2f, \"client_cpu_us_each\": %.2f}\n",
-		what, n / seconds, bytes / seconds / 1e6, seconds / n * 1e6, (cpu_s() - cpu) / n * 1e6);
-	fflush(stdout);
+	snprintf(more, sizeof more, "\"mb_per_s\": %.1f, \"client_cpu_us_each\": %.2f", bytes / seconds / 1e6,
+		(cpu_s() - cpu) / n * 1e6);
+	bench_print_more("connection", what, "", n / seconds, "calls/s", "higher", more);
 }
 
 /* `n` times the command with `window` in flight. */
@@ -95,14 +95,14 @@ int main(int argc, char **argv)
 	if (ranq_server_addr_parse(argv[1], &addr, &err) ||
 		!(conn = ranq_conn_open(&addr, ranq_clock_ms() + NEVER_MS, &err)))
 		fail(err.text);
-	pipeline("ping, one in flight", words(&cmd, "PING", NULL), 50000, 1, 0);
-	pipeline("ping, 50 in flight", &cmd, 1000000, 50, 0);
-	pipeline("ping, 5000 in flight", &cmd, 2000000, 5000, 0);
+	pipeline("ping, one in flight", words(&cmd, "PING", NULL), (long)bench_times(50000), 1, 0);
+	pipeline("ping, 50 in flight", &cmd, (long)bench_times(1000000), 50, 0);
+	pipeline("ping, 5000 in flight", &cmd, (long)bench_times(2000000), 5000, 0);
 	words(&cmd, "SET", KEY);
 	ranq_cmd_bytes(&cmd, value, big);
-	pipeline("set of 1 MiB, 4 in flight", &cmd, 1000, 4, (double)big);
-	pipeline("get of 1 MiB, 4 in flight", words(&cmd, "GET", KEY), 1000, 4, (double)big);
-	pipeline("unlink", words(&cmd, "UNLINK", KEY), 1, 1, 0);
+	pipeline("set of 1 MiB, 4 in flight", &cmd, (long)bench_times(1000), 4, (double)big);
+	pipeline("get of 1 MiB, 4 in flight", words(&cmd, "GET", KEY), (long)bench_times(1000), 4, (double)big);
+	pipeline("unlink of 1 MiB", words(&cmd, "UNLINK", KEY), 1, 1, 0);
 	ranq_conn_close(conn);
 	ranq_cmd_clear(&cmd);
 	ranq_server_addr_clear(&addr);

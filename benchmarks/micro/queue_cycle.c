@@ -1,4 +1,4 @@
-/* What the queue protocol costs the server: one JSON line a figure. Starts a private server and stops it again.
+/* What the queue protocol costs the server. Starts a private server and stops it again.
  *   bench-queue_cycle [functions|evalsha [cycle|pipelined|items|beat|submit]] */
 #include <ftw.h>
 #include <signal.h>
@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "benchmarks/bench.h"
 #include "queue/queue.h"
 #include "util/clock.h"
 
@@ -110,11 +111,11 @@ static double server_cpu_us(void)
 
 static void print(const char *what, double value, const char *unit, double cpu_us)
 {
-	printf("{\"schema\": \"ranq.bench/1\", \"bench\": \"queue_cycle\", \"mode\": \"%s\", \"name\": \"%s\", "
-	       "\"value\": %.4g, \"unit\": \"%s\", "
-	       "\"server_cpu_us\": %.4g}\n",
-		mode_name, what, value, unit, cpu_us);
-	fflush(stdout);
+	char mode[64], more[64];
+
+	snprintf(mode, sizeof mode, "\"mode\": \"%s\"", mode_name);
+	snprintf(more, sizeof more, "\"server_cpu_us\": %.4g", cpu_us);
+	bench_print_more("queue", what, mode, value, unit, "higher", more);
 }
 
 static uint64_t submit(uint64_t tasks, enum ranq_results_mode results)
@@ -284,17 +285,17 @@ int main(int argc, char **argv)
 	ranq_queue_join_cmd(&queue, &cmd, bridge, &meta);
 	ranq_reply_destroy(call());
 	if (wanted(argc, argv, "cycle")) {
-		bench_cycle(10000, false);
-		bench_cycle(10000, true);
+		bench_cycle((int)bench_times(10000), false);
+		bench_cycle((int)bench_times(10000), true);
 	}
 	if (wanted(argc, argv, "pipelined"))
-		bench_pipelined(20000);
+		bench_pipelined((int)bench_times(20000));
 	if (wanted(argc, argv, "items"))
-		bench_small_items(200);
+		bench_small_items((int)bench_times(200));
 	if (wanted(argc, argv, "beat"))
-		bench_beat(10000);
+		bench_beat((int)bench_times(10000));
 	if (wanted(argc, argv, "submit"))
-		bench_submit(5000);
+		bench_submit((int)bench_times(5000));
 	ranq_cmd_clear(&cmd);
 	ranq_conn_close(conn);
 	return EXIT_SUCCESS;

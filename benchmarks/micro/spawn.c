@@ -1,56 +1,29 @@
-/* spawn.c - what running tasks costs beside the tasks: commands through a slot against a bare posix_spawn + pipe + wait
- * loop, in turns in the same run because machines are noisy, and empty functions a second. One JSON line a result.
- *
- * bench-spawn RANQ_EXEC [MODULE.so FUNCTION]        (numbers: RANQ_BENCH_TASKS, default 2000) */
+/* spawn.c - what running tasks costs beside the tasks: commands through a slot against a bare loop of posix_spawn, pipe and
+ * wait, in turns because machines are noisy; one task from rank to executor and back; empty functions.
+ *   bench-spawn RANQ_EXEC MODULE.so FUNCTION */
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "benchmarks/bare.h"
 #include "exec/exec.h"
 #include "util/clock.h"
 
 #define ROUNDS 5
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
-	fprintf(stderr, "bench-spawn: %s\n", what);
-	exit(1);
+	bench_die(BENCH_FAILED, "bench-spawn: %s", what);
 }
 
-static double bare_loop(unsigned tasks)
+static double bare_loop(uint64_t tasks)
 {
-	char name[] = "/bin/true";
-	char *argv[] = {name, NULL};
-	int64_t start = ranq_clock_ns();
-	unsigned i;
+	double start = bench_now_s();
 
-	for (i = 0; i < tasks; i++) {
-		posix_spawn_file_actions_t actions;
-		int pair[2], status;
-		char data[4096];
-		pid_t pid;
-
-		if (pipe2(pair, O_CLOEXEC) < 0)
-			die("no pipe");
-		posix_spawn_file_actions_init(&actions);
-		posix_spawn_file_actions_adddup2(&actions, pair[1], 1);
-		if (posix_spawn(&pid, name, &actions, NULL, argv, environ))
-			die("cannot run /bin/true");
-		posix_spawn_file_actions_destroy(&actions);
-		close(pair[1]);
-		while (read(pair[0], data, sizeof data) > 0)
-			;
-		close(pair[0]);
-		waitpid(pid, &status, 0);
-	}
-	return tasks / ((double)(ranq_clock_ns() - start) / 1e9);
+	bench_bare_commands(tasks);
+	return (double)tasks / (bench_now_s() - start);
 }
 
 static uint64_t pump(struct ranq_exec *exec, struct ranq_slot *slot)
@@ -112,9 +85,9 @@ static void add_job(struct ranq_slot *slot, uint64_t job, const struct ranq_spec
 	ranq_buf_clear(&packed);
 }
 
-static void bench_commands(struct ranq_exec *exec, struct ranq_slot *slot, unsigned tasks)
+static void bench_commands(struct ranq_exec *exec, struct ranq_slot *slot, uint64_t tasks)
 {
-	double bare[ROUNDS], ours[ROUNDS], sum = 0;
+	double bare = 0, ours = 0;
 	struct ranq_spec spec;
 	unsigned i;
 
@@ -125,14 +98,12 @@ static void bench_commands(struct ranq_exec *exec, struct ranq_slot *slot, unsig
 	ranq_spec_clear(&spec);
 	slot_loop(exec, slot, 1, 50, 50);
 	for (i = 0; i < ROUNDS; i++) {
-		bare[i] = bare_loop(tasks);
-		ours[i] = slot_loop(exec, slot, 1, tasks, 50);
-		sum += ours[i] / bare[i];
-		printf("{\"bench\": \"commands\", \"round\": %u, \"bare_per_s\": %.0f, \"slot_per_s\": %.0f, "
-		       "\"ratio\": %.3f}\n",
-			i, bare[i], ours[i], ours[i] / bare[i]);
+		bare += bare_loop(tasks) / ROUNDS;
+		ours += slot_loop(exec, slot, 1, tasks, 50) / ROUNDS;
 	}
-	printf("{\"bench\": \"commands\", \"mean_ratio\": %.3f}\n", sum / ROUNDS);
+	bench_print("executor", "commands, bare loop", bare, "tasks/s", "higher");
+	bench_print("executor", "commands, slot", ours, "tasks/s", "higher");
+	bench_print("executor", "commands, slot / bare loop", ours / bare, "", "higher");
 }
 
 static int load(const char *path)
@@ -153,7 +124,6 @@ static int load(const char *path)
 static void bench_functions(struct ranq_exec *exec, struct ranq_slot *slot, const char *module, const char *function)
 {
 	struct ranq_spec spec;
-	unsigned i;
 	int fd = load(module);
 
 	ranq_spec_init(&spec);
@@ -164,31 +134,20 @@ static void bench_functions(struct ranq_exec *exec, struct ranq_slot *slot, cons
 	close(fd);
 	ranq_spec_clear(&spec);
 	slot_loop(exec, slot, 2, 1000, 1000);
-	for (i = 0; i < ROUNDS; i++) {
-		double rate = slot_loop(exec, slot, 2, 20000000, 500000);
-
-		printf("{\"bench\": \"functions\", \"round\": %u, \"tasks_per_s\": %.0f, \"ns_per_task\": %.1f}\n", i,
-			rate, 1e9 / rate);
-	}
-}
-
-static int compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
+	bench_print("executor", "functions", slot_loop(exec, slot, 2, bench_times(20000000), 500000), "tasks/s", "higher");
 }
 
 /* One task there and back: rank to executor to rank. */
 static void bench_round_trip(struct ranq_exec *exec, struct ranq_slot *slot, uint64_t job, const char *what)
 {
 	double us[501];
-	unsigned i;
+	char more[64];
 
-	for (i = 0; i < 501; i++)
+	for (unsigned i = 0; i < 501; i++)
 		us[i] = 1e6 / slot_loop(exec, slot, job, 1, 1);
-	qsort(us, 501, sizeof *us, compare);
-	printf("{\"bench\": \"round trip\", \"body\": \"%s\", \"median_us\": %.0f, \"p99_us\": %.0f}\n", what, us[250], us[496]);
+	qsort(us, 501, sizeof *us, bench_compare_doubles);
+	snprintf(more, sizeof more, "\"p99_us\": %.1f", us[496]);
+	bench_print_more("executor", what, "", us[250], "us", "lower", more);
 }
 
 int main(int argc, char **argv)
@@ -196,23 +155,20 @@ int main(int argc, char **argv)
 	struct ranq_exec_options options = {
 		.program = argc > 1 ? argv[1] : NULL, .mark = "bench-spawn", .queue = "bench", .worker = "bench"};
 	struct ranq_slot_options slot_options = {.numa_node = -1};
-	const char *tasks = getenv("RANQ_BENCH_TASKS");
 	struct ranq_err err = {0};
 	struct ranq_exec *exec;
 	struct ranq_slot *slot;
 
-	if (argc != 2 && argc != 4)
-		die("usage: bench-spawn RANQ_EXEC [MODULE.so FUNCTION]");
+	if (argc != 4)
+		die("usage: bench-spawn RANQ_EXEC MODULE.so FUNCTION");
 	exec = ranq_exec_open(&options, &err);
 	slot = exec ? ranq_slot_create(exec, &slot_options, &err) : NULL;
 	if (!slot)
 		die(err.text);
-	bench_commands(exec, slot, tasks ? (unsigned)atoi(tasks) : 2000);
-	bench_round_trip(exec, slot, 1, "command");
-	if (argc == 4) {
-		bench_functions(exec, slot, argv[2], argv[3]);
-		bench_round_trip(exec, slot, 2, "function");
-	}
+	bench_commands(exec, slot, bench_times(500));
+	bench_round_trip(exec, slot, 1, "round trip of a command");
+	bench_functions(exec, slot, argv[2], argv[3]);
+	bench_round_trip(exec, slot, 2, "round trip of a function");
 	ranq_slot_destroy(slot);
 	ranq_exec_close(exec, 0);
 	return 0;
