@@ -346,9 +346,9 @@ static int build_surroundings(
 		return -1;
 	if (!options->data)
 		return 0;
-	if (ranq_blob_read(options->data, &jobspec->data, err))
+	if (ranq_blob_open(options->data, &jobspec->data, err))
 		return ranq_err_wrap(err, "job data");
-	jobspec->submission.data = (struct ranq_bytes){jobspec->data.data, jobspec->data.len};
+	jobspec->submission.data_file = &jobspec->data;
 	return 0;
 }
 
@@ -399,7 +399,7 @@ int ranq_jobspec_build(struct ranq_jobspec *jobspec, const struct ranq_job_optio
 	memset(jobspec, 0, sizeof *jobspec);
 	ranq_spec_init(&jobspec->spec);
 	ranq_buf_init(&jobspec->module, 0);
-	ranq_buf_init(&jobspec->data, 0);
+	jobspec->data.fd = -1;
 	jobspec->submission.spec = &jobspec->spec;
 	while (words < operands->n && strcmp(operands->at[words], ":::") != 0 &&
 		strcmp(operands->at[words], ":::+") != 0)
@@ -454,7 +454,7 @@ void ranq_jobspec_clear(struct ranq_jobspec *jobspec)
 {
 	ranq_spec_clear(&jobspec->spec);
 	ranq_buf_clear(&jobspec->module);
-	ranq_buf_clear(&jobspec->data);
+	ranq_blob_close(&jobspec->data);
 	ranq_line_file_close(jobspec->file);
 	free(jobspec->after);
 	memset(jobspec, 0, sizeof *jobspec);

@@ -24,7 +24,8 @@ void ranq_job_options_clear(struct ranq_job_options *options);
 struct ranq_jobspec {
 	struct ranq_spec spec;
 	struct ranq_submission submission;
-	struct ranq_buf module, data;
+	struct ranq_buf module;
+	struct ranq_blob_file data;
 	struct ranq_lines lines;
 	struct ranq_line_file *file;
 	uint64_t *after;

@@ -12,10 +12,12 @@
 
 #include "bridge/blobs.h"
 #include "bridge/worker.h"
+#include "util/clock.h"
 
 #define PIECE_BYTES (1u << 20)
 #define WINDOW_BYTES (8u << 20) /* of a transfer, unsent at a time */
 #define KEEP_MS 60000
+#define TELL_MS 5000
 #define KEEP_BYTES ((uint64_t)256 << 20)
 
 static struct proxy_blob *find(struct ranq_proxy *proxy, const struct proxy_queue *pq, const char *hash)
@@ -50,6 +52,17 @@ static void blob_free(struct proxy_blob *blob)
 	free(blob);
 }
 
+static void tell_progress(struct ranq_proxy *proxy, struct proxy_blob *blob)
+{
+	char have[32], total[32];
+
+	if (!blob->total || proxy->now_ms - blob->told_ms < TELL_MS)
+		return;
+	blob->told_ms = proxy->now_ms;
+	proxy_log(proxy, "job data %.12s: %s of %s are here", blob->hash, ranq_size_format(blob->have, have),
+		ranq_size_format(blob->total, total));
+}
+
 static void have_part(struct proxy_request *request, const struct ranq_reply *reply)
 {
 	struct ranq_proxy *proxy = request->proxy;
@@ -78,6 +91,9 @@ static void have_part(struct proxy_request *request, const struct ranq_reply *re
 		blob->missing = true;
 	}
 	blob->have += part.len;
+	if (blob->total && blob->have > blob->total)
+		blob->missing = true; /* nobody knows how much more there is */
+	tell_progress(proxy, blob);
 	if (!blob->missing && part.len > 0)
 		crypto_hash_sha256_update(blob->digest, part.data, part.len);
 	if (!blob->missing && part.len < RANQ_BLOB_PART_BYTES) {
@@ -114,7 +130,7 @@ void proxy_blobs_ask(struct ranq_proxy *proxy)
 		ask(blob);
 }
 
-struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash)
+struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash, uint64_t total)
 {
 	struct proxy_blob *blob = find(pq->proxy, pq, hash);
 
@@ -136,6 +152,8 @@ struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash)
 	crypto_hash_sha256_init(blob->digest);
 	snprintf(blob->hash, sizeof blob->hash, "%s", hash);
 	blob->pq = pq;
+	blob->total = total;
+	blob->told_ms = pq->proxy->now_ms;
 	blob->users = 1;
 	blob->number = ++pq->proxy->next_blob;
 	blob->fd = ranq_blob_file_create(NULL);

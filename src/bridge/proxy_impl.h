@@ -99,11 +99,12 @@ struct proxy_call {
 struct proxy_blob {
 	TAILQ_ENTRY(proxy_blob) next;
 	char hash[129];
-	uint64_t number, have;
+	uint64_t number, have, total; /* total: 0 when nobody said it */
 	struct proxy_queue *pq; /* where it is fetched */
 	int fd;
 	unsigned users;
 	int64_t unused_ms; /* since when it has no users */
+	int64_t told_ms;   /* last word on how far it is */
 	bool asked, whole, missing;
 	struct crypto_hash_sha256_state *digest; /* of what is here; NULL when whole */
 	uint8_t *shared; /* for each node: has it, or is being sent it */
@@ -298,7 +299,7 @@ void proxy_jobs_tick(struct ranq_proxy *proxy);
 int64_t proxy_jobs_due(const struct ranq_proxy *proxy);
 
 /* proxy_blobs.c */
-struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash);
+struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash, uint64_t total);
 void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob);
 void proxy_blob_share(struct ranq_proxy *proxy, struct proxy_blob *blob, int rank);
 void proxy_blobs_ask(struct ranq_proxy *proxy);

@@ -72,9 +72,9 @@ static void take_spec(struct proxy_job *job, struct ranq_bytes spec)
 	}
 	job->state = PROXY_JOB_BLOBS;
 	if (job->spec.module_hash)
-		job->module = proxy_blob_get(job->pq, job->spec.module_hash);
+		job->module = proxy_blob_get(job->pq, job->spec.module_hash, 0);
 	if (job->spec.data_hash)
-		job->data = proxy_blob_get(job->pq, job->spec.data_hash);
+		job->data = proxy_blob_get(job->pq, job->spec.data_hash, job->spec.data_bytes);
 	if ((job->spec.module_hash && !job->module) || (job->spec.data_hash && !job->data))
 		proxy_job_fail(job, "out of memory");
 	else

@@ -86,9 +86,12 @@ int ranq_submit_prepare(struct ranq_submission *submission, struct ranq_err *err
 		if (set_text(&spec->module_hash, hash, err))
 			return -1;
 	}
-	if (submission->data.len) {
-		ranq_blob_hash(submission->data.data, submission->data.len, hash);
-		spec->data_bytes = submission->data.len;
+	spec->data_bytes = submission->data_file ? submission->data_file->len : submission->data.len;
+	if (spec->data_bytes) {
+		if (!submission->data_file)
+			ranq_blob_hash(submission->data.data, submission->data.len, hash);
+		else if (ranq_blob_file_hash(submission->data_file, hash, err))
+			return ranq_err_wrap(err, "job data");
 		if (set_text(&spec->data_hash, hash, err))
 			return -1;
 	}
@@ -106,8 +109,11 @@ static int send_blobs(struct ranq_session *session, const struct ranq_submission
 	if (submission->module.len &&
 		ranq_blob_send(session, spec->module_hash, submission->module.data, submission->module.len, err))
 		return ranq_err_wrap(err, "cannot send the module");
-	if (submission->data.len &&
-		ranq_blob_send(session, spec->data_hash, submission->data.data, submission->data.len, err))
+	if (!spec->data_bytes)
+		return 0;
+	if (submission->data_file
+			? ranq_blob_file_send(session, spec->data_hash, submission->data_file, err)
+			: ranq_blob_send(session, spec->data_hash, submission->data.data, submission->data.len, err))
 		return ranq_err_wrap(err, "cannot send the job data");
 	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef RANQ_CLIENT_SUBMIT_H
 #define RANQ_CLIENT_SUBMIT_H
 
+#include "client/blob.h"
 #include "client/lines.h"
 #include "client/session.h"
 
@@ -9,6 +10,7 @@ struct ranq_submission {
 	struct ranq_spec *spec; /* everything but uuid, creation time, owner and hashes, which submit fills in */
 	uint64_t tasks;         /* N, when args is NONE; else it is found out */
 	struct ranq_bytes module, data; /* bytes to send with the job; empty: none */
+	const struct ranq_blob_file *data_file; /* or job data from a file, NULL: none */
 	struct ranq_lines *lines;       /* for RANQ_ARGS_INPUT */
 	bool may_stream;                /* input that is large or slow may follow after the job was opened */
 	const uint64_t *after;

@@ -1,12 +1,14 @@
 /* Bodies that end badly, by their argument. */
 #include <ranq.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 int misbehave(struct ranq_task *task);
 int takes_much(struct ranq_task *task);
+int hold_data(struct ranq_task *task);
 
 /* Up to 10 GB; keeps it. False when there is no more. */
 static int leak(void)
@@ -82,6 +84,31 @@ int takes_much(struct ranq_task *task)
 	memset(p, 1, much);
 	free(p);
 	return ranq_task_return_int64(task, getpid());
+}
+
+/* Reads all of the job data, says so by a file in the directory that is its argument, stays until there is a file "go". */
+int hold_data(struct ranq_task *task)
+{
+	char path[512];
+	size_t len, i;
+	const unsigned char *data = ranq_task_data(task, &len);
+	uint64_t word, sum = 0;
+	FILE *file;
+
+	for (i = 0; i + sizeof word <= len; i += sizeof word) {
+		memcpy(&word, data + i, sizeof word);
+		sum = sum * 31 + word;
+	}
+	snprintf(path, sizeof path, "%s/%d", ranq_task_arg(task, NULL), (int)getpid());
+	file = fopen(path, "w");
+	if (!file)
+		return 1;
+	fclose(file);
+	snprintf(path, sizeof path, "%s/go", ranq_task_arg(task, NULL));
+	while (access(path, F_OK) < 0 && !ranq_task_cancelled(task))
+		usleep(5000);
+	snprintf(path, sizeof path, "%zu %llx", len, (unsigned long long)sum);
+	return ranq_task_return_string(task, path);
 }
 
 RANQ_MODULE;

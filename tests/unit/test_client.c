@@ -181,6 +181,38 @@ START_TEST(blob_hash)
 }
 END_TEST
 
+/* Large files are read part by part, and must stay what they were. */
+START_TEST(blob_file)
+{
+	const size_t len = (17u << 20) + 5;
+	unsigned char *data = malloc(len);
+	char path[] = "/tmp/ranq-test-XXXXXX", hash[RANQ_BLOB_HASH_LEN + 1], want[RANQ_BLOB_HASH_LEN + 1];
+	struct ranq_blob_file file;
+	struct ranq_err err = {0};
+	int fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	for (size_t i = 0; i < len; i++)
+		data[i] = (unsigned char)(i * 2654435761u >> 13);
+	ck_assert_int_eq(write(fd, data, len), (ssize_t)len);
+	ranq_blob_hash(data, len, want);
+	free(data);
+	ck_assert_int_eq(ranq_blob_open(path, &file, &err), 0);
+	ck_assert_uint_eq(file.len, len);
+	ck_assert_msg(ranq_blob_file_hash(&file, hash, &err) == 0, "%s", err.text);
+	ck_assert_str_eq(hash, want);
+	ck_assert_int_eq(ftruncate(fd, (off_t)len - 1), 0);
+	ck_assert_int_eq(ranq_blob_file_hash(&file, hash, &err), -1);
+	ck_assert_str_eq(err.text, "the file was changed while it was read");
+	ranq_blob_close(&file);
+	close(fd);
+	unlink(path);
+	ck_assert_int_eq(ranq_blob_open(path, &file, &err), -1);
+	ck_assert_int_eq(ranq_blob_open("/dev/zero", &file, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
+	ranq_blob_close(&file);
+}
+END_TEST
+
 /* ---- lines ----------------------------------------------------------------------------------------------------- */
 START_TEST(lines_of_a_pipe)
 {
@@ -342,6 +374,7 @@ int main(void)
 	tcase_add_test(tests, module);
 	tcase_add_test(tests, no_module);
 	tcase_add_test(tests, blob_hash);
+	tcase_add_test(tests, blob_file);
 	tcase_add_test(tests, lines_of_a_pipe);
 	tcase_add_test(tests, blocks_hold_every_line_once);
 	tcase_add_test(tests, json_lines);
