@@ -179,6 +179,7 @@ int ranq_output_before_ack(void *user, struct ranq_consumer_state *state, struct
 	struct ranq_output *output = user;
 	struct stat st;
 	state->has_file = false;
+	state->has_accumulator = false; /* of a program that combined results before us */
 	if (ranq_output_flush(output, err))
 		return -1;
 	if (fstat(output->fd, &st) || !S_ISREG(st.st_mode))

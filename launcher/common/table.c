@@ -105,19 +105,6 @@ void ranq_clean_print(FILE *out, const char *text, size_t len, bool keep_newline
 	}
 }
 
-const char *ranq_count_text(uint64_t n, char text[32])
-{
-	char digits[24];
-	int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), to = 0;
-	for (int i = 0; i < len; i++) {
-		if (i && (len - i) % 3 == 0)
-			text[to++] = ',';
-		text[to++] = digits[i];
-	}
-	text[to] = 0;
-	return text;
-}
-
 const char *ranq_time_text(int64_t wall_ms, char text[32])
 {
 	time_t seconds = (time_t)(wall_ms / 1000);

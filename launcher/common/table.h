@@ -22,8 +22,6 @@ void ranq_table_print(struct ranq_table *table, FILE *out); /* prints (out NULL:
 /* Copies text, control characters and invalid UTF-8 replaced; for messages that quote what tasks or other users wrote.
  */
 void ranq_clean_print(FILE *out, const char *text, size_t len, bool keep_newlines);
-/* "1,234,567" */
-const char *ranq_count_text(uint64_t n, char text[32]);
 /* "2026-11-20 08:38:15" in local time, or "-" for 0 */
 const char *ranq_time_text(int64_t wall_ms, char text[32]);
 

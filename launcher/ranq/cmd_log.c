@@ -6,7 +6,7 @@
 
 #include "common/arguments.h"
 #include "common/cli.h"
-#include "common/failures.h"
+#include "client/failures.h"
 #include "common/table.h"
 #include "util/clock.h"
 #include "util/json.h"

@@ -5,7 +5,7 @@
 
 #include "common/arguments.h"
 #include "common/cli.h"
-#include "common/failures.h"
+#include "client/failures.h"
 #include "common/jobview.h"
 #include "common/table.h"
 

@@ -5,7 +5,7 @@
 #include "client/wait.h"
 #include "common/cli.h"
 #include "common/jobview.h"
-#include "common/progress.h"
+#include "client/progress.h"
 #include "common/waiting.h"
 
 #define PATIENCE_MS 1000

@@ -4,71 +4,55 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/api_impl.h"
 #include "client/blob.h"
 #include "client/jobid.h"
 #include "client/module.h"
-#include "client/ranq.h"
 #include "client/resolve.h"
-#include "client/stream.h"
-#include "client/submit.h"
 #include "client/wait.h"
 #include "record/input.h"
 
-#define API __attribute__((visibility("default")))
 #define PATIENCE_MS 60000
 #define PROGRESS_MS 1000
 #define GENERATE_MS 100
 #define FEED_MS 20
 
-struct ranq {
-	struct ranq_session *session;
-};
-
-struct ranq_job {
-	struct ranq_session *session;
-	uint64_t id;
-	char text[RANQ_QUEUE_NAME_MAX + 32];
-	struct ranq_stream *stream;     /* from the first ranq_next on */
-	uint64_t backlog;               /* of a job submitted here that keeps its results; else 0 */
-	struct ranq_producer *producer; /* of a streamed job */
-	struct ranq_lines lines;
-	ranq_generator *generator;
-	void *generator_user;
-	int64_t generate_until_ms, feed_ms;
-};
-
-static _Thread_local struct ranq_err last;
-
-API const char *ranq_last_error(void)
+struct ranq_err *ranq_api_err(void)
 {
-	return last.text;
+	static _Thread_local struct ranq_err last;
+	return &last;
 }
 
-API int ranq_last_status(void)
+RANQ_API const char *ranq_last_error(void)
 {
-	return ranq_err_status(last.code);
+	return ranq_api_err()->text;
+}
+
+RANQ_API int ranq_last_status(void)
+{
+	return ranq_err_status(ranq_api_err()->code);
 }
 
 /* ---- queue ----------------------------------------------------------------------------------------------------- */
-API struct ranq *ranq_open(const char *server, const char *queue)
+RANQ_API struct ranq *ranq_open(const char *server, const char *queue)
 {
 	struct ranq_server_addr addr;
 	char name[RANQ_QUEUE_NAME_MAX + 1];
-	if (ranq_resolve_queue(queue, name, NULL, &last))
+	if (ranq_resolve_queue(queue, name, NULL, ranq_api_err()))
 		return NULL;
-	int rc = ranq_resolve_server(server, &addr, NULL, &last);
+	int rc = ranq_resolve_server(server, &addr, NULL, ranq_api_err());
 	if (rc <= 0) {
 		if (rc == 0)
-			ranq_resolve_none(&last);
+			ranq_resolve_none(ranq_api_err());
 		return NULL;
 	}
 	struct ranq *ranq = calloc(1, sizeof *ranq);
 	struct ranq_session_options options = {
 		.queue = name, .create = true, .patience_ms = PATIENCE_MS, .interrupt_fd = -1};
 	if (ranq)
-		ranq->session = ranq_session_open(&addr, &options, &last);
+		ranq->session = ranq_session_open(&addr, &options, ranq_api_err());
 	else
-		ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory");
+		ranq_err_set(ranq_api_err(), RANQ_ERR_MEMORY, "out of memory");
 	ranq_server_addr_clear(&addr);
 	if (!ranq || !ranq->session) {
 		free(ranq);
@@ -77,7 +61,7 @@ API struct ranq *ranq_open(const char *server, const char *queue)
 	return ranq;
 }
 
-API void ranq_close(struct ranq *ranq)
+RANQ_API void ranq_close(struct ranq *ranq)
 {
 	if (!ranq)
 		return;
@@ -89,23 +73,24 @@ API void ranq_close(struct ranq *ranq)
 static int copy_text(char **to, const char *text)
 {
 	*to = text ? strdup(text) : NULL;
-	return text && !*to ? ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory") : 0;
+	return text && !*to ? ranq_err_set(ranq_api_err(), RANQ_ERR_MEMORY, "out of memory") : 0;
 }
 
 static int set_body(struct ranq_spec *spec, const struct ranq_submit_options *options)
 {
 	if (!options->command == !options->function)
-		return ranq_err_set(&last, RANQ_ERR_INPUT, "give exactly one of command and function");
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "give exactly one of command and function");
 	if (options->command && (options->module || options->module_path))
-		return ranq_err_set(&last, RANQ_ERR_INPUT, "a module is for a function, not for a command");
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "a module is for a function, not for a command");
 	if (options->args && options->generator)
-		return ranq_err_set(&last, RANQ_ERR_INPUT, "give args or a generator, not both");
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "give args or a generator, not both");
 	if (!options->data && options->data_bytes)
-		return ranq_err_set(&last, RANQ_ERR_INPUT, "data_bytes without data");
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "data_bytes without data");
 	if (options->function) {
 		spec->body = RANQ_BODY_FUNCTION;
 		if (!options->module == !options->module_path)
-			return ranq_err_set(&last, RANQ_ERR_INPUT, "give exactly one of module and module_path");
+			return ranq_err_set(
+				ranq_api_err(), RANQ_ERR_INPUT, "give exactly one of module and module_path");
 		return copy_text(&spec->function, options->function) ||
 				       copy_text(&spec->module_path, options->module_path)
 			       ? -1
@@ -114,9 +99,9 @@ static int set_body(struct ranq_spec *spec, const struct ranq_submit_options *op
 	spec->body = RANQ_BODY_COMMAND;
 	for (const char *const *word = options->command; *word; word++)
 		if (ranq_strings_add(&spec->argv, *word, strlen(*word)))
-			return ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory");
+			return ranq_err_set(ranq_api_err(), RANQ_ERR_MEMORY, "out of memory");
 	if (!spec->argv.n)
-		return ranq_err_set(&last, RANQ_ERR_INPUT, "the command is empty");
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "the command is empty");
 	spec->append = (options->args || options->generator) && !ranq_template_has_replacement(&spec->argv);
 	return 0;
 }
@@ -135,7 +120,7 @@ static int set_policy(struct ranq_spec *spec, const struct ranq_submit_options *
 	spec->max_output = options->max_output_bytes;
 	spec->memory = options->memory_bytes;
 	if (!(options->timeout_s >= 0 && options->timeout_s < 1e9))
-		return ranq_err_set(&last, RANQ_ERR_INPUT, "timeout_s is out of range");
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "timeout_s is out of range");
 	spec->timeout_ms = (uint64_t)llround(options->timeout_s * 1000);
 	return copy_text(&spec->name, options->name);
 }
@@ -190,10 +175,12 @@ static int next_of_generator(void *user, struct ranq_bytes *line, struct ranq_er
 static struct ranq_job *job_create(struct ranq *ranq)
 {
 	struct ranq_job *job = calloc(1, sizeof *job);
-	if (!job)
-		ranq_err_set(&last, RANQ_ERR_MEMORY, "out of memory");
-	else
-		job->session = ranq->session;
+	if (!job) {
+		ranq_err_set(ranq_api_err(), RANQ_ERR_MEMORY, "out of memory");
+		return NULL;
+	}
+	job->session = ranq->session;
+	ranq_progress_init(&job->bar);
 	return job;
 }
 
@@ -208,8 +195,11 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 	if (options->args)
 		job->lines = (struct ranq_lines){.next = next_of_array, .user = &array, .fd = -1, .name = "args"};
 	else
-		job->lines = (struct ranq_lines){
-			.next = next_of_generator, .begin = begin_generator, .user = job, .fd = -1, .name = "generator"};
+		job->lines = (struct ranq_lines){.next = next_of_generator,
+			.begin = begin_generator,
+			.user = job,
+			.fd = -1,
+			.name = "generator"};
 	job->generator = options->generator;
 	job->generator_user = options->generator_user;
 	submission->lines = &job->lines;
@@ -219,20 +209,20 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 	if (options->args || options->generator)
 		submission->spec->args = RANQ_ARGS_INPUT;
 	if (set_body(submission->spec, options) || set_policy(submission->spec, options) ||
-		ranq_submit_prepare(submission, &last))
+		ranq_submit_prepare(submission, ranq_api_err()))
 		return -1;
 	if (submission->spec->results == RANQ_RESULTS_KEEP)
 		job->backlog = submission->spec->backlog;
-	return ranq_submit_send(job->session, submission, &job->id, &job->producer, &last);
+	return ranq_submit_send(job->session, submission, &job->id, &job->producer, ranq_api_err());
 }
 
-API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_options *options)
+RANQ_API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_options *options)
 {
 	struct ranq_spec spec;
 	struct ranq_submission submission = {.spec = &spec};
 	struct ranq_buf module;
 	if (options->size != sizeof *options) {
-		ranq_err_set(&last, RANQ_ERR_INPUT,
+		ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT,
 			"the options were not begun with RANQ_SUBMIT_INIT, or the program was built for another "
 			"libranq than this one (%s)",
 			RANQ_VERSION);
@@ -245,9 +235,10 @@ API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_opt
 	ranq_buf_init(&module, 0);
 	int rc = 0;
 	if (options->module) {
-		rc = ranq_blob_read(options->module, &module, &last);
+		rc = ranq_blob_read(options->module, &module, ranq_api_err());
 		if (rc == 0 && options->function)
-			rc = ranq_module_check(module.data, module.len, options->module, options->function, &last);
+			rc = ranq_module_check(
+				module.data, module.len, options->module, options->function, ranq_api_err());
 		submission.module = (struct ranq_bytes){module.data, module.len};
 	}
 	if (rc == 0)
@@ -262,19 +253,19 @@ API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submit_opt
 	return job;
 }
 
-API struct ranq_job *ranq_job_attach(struct ranq *ranq, const char *job_id)
+RANQ_API struct ranq_job *ranq_job_attach(struct ranq *ranq, const char *job_id)
 {
 	char queue[RANQ_QUEUE_NAME_MAX + 1];
 	struct ranq_job_info info;
 	uint64_t id;
-	if (ranq_jobid_parse(job_id, queue, &id, &last))
+	if (ranq_jobid_parse(job_id, queue, &id, ranq_api_err()))
 		return NULL;
 	if (queue[0] && strcmp(queue, ranq->session->queue.name) != 0) {
-		ranq_err_set(&last, RANQ_ERR_INPUT, "job '%s' is of another queue than '%s'", job_id,
+		ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "job '%s' is of another queue than '%s'", job_id,
 			ranq->session->queue.name);
 		return NULL;
 	}
-	if (ranq_session_info(ranq->session, id, &info, &last))
+	if (ranq_session_info(ranq->session, id, &info, ranq_api_err()))
 		return NULL;
 	struct ranq_job *job = job_create(ranq);
 	if (job) {
@@ -284,7 +275,7 @@ API struct ranq_job *ranq_job_attach(struct ranq *ranq, const char *job_id)
 	return job;
 }
 
-API void ranq_job_close(struct ranq_job *job)
+RANQ_API void ranq_job_close(struct ranq_job *job)
 {
 	if (!job)
 		return;
@@ -293,7 +284,7 @@ API void ranq_job_close(struct ranq_job *job)
 	free(job);
 }
 
-API const char *ranq_job_id(const struct ranq_job *job)
+RANQ_API const char *ranq_job_id(const struct ranq_job *job)
 {
 	return job->text;
 }
@@ -302,77 +293,122 @@ API const char *ranq_job_id(const struct ranq_job *job)
 _Static_assert((int)RANQ_STATUS_OK == (int)RANQ_TASK_OK && (int)RANQ_STATUS_CANCELLED == (int)RANQ_TASK_CANCELLED,
 	"public and packed status agree");
 
-static int64_t deadline(double timeout_s)
+int64_t ranq_api_deadline(double seconds)
 {
-	return timeout_s >= 0 && timeout_s < 1e9 ? ranq_session_after((int64_t)(timeout_s * 1000)) : RANQ_NEVER;
+	return seconds >= 0 && seconds < 1e9 ? ranq_session_after((int64_t)(seconds * 1000)) : RANQ_NEVER;
 }
 
-static int open_stream(struct ranq_job *job, int unordered)
+/* An accumulator that did not take part in what is acknowledged now means nothing any more. */
+static int before_ack(void *user, struct ranq_consumer_state *state, struct ranq_err *err)
+{
+	struct ranq_job *job = user;
+	if (job->each)
+		return ranq_each_before_ack(job->each, state, err);
+	state->has_accumulator = false;
+	return 0;
+}
+
+static int before_wait(void *user, struct ranq_err *err)
+{
+	struct ranq_job *job = user;
+	return job->each ? ranq_each_before_wait(job->each, err) : 0;
+}
+
+int ranq_api_open_stream(struct ranq_job *job, bool unordered, bool consume)
 {
 	struct ranq_stream_options options = {
-		.unordered = unordered != 0, .consume = true, .fresh = job->backlog > 0, .backlog = job->backlog};
-	job->stream = ranq_stream_open(job->session, job->id, &options, &last);
+		.unordered = unordered,
+		.consume = consume,
+		.fresh = job->backlog > 0,
+		.backlog = job->backlog,
+		.before_ack = before_ack,
+		.before_wait = before_wait,
+		.user = job,
+	};
+	job->stream = ranq_stream_open(job->session, job->id, &options, ranq_api_err());
 	return job->stream ? 0 : -1;
 }
 
-/* While something waits for this job, its producer goes on. */
-static void lend_hook(struct ranq_job *job)
+void ranq_api_lend_hook(struct ranq_job *job)
 {
 	job->session->hook = job->producer ? ranq_producer_hook(job->producer) : NULL;
 }
 
-/* A reader that is slow with what it has must not let the input wait until its job counts as left by its producer. */
-static int feed(struct ranq_job *job)
+int ranq_api_feed(struct ranq_job *job)
 {
 	if (!job->producer || ranq_clock_ms() < job->feed_ms)
 		return 0;
-	int rc = ranq_session_run_hook(job->session, &last);
+	int rc = ranq_session_run_hook(job->session, ranq_api_err());
 	job->feed_ms = ranq_session_after(FEED_MS);
 	return rc;
 }
 
-API int ranq_next(struct ranq_job *job, struct ranq_value *value, int unordered, double timeout_s)
+int ranq_api_value(struct ranq_job *job, const struct ranq_stream_result *result, struct ranq_value *value)
+{
+	value->index = result->index;
+	value->status = (enum ranq_status)result->status;
+	value->data = result->value.data;
+	value->len = result->value.len;
+	value->error = NULL;
+	if (result->status == RANQ_TASK_OK)
+		return 0;
+	value->error = ranq_reasons_get(&job->reasons, job->session, job->id, result->index, ranq_api_err());
+	if (value->error && !*value->error)
+		value->error = ranq_task_status_name(result->status);
+	return value->error ? 0 : -1;
+}
+
+RANQ_API int ranq_next(struct ranq_job *job, struct ranq_value *value, int unordered, double timeout_s)
 {
 	struct ranq_stream_result result;
-	if (!job->stream && open_stream(job, unordered))
+	if (!job->stream && ranq_api_open_stream(job, unordered != 0, true))
 		return -1;
-	lend_hook(job);
-	int64_t deadline_ms = deadline(timeout_s);
-	int rc = feed(job) ? -1 : 1;
+	ranq_api_lend_hook(job);
+	int64_t deadline_ms = ranq_api_deadline(timeout_s);
+	int rc = ranq_api_feed(job) ? -1 : 1;
 	result.kind = RANQ_STREAM_FREED;
 	while (rc == 1 && result.kind != RANQ_STREAM_VALUE)
-		rc = ranq_stream_next(job->stream, &result, deadline_ms, &last);
+		rc = ranq_stream_next(job->stream, &result, deadline_ms, ranq_api_err());
 	job->session->hook = NULL;
 	if (rc != 1)
 		return rc;
-	value->index = result.index;
-	value->status = (enum ranq_status)result.status;
-	value->data = result.value.data;
-	value->len = result.value.len;
-	return 1;
+	return ranq_api_value(job, &result, value) ? -1 : 1;
 }
 
-API int ranq_wait(struct ranq_job *job, double timeout_s)
+RANQ_API int ranq_wait(struct ranq_job *job, double timeout_s)
 {
 	struct ranq_job_info info;
-	lend_hook(job);
-	int rc = ranq_wait_job(job->session, job->id, PROGRESS_MS, deadline(timeout_s), NULL, NULL, &info, &last);
+	ranq_api_lend_hook(job);
+	int rc = ranq_wait_job(
+		job->session, job->id, PROGRESS_MS, ranq_api_deadline(timeout_s), NULL, NULL, &info, ranq_api_err());
 	job->session->hook = NULL;
 	return rc ? -1 : info.state == RANQ_JOB_COMPLETE;
 }
 
-API int ranq_progress_get(struct ranq_job *job, struct ranq_progress *progress)
+RANQ_API int ranq_progress_get(struct ranq_job *job, struct ranq_progress *progress)
 {
 	struct ranq_job_info info;
-	if (ranq_session_info(job->session, job->id, &info, &last))
+	if (ranq_session_info(job->session, job->id, &info, ranq_api_err()))
 		return -1;
-	progress->tasks = info.tasks;
-	progress->done = info.done;
-	progress->failed = info.done - info.counts[RANQ_TASK_OK];
-	progress->workers = info.workers;
-	progress->held = info.held;
-	progress->state = ranq_job_state_name(info.state);
+	ranq_progress_sample(&job->bar, &info);
+	ranq_progress_fill(&job->bar, &info, progress);
 	return 0;
+}
+
+RANQ_API int ranq_bar_show(struct ranq_job *job)
+{
+	struct ranq_job_info info;
+	if (!ranq_progress_due(&job->bar))
+		return 0;
+	if (ranq_session_info(job->session, job->id, &info, ranq_api_err()))
+		return -1;
+	ranq_progress_show(&job->bar, &info);
+	return 0;
+}
+
+RANQ_API void ranq_bar_hide(struct ranq_job *job)
+{
+	ranq_progress_hide(&job->bar);
 }
 
 /* ---- control --------------------------------------------------------------------------------------------------- */
@@ -381,9 +417,9 @@ static int build_cancel(const struct ranq_queue *q, struct ranq_cmd *cmd, const 
 	return ranq_queue_cancel_cmd(q, cmd, *(const uint64_t *)user, "cancelled by the client");
 }
 
-API int ranq_cancel(struct ranq_job *job)
+RANQ_API int ranq_cancel(struct ranq_job *job)
 {
-	return ranq_session_control(job->session, build_cancel, &job->id, NULL, &last);
+	return ranq_session_control(job->session, build_cancel, &job->id, NULL, ranq_api_err());
 }
 
 static int build_remove(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
@@ -391,7 +427,7 @@ static int build_remove(const struct ranq_queue *q, struct ranq_cmd *cmd, const 
 	return ranq_queue_remove_cmd(q, cmd, *(const uint64_t *)user);
 }
 
-API int ranq_remove(struct ranq_job *job)
+RANQ_API int ranq_remove(struct ranq_job *job)
 {
-	return ranq_session_control(job->session, build_remove, &job->id, NULL, &last);
+	return ranq_session_control(job->session, build_remove, &job->id, NULL, ranq_api_err());
 }

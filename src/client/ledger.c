@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
+#define HAS_FILE 1u
+#define HAS_ACCUMULATOR 2u
 #define RANGES_MAX (1u << 20) /* of a packed ledger */
 #define INDEX_MAX ((uint64_t)1 << 53)
 
@@ -108,6 +110,19 @@ int ranq_ledger_copy(struct ranq_ledger *to, const struct ranq_ledger *from, str
 	return 0;
 }
 
+void ranq_consumer_state_init(struct ranq_consumer_state *state)
+{
+	memset(state, 0, sizeof *state);
+	ranq_buf_init(&state->accumulator, RANQ_ACCUMULATOR_MAX_BYTES);
+}
+
+void ranq_consumer_state_clear(struct ranq_consumer_state *state)
+{
+	ranq_ledger_clear(&state->delivered);
+	ranq_buf_clear(&state->accumulator);
+	ranq_consumer_state_init(state);
+}
+
 int ranq_consumer_state_pack(const struct ranq_consumer_state *state, struct ranq_buf *out, struct ranq_err *err)
 {
 	uint64_t before = 0;
@@ -118,12 +133,14 @@ int ranq_consumer_state_pack(const struct ranq_consumer_state *state, struct ran
 		ranq_buf_add_varint(out, state->delivered.at[i][1] - state->delivered.at[i][0]);
 		before = state->delivered.at[i][1];
 	}
-	ranq_buf_add_byte(out, state->has_file);
+	ranq_buf_add_byte(out, (state->has_file ? HAS_FILE : 0) | (state->has_accumulator ? HAS_ACCUMULATOR : 0));
 	if (state->has_file) {
 		ranq_buf_add_varint(out, state->device);
 		ranq_buf_add_varint(out, state->inode);
 		ranq_buf_add_varint(out, state->offset);
 	}
+	if (state->has_accumulator)
+		ranq_buf_add_sized(out, state->accumulator.data, state->accumulator.len);
 	return ranq_buf_failed(out) ? ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory") : 0;
 }
 
@@ -145,7 +162,7 @@ static int unpack_ranges(struct ranq_reader *in, struct ranq_ledger *ledger, str
 
 int ranq_consumer_state_unpack(const void *data, size_t len, struct ranq_consumer_state *state, struct ranq_err *err)
 {
-	memset(state, 0, sizeof *state);
+	ranq_consumer_state_init(state);
 	if (!len)
 		return 0;
 	struct ranq_reader in;
@@ -154,20 +171,25 @@ int ranq_consumer_state_unpack(const void *data, size_t len, struct ranq_consume
 		return ranq_err_set(err, RANQ_ERR_SCHEMA, "the job was read by another version of ranq");
 	if (unpack_ranges(&in, &state->delivered, err))
 		goto fail;
-	unsigned char has_file = ranq_reader_byte(&in);
-	if (has_file == 1) {
+	unsigned char parts = ranq_reader_byte(&in);
+	if (parts & HAS_FILE) {
 		state->has_file = true;
 		state->device = ranq_reader_varint(&in);
 		state->inode = ranq_reader_varint(&in);
 		state->offset = ranq_reader_varint(&in);
 	}
-	if (in.failed || has_file > 1 || ranq_reader_left(&in)) {
+	if (parts & HAS_ACCUMULATOR) {
+		struct ranq_bytes accumulator = ranq_reader_sized(&in);
+		state->has_accumulator = true;
+		ranq_buf_add(&state->accumulator, accumulator.data, accumulator.len);
+	}
+	if (in.failed || parts > (HAS_FILE | HAS_ACCUMULATOR) || ranq_reader_left(&in) ||
+		ranq_buf_failed(&state->accumulator)) {
 		ranq_err_set(err, RANQ_ERR_REPLY, "the consumer's state is malformed");
 		goto fail;
 	}
 	return 0;
 fail:
-	ranq_ledger_clear(&state->delivered);
-	memset(state, 0, sizeof *state);
+	ranq_consumer_state_clear(state);
 	return -1;
 }

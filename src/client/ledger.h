@@ -25,12 +25,17 @@ bool ranq_ledger_gap(const struct ranq_ledger *ledger, uint64_t from, uint64_t e
 uint64_t ranq_ledger_count(const struct ranq_ledger *ledger);
 int ranq_ledger_copy(struct ranq_ledger *to, const struct ranq_ledger *from, struct ranq_err *err);
 
-/* What an acknowledgement stores: the ledger, and how far the output file was written by then. */
+/* What an acknowledgement stores: the ledger, and what became of the results: how far the output file was written by
+ * then, or what they were combined to. */
 struct ranq_consumer_state {
 	struct ranq_ledger delivered;
-	bool has_file;
+	bool has_file, has_accumulator;
 	uint64_t device, inode, offset;
+	struct ranq_buf accumulator; /* of a program's own format */
 };
+#define RANQ_ACCUMULATOR_MAX_BYTES (64u << 20)
+void ranq_consumer_state_init(struct ranq_consumer_state *state);
+void ranq_consumer_state_clear(struct ranq_consumer_state *state);
 int ranq_consumer_state_pack(const struct ranq_consumer_state *state, struct ranq_buf *out, struct ranq_err *err);
 /* state is initialised by it and empty on failure. No bytes: an empty state. */
 int ranq_consumer_state_unpack(const void *data, size_t len, struct ranq_consumer_state *state, struct ranq_err *err);

@@ -244,7 +244,8 @@ static int step(void *user, struct ranq_err *err)
 		silent = rc == RANQ_BLOCKS_NOTHING_NOW;
 		pause = rc == RANQ_BLOCKS_PAUSE;
 	}
-	if ((silent || pause) && ranq_clock_ms() >= producer->sent_ms + FLUSH_MS && ranq_blocks_flush(&producer->blocks, err))
+	if ((silent || pause) && ranq_clock_ms() >= producer->sent_ms + FLUSH_MS &&
+		ranq_blocks_flush(&producer->blocks, err))
 		return -1;
 	bool due = producer->blocks.n || ranq_clock_ms() >= producer->sent_ms + ALIVE_MS;
 	int taken = due ? append(producer, true, err) : 1;

@@ -167,9 +167,33 @@ enum ranq_status { RANQ_STATUS_OK, RANQ_STATUS_ERROR, RANQ_STATUS_DIED, RANQ_STA
 struct ranq_value {
 	uint64_t index;
 	enum ranq_status status;
-	const void *data; /* borrowed until the next call */
+	const void *data; /* borrowed until the next call; of a failed task what it gave before it failed */
 	size_t len;
+	const char *error; /* why it failed, borrowed likewise; NULL: it did not */
 };
+/* What a task returned with ranq_task_return_double and its sisters; NaN, 0 or no element when it returned something else. */
+static inline double ranq_value_double(const struct ranq_value *value)
+{
+	double x = __builtin_nan("");
+	if (value->len == sizeof x)
+		__builtin_memcpy(&x, value->data, sizeof x);
+	return x;
+}
+static inline int64_t ranq_value_int64(const struct ranq_value *value)
+{
+	int64_t x = 0;
+	if (value->len == sizeof x)
+		__builtin_memcpy(&x, value->data, sizeof x);
+	return x;
+}
+/* Copies at most n; returns how many there are. */
+static inline size_t ranq_value_doubles(const struct ranq_value *value, double *x, size_t n)
+{
+	size_t have = value->len % sizeof *x ? 0 : value->len / sizeof *x;
+	if (have && n)
+		__builtin_memcpy(x, value->data, (have < n ? have : n) * sizeof *x);
+	return have;
+}
 /* Next result, in task order or as they come (the first call decides); memory is bounded. 1: *value; 0: no more; -1: failed.
  * timeout_s < 0: wait for ever; over: -1 with status 5. The caller becomes the one consumer of the job: results that earlier calls
  * delivered may be acknowledged by this one, which frees them in the server; acknowledged results never come again, others come to
@@ -185,8 +209,69 @@ struct ranq_progress {
 	unsigned workers;
 	int held; /* results unread: workers wait for the reader */
 	const char *state; /* "RUNNING", ... */
+	int open;     /* the input has not ended: there will be more tasks */
+	double rate;  /* tasks a second, lately; < 0: not known yet */
+	double eta_s; /* seconds to the end at that rate; < 0: not known */
 };
 int ranq_progress_get(struct ranq_job *job, struct ranq_progress *progress);
+/* One line on standard error, if that is a terminal: how far, how fast, time left, workers, failed. Call it as often as you like. */
+int ranq_bar_show(struct ranq_job *job);
+void ranq_bar_hide(struct ranq_job *job); /* before other text is written */
+
+/* ---- foreach ---------------------------------------------------------------------------------------------------------- */
+/* Takes n >= 1 results into what the caller makes of them; not 0: foreach ends with an error. */
+typedef int ranq_combine(void *user, const struct ranq_value *values, size_t n);
+
+enum ranq_on_failure {
+	RANQ_FAILURE_STOP,   /* the first failed task ends foreach, which names it; the rest is cancelled */
+	RANQ_FAILURE_REMOVE, /* failed tasks are left out */
+	RANQ_FAILURE_PASS    /* they come to combine like others: status and error say so */
+};
+
+/* Begin with RANQ_FOREACH_INIT, then set what you need; combine at least. */
+struct ranq_foreach_options {
+	size_t size;                    /* of this struct when the caller was built; set by RANQ_FOREACH_INIT */
+	struct ranq_submit_options job; /* what is computed; not looked at by ranq_job_foreach */
+	ranq_combine *combine;
+	void *user;   /* handed to all functions here */
+	size_t batch; /* most results of one call of combine; 1 (default): one at a time */
+	int unordered; /* as they come, not in task order */
+	enum ranq_on_failure on_failure;
+	/* What was combined so far, so that another client can go on with it: plain memory, or two functions. What is in there at the
+	 * beginning is the initial value. It is saved in the queue together with the note which results it contains; at most 64 MiB. */
+	void *accumulator;
+	size_t accumulator_bytes;
+	int (*save)(void *user, const void **data, size_t *len); /* borrowed until the next call; not 0: failed */
+	int (*load)(void *user, const void *data, size_t len);
+	/* Read all results from the first one on, and leave them in the server for others. */
+	int from_start;
+	int (*final)(void *user); /* once, behind the last result; not 0: failed */
+	/* Every progress_s seconds (default 1) and at the end; not 0: foreach ends, the job goes on. */
+	int (*progress)(void *user, const struct ranq_progress *progress);
+	double progress_s;
+	int bar;          /* a progress bar on standard error, if that is a terminal */
+	double timeout_s; /* give up after so long with status 5; < 0 (default): never */
+};
+static inline struct ranq_foreach_options ranq_foreach_init(void)
+{
+	struct ranq_foreach_options options = RANQ_ZERO;
+	options.size = sizeof options;
+	options.job = ranq_submit_init();
+	options.batch = 1;
+	options.progress_s = 1;
+	options.timeout_s = -1;
+	return options;
+}
+#define RANQ_FOREACH_INIT ranq_foreach_init()
+
+/* Submits the job, combines its results as they come, removes the job when all tasks succeeded. 1: all did; 0: some failed and were
+ * left out or passed; -1: not done. Memory is bounded whatever the number of tasks. After STOP, and when combine or final fails, the
+ * job is cancelled; after other errors (server, time-out, interrupt by progress) it goes on: ranq_last_error names it. */
+int ranq_foreach(struct ranq *ranq, const struct ranq_foreach_options *options);
+/* The same for a job that is there, which is cancelled after STOP only and never removed. Results that an earlier client acknowledged
+ * are in the accumulator that it saved, which is loaded first: so each result is combined exactly once, whoever dies. The same handle
+ * may go on after a time-out. */
+int ranq_job_foreach(struct ranq_job *job, const struct ranq_foreach_options *options);
 
 #ifdef __cplusplus
 }

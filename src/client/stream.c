@@ -166,7 +166,7 @@ static int first_look(struct ranq_stream *stream, struct ranq_err *err)
 	/* Results of later rounds lie beside the first ones by index: in order is the only way to see them all. */
 	if (info.round)
 		stream->options.unordered = false;
-	stream->ack_bytes = info.backlog / 8 < RANQ_STREAM_ACK_BYTES ? info.backlog / 8 : RANQ_STREAM_ACK_BYTES;
+	stream->ack_max = info.backlog / 8;
 	return 0;
 }
 
@@ -174,8 +174,7 @@ static int first_look(struct ranq_stream *stream, struct ranq_err *err)
 static void begin_fresh(struct ranq_stream *stream)
 {
 	stream->facts.state = RANQ_JOB_OPEN; /* as far as we know */
-	stream->ack_bytes = stream->options.backlog / 8 < RANQ_STREAM_ACK_BYTES ? stream->options.backlog / 8
-										: RANQ_STREAM_ACK_BYTES;
+	stream->ack_max = stream->options.backlog / 8;
 	if (!stream->session->conn)
 		return;
 	if (stream->options.consume)
@@ -210,6 +209,7 @@ struct ranq_stream *ranq_stream_open(
 	ranq_buf_init(&stream->batch[0].bytes, 0);
 	ranq_buf_init(&stream->batch[1].bytes, 0);
 	ranq_patch_init(&stream->patch);
+	ranq_consumer_state_init(&stream->state);
 	if (options->fresh) {
 		begin_fresh(stream);
 	} else if (begin_known(stream, err)) {
@@ -250,7 +250,7 @@ void ranq_stream_close(struct ranq_stream *stream)
 	for (int i = 0; i < 2; i++)
 		ranq_buf_clear(&stream->batch[i].bytes);
 	ranq_patch_clear(&stream->patch);
-	ranq_ledger_clear(&stream->state.delivered);
+	ranq_consumer_state_clear(&stream->state);
 	ranq_ledger_clear(&stream->unacked);
 	free(stream);
 }

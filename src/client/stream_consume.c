@@ -8,6 +8,7 @@
 #include "client/stream_impl.h"
 
 #define ACK_MS 200
+#define ACCUMULATOR_BYTES_PER_MS 20000
 
 static int attach_call(
 	struct ranq_stream *stream, struct ranq_consumer_state *state, uint64_t *acked_to, struct ranq_err *err)
@@ -51,7 +52,13 @@ int ranq_stream_attach(struct ranq_stream *stream, struct ranq_err *err)
 		stream->state.inode = theirs.inode;
 		stream->state.offset = theirs.offset;
 	}
-	ranq_ledger_clear(&theirs.delivered);
+	if (!stream->state.has_accumulator && theirs.has_accumulator) {
+		struct ranq_buf mine_before = stream->state.accumulator;
+		stream->state.has_accumulator = true;
+		stream->state.accumulator = theirs.accumulator;
+		theirs.accumulator = mine_before;
+	}
+	ranq_consumer_state_clear(&theirs);
 	stream->restarts = stream->session->restarts;
 	stream->attached = rc == 0;
 	return rc;
@@ -148,10 +155,23 @@ int ranq_stream_ack_now(struct ranq_stream *stream, struct ranq_err *err)
 	return 0;
 }
 
+/* An accumulator goes with each acknowledgement, so a large one makes them rarer: at most some 20 MB a second. */
+int64_t ranq_stream_ack_at_ms(const struct ranq_stream *stream)
+{
+	return stream->acked_ms + ACK_MS + (int64_t)(stream->state.accumulator.len / ACCUMULATOR_BYTES_PER_MS);
+}
+
+static uint64_t ack_bytes(const struct ranq_stream *stream)
+{
+	uint64_t wanted = stream->state.accumulator.len > RANQ_STREAM_ACK_BYTES ? stream->state.accumulator.len
+										: RANQ_STREAM_ACK_BYTES;
+	return wanted < stream->ack_max ? wanted : stream->ack_max;
+}
+
 bool ranq_stream_ack_is_due(const struct ranq_stream *stream)
 {
 	return stream->options.consume && (stream->unacked.n || stream->run_start != stream->at) &&
-	       (stream->unacked_bytes >= stream->ack_bytes || ranq_clock_ms() - stream->acked_ms >= ACK_MS);
+	       (stream->unacked_bytes >= ack_bytes(stream) || ranq_clock_ms() >= ranq_stream_ack_at_ms(stream));
 }
 
 /* A job that nobody has read: epoch 1 and an empty ledger. Anything else is left to ranq_stream_attach. */

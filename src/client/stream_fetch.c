@@ -132,11 +132,25 @@ bool ranq_stream_all_fetched(const struct ranq_stream *stream)
 	       stream->from >= stream->facts.tasks;
 }
 
+/* Whoever waits has acknowledged; only with a large accumulator not each time: *look_ms is when it is due. */
+static int ack_before_wait(struct ranq_stream *stream, int64_t *look_ms, struct ranq_err *err)
+{
+	*look_ms = RANQ_NEVER;
+	if (!stream->options.consume)
+		return 0;
+	if (stream->state.accumulator.len <= RANQ_STREAM_SMALL_STATE || ranq_stream_ack_is_due(stream))
+		return ranq_stream_ack_now(stream, err);
+	if (stream->unacked.n)
+		*look_ms = ranq_stream_ack_at_ms(stream);
+	return 0;
+}
+
 /* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
 int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_err *err)
 {
 	for (;;) {
 		struct ranq_batch *next = &stream->batch[!stream->now];
+		int64_t look_ms;
 		if (ranq_session_run_hook(stream->session, err))
 			return -1;
 		/* A fetch never waits in the server: even with no time left its answer is worth having. */
@@ -148,13 +162,13 @@ int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, stru
 		if (next->facts.n || next->facts.finished)
 			break;
 		next->status = RANQ_BATCH_EMPTY;
-		if (stream->options.consume && ranq_stream_ack_now(stream, err))
+		if (ack_before_wait(stream, &look_ms, err))
 			return -1;
 		if (ranq_clock_ms() >= deadline_ms || (stream->facts.held && !stream->options.consume))
 			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "not finished");
 		if (stream->options.before_wait && stream->options.before_wait(stream->options.user, err))
 			return -1;
-		if (ranq_session_bell(stream->session, deadline_ms, err) < 0)
+		if (ranq_session_bell(stream->session, deadline_ms < look_ms ? deadline_ms : look_ms, err) < 0)
 			return -1;
 	}
 	stream->batch[stream->now].status = RANQ_BATCH_EMPTY;

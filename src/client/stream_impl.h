@@ -7,6 +7,7 @@
 #include "client/stream.h"
 
 #define RANQ_STREAM_ACK_BYTES (4u << 20) /* and never more than an eighth of the backlog */
+#define RANQ_STREAM_SMALL_STATE (64u << 10) /* acknowledged before each wait */
 
 enum ranq_batch_status { RANQ_BATCH_EMPTY, RANQ_BATCH_PENDING, RANQ_BATCH_READY, RANQ_BATCH_LOST, RANQ_BATCH_BROKEN };
 struct ranq_batch {
@@ -27,7 +28,7 @@ struct ranq_stream {
 	bool attached, attaching;         /* the epoch is known; the request for it is under way */
 	struct ranq_consumer_state state; /* delivered: without [run_start, at) */
 	struct ranq_ledger unacked;
-	uint64_t unacked_bytes, ack_bytes;
+	uint64_t unacked_bytes, ack_max; /* ack_max: an eighth of the backlog */
 	int64_t acked_ms;
 	/* what is being delivered */
 	struct ranq_batch batch[2];
@@ -57,5 +58,6 @@ int ranq_stream_handle_restart(struct ranq_stream *stream, struct ranq_err *err)
 int ranq_stream_note_run(struct ranq_stream *stream, struct ranq_err *err);
 int ranq_stream_ack_now(struct ranq_stream *stream, struct ranq_err *err);
 bool ranq_stream_ack_is_due(const struct ranq_stream *stream);
+int64_t ranq_stream_ack_at_ms(const struct ranq_stream *stream); /* when it will be due at the latest */
 
 #endif

@@ -191,3 +191,16 @@ const char *ranq_size_format(uint64_t bytes, char text[32])
 	snprintf(text, 32, i && value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[i]);
 	return text;
 }
+
+const char *ranq_count_text(uint64_t n, char text[32])
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), to = 0;
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			text[to++] = ',';
+		text[to++] = digits[i];
+	}
+	text[to] = 0;
+	return text;
+}

@@ -1,4 +1,4 @@
-/* clock.h - monotonic time for deadlines, wall time for people. */
+/* clock.h - monotonic time for deadlines, wall time for people; durations, sizes and counts as people write them. */
 #ifndef RANQ_UTIL_CLOCK_H
 #define RANQ_UTIL_CLOCK_H
 
@@ -18,5 +18,7 @@ const char *ranq_duration_format(int64_t ms, char text[32]);
 /* "64MB" = 64e6, "64MiB", "64k", plain bytes. */
 int ranq_size_parse(const char *text, uint64_t *bytes, struct ranq_err *err);
 const char *ranq_size_format(uint64_t bytes, char text[32]);
+/* "1,234,567" */
+const char *ranq_count_text(uint64_t n, char text[32]);
 
 #endif

@@ -313,7 +313,7 @@ START_TEST(submitter_dies)
 		}
 		char byte;
 		ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-		int64_t until = ranq_clock_ns() + (int64_t)trial * 150000; /* 0 to 9 ms in: every step gets its turn */
+		int64_t until = ranq_clock_ns() + (int64_t)trial * trial * 10000; /* 0 to 35 ms in: every step gets its turn */
 		while (ranq_clock_ns() < until)
 			;
 		kill(child, SIGKILL);

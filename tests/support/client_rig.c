@@ -33,16 +33,26 @@ void client_rig_stop(void)
 	test_redis_stop(&rig.server);
 }
 
-void client_rig_bridge(const char *mode, const char *range, const char *pause_ms)
+static pid_t start_bridge(const char *mode, const char *range, const char *option, const char *value)
 {
-	rig.bridge = fork();
-	ck_assert_int_ge(rig.bridge, 0);
-	if (rig.bridge)
-		return;
+	pid_t pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid)
+		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execl(RANQ_TEST_BUILDDIR "/tests/support/fake_bridge", "fake_bridge", "-m", mode, "-r", range, "-s", pause_ms,
+	execl(RANQ_TEST_BUILDDIR "/tests/support/fake_bridge", "fake_bridge", "-m", mode, "-r", range, option, value,
 		"default", (char *)NULL);
 	_exit(127);
+}
+
+void client_rig_bridge(const char *mode, const char *range, const char *pause_ms)
+{
+	rig.bridge = start_bridge(mode, range, "-s", pause_ms);
+}
+
+pid_t client_rig_slow_bridge(const char *mode, const char *range, const char *file)
+{
+	return start_bridge(mode, range, "-w", file);
 }
 
 struct ranq *client_rig_open(void)

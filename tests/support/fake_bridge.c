@@ -1,15 +1,17 @@
 /* fake_bridge.c - a bridge without MPI and executors for tests of the client: leases, "executes" by itself, commits.
  *
- *   fake_bridge [-m MODE] [-r RANGE] [-s MS] [-n TASKS] QUEUE        server: $RANQ_SERVER
+ *   fake_bridge [-m MODE] [-r RANGE] [-s MS] [-n TASKS] [-w FILE] QUEUE        server: $RANQ_SERVER
  *
  * MODE: echo (argument and newline; a task whose argument starts with "fail" fails with status 1), good (the same, and
  * nothing fails), index8 (the index as 8 bytes), big (1 MB each). RANGE: most tasks of one commit item; MS: pause after
- * each commit; TASKS: leave after so many. Leaves on SIGTERM, giving back what it holds. */
+ * each commit; TASKS: leave after so many; FILE: task 0 is not done as long as it is there. Leaves on SIGTERM, giving
+ * back what it holds. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/resolve.h"
 #include "client/session.h"
@@ -18,7 +20,7 @@
 
 struct fake {
 	struct ranq_session *session;
-	const char *mode;
+	const char *mode, *wait_for;
 	char id[RANQ_ID_LEN + 1];
 	uint64_t seq, range, pause_ms, left;
 	struct ranq_arguments arguments;
@@ -181,6 +183,8 @@ static void work(struct fake *fake, const struct ranq_range *range)
 		uint64_t end = range->end - at > fake->range ? at + fake->range : range->end;
 		if (end - at > fake->left)
 			end = at + fake->left;
+		while (at == 0 && fake->wait_for && access(fake->wait_for, F_OK) == 0 && !leaving)
+			ranq_session_wait_fd(fake->session, -1, ranq_session_after(10), NULL);
 		if (!commit(fake, range, at, end))
 			return;
 		fake->left -= end - at;
@@ -246,13 +250,15 @@ int main(int argc, char **argv)
 	struct ranq_server_addr addr;
 	struct ranq_err err = {0};
 	int letter;
-	while ((letter = getopt(argc, argv, "m:r:s:n:")) != -1) {
+	while ((letter = getopt(argc, argv, "m:r:s:n:w:")) != -1) {
 		if (letter == 'm')
 			fake.mode = optarg;
 		else if (letter == 'r')
 			fake.range = strtoull(optarg, NULL, 10);
 		else if (letter == 's')
 			fake.pause_ms = strtoull(optarg, NULL, 10);
+		else if (letter == 'w')
+			fake.wait_for = optarg;
 		else if (letter == 'n')
 			fake.left = strtoull(optarg, NULL, 10);
 		else

@@ -11,7 +11,7 @@
 #include "client/lines.h"
 #include "client/module.h"
 #include "client/producer.h"
-#include "common/progress.h"
+#include "client/progress.h"
 #include "common/table.h"
 #include "record/input.h"
 #include "util/json.h"
@@ -75,6 +75,8 @@ START_TEST(state_round_trip)
 					   .offset = (uint64_t)1 << 40},
 				   back;
 	struct ranq_buf packed;
+	state.has_accumulator = true;
+	ranq_buf_add_str(&state.accumulator, "what was combined");
 	ranq_ledger_add(&state.delivered, 0, 5, NULL);
 	ranq_ledger_add(&state.delivered, 100, 101, NULL);
 	ranq_ledger_add(&state.delivered, ((uint64_t)1 << 53) - 1, (uint64_t)1 << 53, NULL);
@@ -84,7 +86,9 @@ START_TEST(state_round_trip)
 	ck_assert_uint_eq(back.delivered.n, 3);
 	ck_assert(back.has_file && back.offset == state.offset && back.inode == state.inode && back.device == 7);
 	ck_assert(ranq_ledger_has(&back.delivered, 100) && !ranq_ledger_has(&back.delivered, 99));
-	ranq_ledger_clear(&back.delivered);
+	ck_assert(back.has_accumulator && back.accumulator.len == state.accumulator.len);
+	ck_assert_mem_eq(back.accumulator.data, "what was combined", back.accumulator.len);
+	ranq_consumer_state_clear(&back);
 	/* every prefix and a byte too many are refused, and leave nothing */
 	for (size_t len = 1; len < packed.len; len++) {
 		ck_assert_int_eq(ranq_consumer_state_unpack(packed.data, len, &back, NULL), -1);
@@ -94,7 +98,7 @@ START_TEST(state_round_trip)
 	ck_assert_int_eq(ranq_consumer_state_unpack(packed.data, packed.len, &back, NULL), -1);
 	ck_assert_int_eq(ranq_consumer_state_unpack(NULL, 0, &back, NULL), 0);
 	ranq_buf_clear(&packed);
-	ranq_ledger_clear(&state.delivered);
+	ranq_consumer_state_clear(&state);
 }
 END_TEST
 
@@ -103,7 +107,7 @@ START_TEST(state_from_anybody)
 	unsigned seed = 42;
 	int accepted = 0;
 	for (int round = 0; round < 100000; round++) {
-		unsigned char bytes[24] = {1};
+		unsigned char bytes[24] = {2};
 		struct ranq_consumer_state state;
 		size_t len = 1 + (size_t)rand_r(&seed) % (sizeof bytes - 1);
 		for (size_t i = 1; i < len; i++)
@@ -113,7 +117,7 @@ START_TEST(state_from_anybody)
 		accepted++;
 		for (size_t i = 0; i < state.delivered.n; i++)
 			ck_assert_uint_le(state.delivered.at[i][1], (uint64_t)1 << 53);
-		ranq_ledger_clear(&state.delivered);
+		ranq_consumer_state_clear(&state);
 	}
 	ck_assert_int_gt(accepted, 0);
 }

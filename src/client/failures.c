@@ -1,5 +1,7 @@
 /* failures.c - see failures.h. */
-#include "common/failures.h"
+#include "client/failures.h"
+
+#include <stdio.h>
 
 #define PIECE 100
 
@@ -57,4 +59,32 @@ int ranq_failures_each(struct ranq_session *session, uint64_t job, uint64_t from
 		max -= n;
 	}
 	return 0;
+}
+
+static int note_reason(void *user, const struct ranq_failure *failure, struct ranq_err *err)
+{
+	struct ranq_reasons *reasons = user;
+	(void)err;
+	reasons->at[reasons->n].index = failure->index;
+	snprintf(reasons->at[reasons->n].text, sizeof reasons->at->text, "%s", failure->reason);
+	reasons->to = failure->index + 1;
+	return ++reasons->n == RANQ_REASONS_MAX;
+}
+
+const char *ranq_reasons_get(
+	struct ranq_reasons *reasons, struct ranq_session *session, uint64_t job, uint64_t index, struct ranq_err *err)
+{
+	if (index < reasons->from || index >= reasons->to) {
+		reasons->n = 0;
+		reasons->from = index;
+		reasons->to = index + 1;
+		if (ranq_failures_each(session, job, index, RANQ_REASONS_MAX, note_reason, reasons, err)) {
+			reasons->to = index;
+			return NULL;
+		}
+	}
+	for (size_t i = 0; i < reasons->n; i++)
+		if (reasons->at[i].index == index)
+			return reasons->at[i].text;
+	return "";
 }

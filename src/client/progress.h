@@ -1,6 +1,6 @@
 /* progress.h - one line on a terminal: how far a job is, how fast, when it will be done. Nothing at all elsewhere. */
-#ifndef RANQ_COMMON_PROGRESS_H
-#define RANQ_COMMON_PROGRESS_H
+#ifndef RANQ_CLIENT_PROGRESS_H
+#define RANQ_CLIENT_PROGRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include "queue/queue.h"
 #include "record/segment.h"
 
+struct ranq_progress; /* ranq.h */
 struct ranq_progress_bar {
 	bool on; /* standard error is a terminal that can move its cursor */
 	bool drawn;
@@ -23,6 +24,11 @@ bool ranq_progress_due(const struct ranq_progress_bar *bar);
 void ranq_progress_show(struct ranq_progress_bar *bar, const struct ranq_job_info *info);
 /* Removes the line, so that other text can be written. */
 void ranq_progress_hide(struct ranq_progress_bar *bar);
+/* What the public interface tells. */
+void ranq_progress_fill(
+	const struct ranq_progress_bar *bar, const struct ranq_job_info *info, struct ranq_progress *progress);
+/* Takes the facts in without drawing. */
+void ranq_progress_sample(struct ranq_progress_bar *bar, const struct ranq_job_info *info);
 /* The line itself, of at most `width` columns; for tests. */
 void ranq_progress_line(
 	const struct ranq_progress_bar *bar, const struct ranq_job_info *info, unsigned width, char *text, size_t size);
