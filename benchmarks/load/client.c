@@ -1,6 +1,6 @@
 /* bench-client - what a C client sees of a running queue (RANQ_SERVER, workers joined): one measurement, after all results
  * were checked.
- *   bench-client noop MODULE TASKS [CHUNK [FUNCTION]]   no-op tasks, each result of 8 bytes delivered in order
+ *   bench-client noop MODULE TASKS [CHUNK]              no-op tasks, each result of 8 bytes delivered in order
  *   bench-client sleep MODULE TASKS RANKS               10-ms tasks: per cent of ideal, which is 10 ms * TASKS / RANKS
  *   bench-client tail MODULE TASKS RANKS                uneven tasks: makespan / that of the best list schedule found
  *   bench-client bytes MODULE TASKS                     1-MB results: MB/s
@@ -85,10 +85,10 @@ static void read_indices(struct ranq_job *job, uint64_t tasks)
 	must_be_all(k, tasks);
 }
 
-static void noop(const char *module, uint64_t tasks, uint64_t chunk, const char *function)
+static void noop(const char *module, uint64_t tasks, uint64_t chunk)
 {
 	double start = bench_now_s(), submitted, seconds;
-	struct ranq_job *job = submit(module, function, tasks, chunk);
+	struct ranq_job *job = submit(module, "noop", tasks, chunk);
 	char more[64];
 
 	submitted = bench_now_s();
@@ -270,7 +270,7 @@ int main(int argc, char **argv)
 	if (!ranq)
 		die("open");
 	if (!strcmp(what, "noop") && argc >= 4)
-		noop(module, count(argc, argv, 3), count(argc, argv, 4), argc > 5 ? argv[5] : "noop");
+		noop(module, count(argc, argv, 3), count(argc, argv, 4));
 	else if (!strcmp(what, "sleep") && argc == 5 && count(argc, argv, 4))
 		sleeping(module, count(argc, argv, 3), count(argc, argv, 4));
 	else if (!strcmp(what, "tail") && argc == 5 && count(argc, argv, 4))

@@ -28,14 +28,6 @@ int noop(struct ranq_task *task)
 	return ranq_task_return_int64(task, (int64_t)ranq_task_index(task));
 }
 
-/* Result: the index, but for one task. For the check that a wrong result gives no figure. */
-int wrong(struct ranq_task *task)
-{
-	int64_t k = (int64_t)ranq_task_index(task);
-
-	return ranq_task_return_int64(task, k == 777 ? 0 : k);
-}
-
 /* Result: the index. */
 int sleep_10ms(struct ranq_task *task)
 {
