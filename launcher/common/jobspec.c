@@ -13,6 +13,7 @@
 #include "client/jobid.h"
 #include "client/module.h"
 #include "record/input.h"
+#include "record/reduce.h"
 
 #define AT(field) offsetof(struct ranq_job_options, field)
 #define ROW(name, letter, arg, kind, field, help) \
@@ -62,7 +63,11 @@ const struct ranq_option ranq_job_options_table[] = {
 	LIMITED("ttl", "D", DURATION, ttl_ms, "remove the finished job after this time (default: 7 days)", 1000, 0),
 	LIMITED("lease", "D", DURATION, lease_ms, "lease of the queue, set when it is new or empty (default: 15s)",
 		RANQ_LEASE_MS_MIN, 0),
-	ROW("reduce", 0, "NAME", TEXT, reduce, "combine results on the way (not in this version)"),
+	ROW("reduce", 0, "NAME", TEXT, reduce,
+		"join the results into one value on their way: sum_int64, sum_double, min_int64, min_double, "
+		"max_int64, max_double, count, or a reduce function of the module"),
+	ROW("reduce-ordered", 0, NULL, FLAG, reduce_ordered,
+		"reduce in an order that gives the same bits whatever workers and chunks"),
 	ROW("offload", 0, "DIR", TEXT, offload, "keep results in files (not in this version)"),
 	{0},
 };
@@ -173,6 +178,9 @@ static int build_function(
 	if (ranq_blob_read(options->module, &jobspec->module, err))
 		return ranq_err_wrap(err, "module");
 	jobspec->submission.module = (struct ranq_bytes){jobspec->module.data, jobspec->module.len};
+	if (ranq_reduce_kind_of(options->reduce) == RANQ_REDUCE_FUNCTION &&
+		ranq_module_check(jobspec->module.data, jobspec->module.len, options->module, options->reduce, err))
+		return ranq_err_wrap(err, "--reduce");
 	return ranq_module_check(jobspec->module.data, jobspec->module.len, options->module, options->function, err);
 }
 
@@ -368,9 +376,11 @@ static int build_chunk(struct ranq_spec *spec, const char *text, struct ranq_err
 
 static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *options, struct ranq_err *err)
 {
-	if (options->reduce || options->offload)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "option '--%s' is not in this version of ranq",
-			options->reduce ? "reduce" : "offload");
+	if (options->offload)
+		return usage(err, "option '--offload' is not in this version of ranq");
+	if (options->reduce_ordered && !options->reduce)
+		return usage(err, "--reduce-ordered needs --reduce NAME");
+	spec->reduce_ordered = options->reduce_ordered;
 	spec->results = (enum ranq_results_mode)options->results;
 	spec->on_error = (enum ranq_on_error)options->on_error;
 	spec->backlog = options->backlog;
@@ -386,7 +396,7 @@ static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *o
 	spec->ttl_ms = (uint64_t)options->ttl_ms;
 	spec->has_seed = options->seed != UINT64_MAX;
 	spec->seed = spec->has_seed ? options->seed : 0;
-	if (build_chunk(spec, options->chunk, err) || copy(&spec->name, options->name, err) ||
+	if (build_chunk(spec, options->chunk, err) || copy(&spec->reduce, options->reduce, err) || copy(&spec->name, options->name, err) ||
 		copy(&spec->require, options->require, err))
 		return -1;
 	return copy(&spec->warn_signal, options->warn_signal, err);

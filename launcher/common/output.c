@@ -105,7 +105,7 @@ static void add_numbers(struct ranq_buf *buf, const struct ranq_bytes *value, bo
 	}
 }
 
-static void add_value(struct ranq_output *output, const struct ranq_bytes *value)
+void ranq_output_value(struct ranq_output *output, const struct ranq_bytes *value)
 {
 	enum ranq_output_form form = output->form;
 	if (form == RANQ_OUTPUT_AUTO)
@@ -164,7 +164,7 @@ int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result 
 	if (output->json && add_json(output, result, err))
 		return -1;
 	if (!output->json)
-		add_value(output, &result->value);
+		ranq_output_value(output, &result->value);
 	return output->buf.len >= FLUSH_BYTES ? ranq_output_flush(output, err) : 0;
 }
 

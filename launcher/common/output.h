@@ -31,6 +31,7 @@ struct ranq_output {
 void ranq_output_init(struct ranq_output *output, enum ranq_output_form form, bool json, bool function);
 void ranq_output_clear(struct ranq_output *output);
 int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result *result, struct ranq_err *err);
+void ranq_output_value(struct ranq_output *output, const struct ranq_bytes *value); /* into the buffer, in its form */
 int ranq_output_flush(struct ranq_output *output, struct ranq_err *err);
 /* For ranq_stream_options: flush, make it durable when it is a file, and note how far it is. user is the output. */
 int ranq_output_before_ack(void *user, struct ranq_consumer_state *state, struct ranq_err *err);

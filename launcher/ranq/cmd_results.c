@@ -9,12 +9,14 @@
 #include "common/cli.h"
 #include "common/jobview.h"
 #include "common/output.h"
+#include "common/reduced.h"
 
 #define TICK_MS 5000
 
 struct options {
 	bool follow, unordered, consume;
 	int form;
+	const char *module;
 	struct ranq_cli_common common;
 };
 
@@ -29,6 +31,8 @@ static const struct ranq_option results_options[] = {
 	{"as", 0, "FORM", RANQ_OPTION_CHOICE, offsetof(struct options, form),
 		"auto, raw, text, hex, double, int64 (auto: commands raw, functions text or hex)", RANQ_OUTPUT_FORMS, 0,
 		0},
+	{"module", 0, "FILE.so", RANQ_OPTION_TEXT, offsetof(struct options, module),
+		"module with the reduce function of the job; its code runs here", NULL, 0, 0},
 	{0},
 };
 static const struct ranq_option_group groups[] = {
@@ -45,6 +49,7 @@ struct reading {
 	struct ranq_arguments arguments;
 	struct ranq_output output;
 	struct ranq_stream *stream;
+	struct ranq_reducing *reducing;
 	bool follow;
 };
 
@@ -62,6 +67,18 @@ static int settle(struct reading *reading, struct ranq_err *err)
 	return ranq_wait_job(reading->session, reading->job, TICK_MS, RANQ_NEVER, NULL, NULL, &info, err);
 }
 
+/* What the job is decides how it is read. */
+static int open_job(struct reading *reading, struct ranq_err *err)
+{
+	if (reading->follow)
+		reading->session->options.patience_ms = RANQ_NEVER; /* a server that is away comes back */
+	if (settle(reading, err) || ranq_arguments_open(&reading->arguments, reading->session, reading->job, err))
+		return -1;
+	reading->output.function = reading->arguments.spec.body == RANQ_BODY_FUNCTION;
+	reading->output.arguments = &reading->arguments;
+	return 0;
+}
+
 static int open_stream(struct reading *reading, struct ranq_err *err)
 {
 	struct ranq_stream_options options = {
@@ -71,12 +88,6 @@ static int open_stream(struct reading *reading, struct ranq_err *err)
 		.before_wait = ranq_output_before_wait,
 		.user = &reading->output,
 	};
-	if (reading->follow)
-		reading->session->options.patience_ms = RANQ_NEVER; /* a server that is away comes back */
-	if (settle(reading, err) || ranq_arguments_open(&reading->arguments, reading->session, reading->job, err))
-		return -1;
-	reading->output.function = reading->arguments.spec.body == RANQ_BODY_FUNCTION;
-	reading->output.arguments = &reading->arguments;
 	reading->stream = ranq_stream_open(reading->session, reading->job, &options, err);
 	if (!reading->stream)
 		return -1;
@@ -91,25 +102,23 @@ static int open_stream(struct reading *reading, struct ranq_err *err)
 }
 
 /* The job is held and nobody else reads it away. */
-static int take_over(struct reading *reading, struct ranq_err *err)
+static void say_held(struct reading *reading)
 {
 	ranq_cli_say(reading->command,
 		"job %s is held because its results are unread: reading and freeing them until its end",
 		ranq_cli_job_text(reading->session, reading->job));
 	reading->follow = true;
 	reading->session->options.patience_ms = RANQ_NEVER;
-	return ranq_stream_consume(reading->stream, err);
 }
 
-static int not_finished(struct reading *reading, struct ranq_err *err)
+static int not_finished(struct reading *reading, uint64_t done, uint64_t tasks, struct ranq_err *err)
 {
-	const struct ranq_stream_facts *facts = ranq_stream_facts(reading->stream);
 	if (ranq_output_flush(&reading->output, err))
 		return -1;
 	return ranq_err_set(err, RANQ_ERR_UNFINISHED,
 		"job %s is not finished: %llu of %llu tasks done (--follow goes on until its end)",
-		ranq_cli_job_text(reading->session, reading->job), (unsigned long long)facts->done,
-		(unsigned long long)facts->tasks);
+		ranq_cli_job_text(reading->session, reading->job), (unsigned long long)done,
+		(unsigned long long)tasks);
 }
 
 static int print_all(struct reading *reading, struct ranq_err *err)
@@ -127,11 +136,50 @@ static int print_all(struct reading *reading, struct ranq_err *err)
 		if (err->code != RANQ_ERR_UNFINISHED)
 			return -1;
 		bool held = ranq_stream_facts(reading->stream)->held && !ranq_stream_consumes(reading->stream);
-		if (held && take_over(reading, err))
+		if (held)
+			say_held(reading);
+		if (held && ranq_stream_consume(reading->stream, err))
 			return -1;
 		if (!reading->follow)
-			return not_finished(reading, err);
+			return not_finished(reading, ranq_stream_facts(reading->stream)->done,
+				ranq_stream_facts(reading->stream)->tasks, err);
 	}
+}
+
+static int print_value(struct reading *reading, struct ranq_err *err)
+{
+	const struct ranq_spec *spec = &reading->arguments.spec;
+	struct ranq_reducing_options options = {.consume = reading->options->consume, .backlog = spec->backlog};
+	struct ranq_reduce how;
+	struct ranq_part total;
+	if (ranq_reduced_how(&how, spec, reading->options->module, err))
+		return -1;
+	reading->reducing = ranq_reducing_open(reading->session, reading->job, &how, &options, err);
+	if (!reading->reducing)
+		return -1;
+	const struct ranq_reducing_facts *facts = ranq_reducing_facts(reading->reducing);
+	while (ranq_reducing_total(
+		reading->reducing, reading->follow ? ranq_session_after(TICK_MS) : 0, &total, err)) {
+		if (err->code != RANQ_ERR_UNFINISHED)
+			return -1;
+		if (facts->held && !reading->follow)
+			say_held(reading);
+		if (facts->held)
+			ranq_reducing_consume(reading->reducing);
+		if (!reading->follow)
+			return not_finished(reading, facts->done, facts->tasks, err);
+	}
+	return ranq_reduced_print(
+		&reading->output, &how, spec->reduce, ranq_cli_job_text(reading->session, reading->job), &total, err);
+}
+
+static int print_results(struct reading *reading, struct ranq_err *err)
+{
+	if (open_job(reading, err))
+		return -1;
+	if (reading->arguments.spec.reduce)
+		return print_value(reading, err);
+	return open_stream(reading, err) ? -1 : print_all(reading, err);
 }
 
 /* Exit status of a job that was read to its end. */
@@ -172,7 +220,7 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	ranq_output_init(&reading.output, (enum ranq_output_form)options.form, options.common.json, false);
 	reading.session = ranq_cli_open_job(&options.common, operands.at[0], &reading.job, &err);
 	int status = reading.session ? 0 : -1;
-	if (status == 0 && (open_stream(&reading, &err) || print_all(&reading, &err)))
+	if (status == 0 && print_results(&reading, &err))
 		status = -1;
 	if (status == 0)
 		status = conclude(&reading, &err);
@@ -182,6 +230,7 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 		status = ranq_cli_fail(command, &err);
 	}
 	ranq_stream_close(reading.stream);
+	ranq_reducing_close(reading.reducing);
 	if (reading.output.arguments)
 		ranq_arguments_close(&reading.arguments);
 	ranq_output_clear(&reading.output);
@@ -199,7 +248,8 @@ const struct ranq_command ranq_command_results = {
 		   "that is held\n"
 		   "because its results are unread is read and freed. Results that were freed are named on standard "
 		   "error and give\n"
-		   "status 1. --json prints one object a line: index, arg, status, output (or output_base64).",
+		   "status 1. Of a job with a reduction its value is printed, once all tasks are done.\n"
+		   "--json prints one object a line: index, arg, status, output (or output_base64).",
 	.groups = groups,
 	.min_operands = 1,
 	.max_operands = 1,

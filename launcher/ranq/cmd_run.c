@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/progress.h"
 #include "client/resolve.h"
 #include "client/wait.h"
 #include "common/cli.h"
@@ -17,7 +18,7 @@
 #include "common/jobview.h"
 #include "common/local.h"
 #include "common/output.h"
-#include "client/progress.h"
+#include "common/reduced.h"
 #include "common/table.h"
 #include "common/waiting.h"
 
@@ -60,6 +61,8 @@ struct run {
 	bool submitted;
 	struct ranq_producer *producer;
 	struct ranq_stream *stream;
+	struct ranq_reduce reduce;
+	struct ranq_reducing *reducing;
 	struct ranq_arguments arguments;
 	bool has_arguments;
 	struct ranq_output output;
@@ -217,6 +220,29 @@ static int print_results(struct run *run, struct ranq_err *err)
 	}
 }
 
+static int print_value(struct run *run, struct ranq_err *err)
+{
+	struct ranq_reducing_options options = {.consume = true, .backlog = run->jobspec.spec.backlog};
+	struct ranq_part total;
+	run->output.before_write = leave_line;
+	run->output.user = run;
+	run->reducing = ranq_reducing_open(run->session, run->job, &run->reduce, &options, err);
+	if (!run->reducing)
+		return -1;
+	while (ranq_reducing_total(run->reducing, run->looked_ms + tick_ms(run), &total, err))
+		if (err->code != RANQ_ERR_UNFINISHED || look(run, err))
+			return -1;
+	return ranq_reduced_print(&run->output, &run->reduce, run->jobspec.spec.reduce,
+		ranq_cli_job_text(run->session, run->job), &total, err);
+}
+
+static int print_outcome(struct run *run, struct ranq_err *err)
+{
+	if (run->jobspec.spec.results != RANQ_RESULTS_KEEP)
+		return 0;
+	return run->jobspec.spec.reduce ? print_value(run, err) : print_results(run, err);
+}
+
 /* ---- end ------------------------------------------------------------------------------------------------------- */
 /* The last lines of what the task wrote to its standard error, indented. */
 static void print_tail(const struct ranq_bytes *tail)
@@ -318,12 +344,16 @@ static int give_up(struct run *run, struct ranq_err *why)
 
 static int perform(struct run *run, struct ranq_err *err)
 {
+	/* before anything is started: the function of a module may not be there */
+	if (run->jobspec.spec.reduce &&
+		ranq_reduced_how(&run->reduce, &run->jobspec.spec, run->options->job.module, err))
+		return -1;
 	if (open_server(run, err))
 		return -1;
 	run->started_ms = run->looked_ms = ranq_clock_ms();
 	if (submit(run, err))
 		return -1;
-	if (run->jobspec.spec.results == RANQ_RESULTS_KEEP && print_results(run, err))
+	if (print_outcome(run, err))
 		return -1;
 	if (ranq_wait_job(run->session, run->job, 250, RANQ_NEVER, seen, run, &run->info, err))
 		return -1;
@@ -336,6 +366,7 @@ static int perform(struct run *run, struct ranq_err *err)
 static void clear(struct run *run)
 {
 	ranq_stream_close(run->stream);
+	ranq_reducing_close(run->reducing);
 	if (run->session)
 		run->session->hook = NULL;
 	ranq_producer_close(run->producer, NULL);

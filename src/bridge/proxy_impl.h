@@ -19,6 +19,7 @@
 #include "bridge/watch.h"
 #include "queue/held.h"
 #include "queue/queue.h"
+#include "record/reduce.h"
 #include "record/spec.h"
 
 #define PROXY_RESULTS_MAX ((size_t)256 << 20) /* uncommitted results at which workers get no more chunks */
@@ -81,6 +82,7 @@ struct proxy_item { /* results of [start, end), to be committed */
 	struct proxy_failure *failure;
 	size_t nfailures, failures_room;
 	struct proxy_chunk *chunk; /* whose item this is */
+	struct ranq_reduce reduce; /* of its job */
 	int64_t since_ms, ripe_ms, due_ms; /* a commit takes it when it is ripe, and is made when it is due */
 };
 TAILQ_HEAD(proxy_items, proxy_item);
@@ -286,6 +288,9 @@ void proxy_outbox_drop(struct proxy_queue *pq);                   /* registratio
 void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job); /* pending items only */
 bool proxy_outbox_empty(const struct proxy_queue *pq);
 size_t proxy_outbox_bytes(const struct ranq_proxy *proxy);
+
+/* proxy_reduce.c */
+void proxy_item_reduce(struct proxy_item *item); /* joins what of its results can be joined */
 
 /* proxy_jobs.c */
 struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id);

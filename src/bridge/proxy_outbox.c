@@ -33,13 +33,14 @@ static void item_destroy(struct proxy_item *item)
 	free(item);
 }
 
-static struct proxy_item *item_create(uint64_t job, uint64_t seq, uint64_t grant, uint64_t start)
+static struct proxy_item *item_create(const struct proxy_job *job, uint64_t seq, uint64_t grant, uint64_t start)
 {
 	struct proxy_item *item = calloc(1, sizeof *item);
 
 	if (!item)
 		return NULL;
-	item->job = job;
+	item->job = job->id;
+	item->reduce = ranq_reduce_of(&job->spec);
 	item->seq = seq;
 	item->grant = grant;
 	item->start = item->end = start;
@@ -132,6 +133,7 @@ static int item_join(struct proxy_item *a, const struct proxy_item *b)
 		a->counts[s] += b->counts[s];
 	a->elapsed_us += b->elapsed_us;
 	a->end = b->end;
+	proxy_item_reduce(a);
 	return 0;
 }
 
@@ -149,6 +151,7 @@ static int item_extend(struct proxy_item *item, const struct ranq_message_result
 		item->counts[s] += m->counts[s];
 	item->elapsed_us += m->elapsed_us;
 	item->end = m->upto;
+	proxy_item_reduce(item);
 	return 0;
 }
 
@@ -161,7 +164,7 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 		item->nfailures + m->nfailures > RANQ_CALL_ITEMS_MAX) {
 		if (item)
 			item->chunk = NULL;
-		item = item_create(chunk->job->id, chunk->seq, chunk->grant, m->from);
+		item = item_create(chunk->job, chunk->seq, chunk->grant, m->from);
 		chunk->item = item;
 		if (!item)
 			return; /* the tasks stay leased: they run again after the next resync or expiry */
@@ -181,7 +184,7 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
 {
 	struct ranq_failure failure = {.status = RANQ_TASK_ERROR, .exit_code = 1, .attempts = 1};
-	struct proxy_item *item = item_create(job->id, piece->seq, piece->grant, piece->start);
+	struct proxy_item *item = item_create(job, piece->seq, piece->grant, piece->start);
 	struct ranq_segment_writer writer;
 	struct ranq_buf record;
 

@@ -2,9 +2,11 @@
  * file's length. */
 #include "client/module.h"
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "client/ranq.h"
@@ -105,4 +107,23 @@ int ranq_module_check(const void *data, size_t len, const char *name, const char
 	if (!find_symbol(&elf, function, STT_FUNC, &symbol))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' exports no function '%s'", name, function);
 	return 0;
+}
+
+ranq_reducer *ranq_module_reducer(const char *path, const char *function, struct ranq_err *err)
+{
+	char whole[4096];
+	ranq_reducer *reducer = NULL;
+	/* without a slash dlopen would search for it */
+	snprintf(whole, sizeof whole, "%s%.4000s", strchr(path, '/') ? "" : "./", path);
+	void *module = dlopen(whole, RTLD_NOW | RTLD_LOCAL);
+	if (!module) {
+		ranq_err_set(err, RANQ_ERR_INPUT, "cannot load module '%s' here: %.200s", path, dlerror());
+		return NULL;
+	}
+	/* ISO C has no cast from object to function pointer; POSIX promises that the bytes are the same */
+	void *symbol = dlsym(module, function);
+	memcpy(&reducer, &symbol, sizeof reducer);
+	if (!reducer)
+		ranq_err_set(err, RANQ_ERR_INPUT, "module '%s' exports no function '%s'", path, function);
+	return reducer;
 }

@@ -43,7 +43,7 @@ struct ranq_task_ops {
 	int (*cancelled)(const struct ranq_task *);
 	double (*time_left)(const struct ranq_task *);
 	int (*give)(struct ranq_task *, const void *data, size_t len);
-	int (*fail)(struct ranq_task *, const char *message);
+	int (*fail_with)(struct ranq_task *, const char *message);
 	void *(*state)(const struct ranq_task *);
 	void (*set_state)(struct ranq_task *, void *state);
 };
@@ -91,10 +91,20 @@ static inline int ranq_task_return_string(struct ranq_task *task, const char *te
 	return ranq_task_return(task, text, n);
 }
 /* Why the body fails; use as `return ranq_task_fail(task, "negative mass")`. Returns 1. */
-static inline int ranq_task_fail(struct ranq_task *task, const char *message) { return RANQ_TASK_OPS(task)->fail(task, message); }
+static inline int ranq_task_fail(struct ranq_task *task, const char *message) { return RANQ_TASK_OPS(task)->fail_with(task, message); }
 /* Pointer that the worker's init stored; lives as long as job and executor. */
 static inline void *ranq_task_state(const struct ranq_task *task) { return RANQ_TASK_OPS(task)->state(task); }
 static inline void ranq_task_set_state(struct ranq_task *task, void *state) { RANQ_TASK_OPS(task)->set_state(task, state); }
+
+/* A reduce function (`--reduce NAME`) joins two results into one: `into` holds the value of some consecutive tasks, and takes in that of
+ * the tasks right behind them. It must be associative: (a b) c = a (b c); order is kept, so it need not be commutative. Runs in executors
+ * and in the client that reads. Returns 0; anything else: the two do not go together, and `into` is as it was. */
+struct ranq_partial {
+	void *data; /* aligned for any type; so is `value` */
+	size_t len;
+	int (*resize)(struct ranq_partial *into, size_t len); /* keeps what is there, new bytes are zero; -1: too large */
+};
+typedef int ranq_reducer(struct ranq_partial *into, const void *value, size_t len);
 
 /* Optional functions that a module may export, called once per job and executor, with the job data at hand:
  *   int ranq_module_init(struct ranq_task *task);   not 0: every task of the job fails here with its message

@@ -94,6 +94,7 @@ static void on_job(struct ranq_executor *x, struct ranq_reader *in)
 	job->id_text = strndup(id_text.data ? id_text.data : "", id_text.len);
 	if (!job->id_text || ranq_spec_unpack(spec.data, spec.len, &job->spec, NULL) < 0)
 		broken();
+	job->reduce = ranq_reduce_of(&job->spec);
 	job->ops = job->spec.body == RANQ_BODY_COMMAND ? &ranq_command_ops : &ranq_function_ops;
 	drop_job(x, find_job(x, job->id));
 	LIST_INSERT_HEAD(&x->jobs, job, link);
@@ -318,6 +319,7 @@ void ranq_executor_main(const struct ranq_executor_options *options)
 	x->home = getcwd(NULL, 0);
 	x->oom_kills = ranq_oom_kills();
 	ranq_buf_init(&x->in, 0);
+	ranq_buf_init(&x->numbers, 0);
 	ranq_outbox_init(&x->out);
 	if (!x->mark)
 		broken();

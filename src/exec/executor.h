@@ -13,6 +13,7 @@
 #include "exec/environment.h"
 #include "exec/wire.h"
 #include "record/input.h"
+#include "record/reduce.h"
 #include "record/segment.h"
 #include "record/spec.h"
 
@@ -72,12 +73,14 @@ struct ranq_executor_job {
 	bool opened, broken;
 	char broken_reason[160];
 	struct ranq_environment env; /* constant part */
+	struct ranq_reduce reduce;
 	void *body;                  /* of its kind */
 };
 
 /* Results on their way to the rank: those of consecutive tasks of one run. */
 struct ranq_outbox {
 	struct ranq_segment_writer writer;
+	struct ranq_reduction reduction; /* instead, in a job with one */
 	struct ranq_buf failures, frame;
 	uint64_t nfailures, number, from, count, counts[RANQ_TASK_STATUS_COUNT];
 	int64_t since_ns, flushed_ms;
@@ -111,6 +114,7 @@ struct ranq_executor {
 	int64_t oom_kills;         /* seen so far */
 	bool worn;                 /* to end after this task: its memory is full of what others left */
 	struct ranq_task_log *log; /* what functions print */
+	struct ranq_buf numbers;   /* of an output that is reduced */
 	struct ranq_spawner *spawner;
 };
 
@@ -147,7 +151,7 @@ void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *for
 /* ---- outbox ------------------------------------------------------------------------------------------------------ */
 #define RANQ_OUTBOX_FLUSH_MS 20
 void ranq_outbox_init(struct ranq_outbox *out);
-void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run);
+void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run, const struct ranq_reduce *reduce);
 /* Adds the next task of the run; 0, or -1: does not fit into memory. */
 int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
 	const void *data, size_t len);

@@ -241,7 +241,7 @@ static const struct ranq_task_ops task_ops = {
 	.cancelled = op_cancelled,
 	.time_left = op_time_left,
 	.give = op_give,
-	.fail = op_fail,
+	.fail_with = op_fail,
 	.state = op_state,
 	.set_state = op_set_state,
 };
@@ -434,6 +434,14 @@ static int use_environment(struct ranq_executor *x, struct ranq_executor_job *jo
 	return queue ? setenv("RANQ_QUEUE", queue, 1) : 0;
 }
 
+static int find_reducer(struct ranq_executor_job *job, struct ranq_err *err)
+{
+	take_symbol(job->spec.reduce, &job->reduce.function);
+	if (job->reduce.function)
+		return 0;
+	return ranq_err_set(err, RANQ_ERR_INPUT, "the module has no reduce function '%s'", job->spec.reduce);
+}
+
 static int function_open(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err)
 {
 	struct ranq_task *task;
@@ -450,6 +458,8 @@ static int function_open(struct ranq_executor *x, struct ranq_executor_job *job,
 	take_symbol(job->spec.function, &task->body);
 	if (!task->body)
 		ranq_err_set(err, RANQ_ERR_INPUT, "the module has no function '%s'", job->spec.function);
+	else if (job->reduce.kind == RANQ_REDUCE_FUNCTION && find_reducer(job, err) < 0)
+		task->body = NULL;
 	if (!task->body || map_data(task, job->data_fd, err) < 0 || run_init(task, err) < 0) {
 		task_destroy(task);
 		return -1;

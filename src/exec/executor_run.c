@@ -143,6 +143,22 @@ static void flush(struct ranq_executor *x, bool done)
 		ranq_executor_end(x);
 }
 
+/* A result that cannot be reduced is no result. */
+static void make_reducible(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_outcome *out)
+{
+	struct ranq_bytes value = {out->data, out->len};
+	struct ranq_err err;
+
+	if (ranq_reduce_leaf(&job->reduce, &value, &x->numbers, &err) < 0) {
+		out->err_tail.len = 0;
+		out->signal = 0;
+		ranq_outcome_error(out, 0, "%.150s", err.text);
+	}
+	out->data = value.data;
+	out->len = value.len;
+}
+
+/* A module's reduce function is code of its author: a crash there is the task's, its time counts. */
 static void add_result(struct ranq_executor *x, const struct ranq_executor_job *job, const struct ranq_outcome *out)
 {
 	if (!ranq_outbox_add(&x->out, &job->spec, out->status, out->data, out->len))
@@ -185,9 +201,15 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 	}
 	if (out->interrupted)
 		return false;
+	if (job->reduce.kind && out->status == RANQ_TASK_OK)
+		make_reducible(x, job, out);
 	if (out->status != RANQ_TASK_OK)
 		add_failure(x, &attempt, out, now_ms);
+	if (job->reduce.kind == RANQ_REDUCE_FUNCTION)
+		begin(x, run, index);
 	add_result(x, job, out);
+	if (job->reduce.kind == RANQ_REDUCE_FUNCTION)
+		end(x);
 	return true;
 }
 
@@ -223,7 +245,7 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 		open_job(x, job, run);
 	if (!reason && job->broken)
 		reason = job->broken_reason;
-	ranq_outbox_start(&x->out, run);
+	ranq_outbox_start(&x->out, run, &job->reduce);
 	now_ms = coarse_ms();
 	for (index = run->start; index < run->end && index < limit_of(x, run); index++) {
 		if (reason)

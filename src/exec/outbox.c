@@ -30,12 +30,14 @@ static void restart(struct ranq_outbox *out)
 	ranq_segment_writer_reset(&out->writer);
 	ranq_buf_reset(&out->failures);
 	ranq_wire_trim(&out->writer.body);
+	ranq_reduction_restart(&out->reduction, out->from);
 	out->since_ns = ranq_clock_ns();
 	out->flushed_ms = out->since_ns / 1000000;
 }
 
-void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run)
+void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run, const struct ranq_reduce *reduce)
 {
+	out->reduction.how = *reduce;
 	out->number = run->number;
 	out->from = run->start;
 	out->count = 0;
@@ -43,11 +45,26 @@ void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run)
 	out->run_ns = out->since_ns;
 }
 
+static int reduce(struct ranq_outbox *out, enum ranq_task_status status, const void *data, size_t len)
+{
+	struct ranq_part part = {.count = 1};
+
+	if (status == RANQ_TASK_OK) {
+		part.ok = 1;
+		part.value = (struct ranq_bytes){data, len};
+	}
+	return ranq_reduction_add(&out->reduction, &part);
+}
+
 int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
 	const void *data, size_t len)
 {
-	if (spec->results == RANQ_RESULTS_KEEP && ranq_segment_writer_add(&out->writer, status, data, len) < 0)
+	if (out->reduction.how.kind) {
+		if (reduce(out, status, data, len) < 0)
+			return -1;
+	} else if (spec->results == RANQ_RESULTS_KEEP && ranq_segment_writer_add(&out->writer, status, data, len) < 0) {
 		return -1;
+	}
 	out->counts[status]++;
 	out->count++;
 	return 0;
@@ -71,7 +88,8 @@ int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *
 
 bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms)
 {
-	return now_ms - out->flushed_ms >= RANQ_OUTBOX_FLUSH_MS || ranq_segment_writer_bytes(&out->writer) >= FLUSH_BYTES ||
+	return now_ms - out->flushed_ms >= RANQ_OUTBOX_FLUSH_MS ||
+	       ranq_segment_writer_bytes(&out->writer) + out->reduction.bytes >= FLUSH_BYTES ||
 	       out->nfailures >= FLUSH_FAILURES || out->count >= FLUSH_COUNT;
 }
 
@@ -109,6 +127,7 @@ int ranq_outbox_pack(struct ranq_outbox *out, bool done)
 	ranq_buf_add_varint(frame, out->nfailures);
 	ranq_buf_add(frame, out->failures.data, out->failures.len);
 	ranq_segment_writer_finish(&out->writer, frame);
+	ranq_reduction_write(&out->reduction, frame);
 	ranq_wire_end(frame, at);
 	if (ranq_buf_failed(frame) || ranq_buf_failed(&out->failures)) {
 		errno = ENOMEM;

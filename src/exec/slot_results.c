@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "exec/slot.h"
+#include "record/reduce.h"
 #include "util/clock.h"
 
 #define GIVEN_UP_AT_ONCE 64
@@ -80,6 +81,15 @@ static int read_failures(struct ranq_slot *slot, struct ranq_reader *in, struct 
 	return 0;
 }
 
+static int check_reduced(const struct ranq_slot_job *job, const struct ranq_slot_event *event)
+{
+	const struct ranq_reduce how = ranq_reduce_of(&job->spec);
+	uint64_t ok;
+	int64_t n = ranq_reduction_check(&how, event->from, event->segment.data, event->segment.len, &ok, NULL);
+
+	return n == (int64_t)(event->upto - event->from) && ok == event->counts[RANQ_TASK_OK] ? 0 : -1;
+}
+
 static int read_segment(struct ranq_slot *slot, struct ranq_reader *in, struct ranq_slot_event *event)
 {
 	const struct ranq_slot_job *job = ranq_slot_find_job(slot, event->job);
@@ -90,6 +100,8 @@ static int read_segment(struct ranq_slot *slot, struct ranq_reader *in, struct r
 		return 0; /* dropped meanwhile */
 	if (job->spec.results != RANQ_RESULTS_KEEP || event->from == event->upto)
 		return left ? -1 : 0;
+	if (job->spec.reduce)
+		return check_reduced(job, event);
 	return ranq_segment_check(event->segment.data, left, NULL) == (int64_t)(event->upto - event->from) ? 0 : -1;
 }
 

@@ -71,6 +71,13 @@ int ranq_queue_overlay_parse(const struct ranq_reply *r, size_t i, uint64_t *sta
 	return in.failed || *end <= *start ? ranq_call_malformed(err) : 0;
 }
 
+int ranq_queue_consumer_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job)
+{
+	ranq_call_begin(q, cmd, "consumer");
+	ranq_call_u64(cmd, job);
+	return 0;
+}
+
 int ranq_queue_attach_consumer_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *client)
 {
 	ranq_call_begin(q, cmd, "attach_consumer");

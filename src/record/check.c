@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "record/colsep.h"
+#include "record/reduce.h"
 
 static int bad(struct ranq_err *err, const char *what, const char *why)
 {
@@ -56,6 +57,18 @@ static int check_enum(const char *what, int value, int min, int max, struct ranq
 	return value < min || value > max ? bad(err, what, "has an unknown value") : 0;
 }
 
+static int check_symbol(const char *what, const char *name, struct ranq_err *err)
+{
+	const char *c;
+
+	if (check_text(what, name, 255, err) < 0)
+		return -1;
+	for (c = name; *c; c++)
+		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '.' && *c != '$')
+			return bad(err, what, "is no symbol name");
+	return 0;
+}
+
 static int check_command(const struct ranq_spec *spec, struct ranq_err *err)
 {
 	if (!spec->argv.n || !*spec->argv.at[0])
@@ -69,15 +82,10 @@ static int check_command(const struct ranq_spec *spec, struct ranq_err *err)
 
 static int check_function(const struct ranq_spec *spec, struct ranq_err *err)
 {
-	const char *c = spec->function;
-
-	if (!c)
+	if (!spec->function)
 		return bad(err, "the function", "is missing");
-	if (check_text("the function name", c, 255, err) < 0)
+	if (check_symbol("the function name", spec->function, err) < 0)
 		return -1;
-	for (; *c; c++)
-		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '.' && *c != '$')
-			return bad(err, "the function name", "is no symbol name");
 	if (!spec->module_hash == !spec->module_path)
 		return bad(err, "a function", "needs one module, by content or by path");
 	if (spec->argv.n || spec->shell || spec->append)
@@ -144,7 +152,6 @@ static int check_surroundings(const struct ranq_spec *spec, struct ranq_err *err
 		check_text("the standard input", spec->stdin_path, PATH_MAX - 1, err) < 0 ||
 		check_text("the offload directory", spec->offload, PATH_MAX - 1, err) < 0 ||
 		check_label("the required tag", spec->require, 200, err) < 0 ||
-		check_label("the reduction", spec->reduce, 255, err) < 0 ||
 		check_label("the warning signal", spec->warn_signal, 16, err) < 0)
 		return -1;
 	if (spec->cwd && spec->cwd[0] != '/')
@@ -152,6 +159,21 @@ static int check_surroundings(const struct ranq_spec *spec, struct ranq_err *err
 	if (!spec->data_hash && spec->data_bytes)
 		return bad(err, "the job data", "has a size but no hash");
 	return check_env(spec, err);
+}
+
+static int check_reduce(const struct ranq_spec *spec, struct ranq_err *err)
+{
+	if (!spec->reduce)
+		return spec->reduce_ordered ? bad(err, "an ordered reduction", "has no name") : 0;
+	if (check_symbol("the reduction", spec->reduce, err) < 0)
+		return -1;
+	if (spec->body != RANQ_BODY_FUNCTION && ranq_reduce_kind_of(spec->reduce) == RANQ_REDUCE_FUNCTION)
+		return ranq_err_set(err, RANQ_ERR_INPUT,
+			"bad job: no reduction is called '%s'; there are %s, and the functions of a module", spec->reduce,
+			RANQ_REDUCTION_NAMES);
+	if (spec->results != RANQ_RESULTS_KEEP)
+		return bad(err, "a reduction", "needs the results: leave out --results");
+	return 0;
 }
 
 static int check_policy(const struct ranq_spec *spec, struct ranq_err *err)
@@ -181,7 +203,8 @@ static int check_policy(const struct ranq_spec *spec, struct ranq_err *err)
 
 int ranq_spec_check_fields(const struct ranq_spec *spec, bool compile, struct ranq_err *err)
 {
-	if (check_body(spec, err) < 0 || check_args(spec, compile, err) < 0 || check_surroundings(spec, err) < 0)
+	if (check_body(spec, err) < 0 || check_args(spec, compile, err) < 0 || check_surroundings(spec, err) < 0 ||
+		check_reduce(spec, err) < 0)
 		return -1;
 	return check_policy(spec, err);
 }

@@ -151,6 +151,17 @@ static int malformed(struct ranq_segment_reader *r, const char *what, struct ran
 	return ranq_err_set(err, RANQ_ERR_REPLY, "stored results are malformed at byte %zu: %s", r->in.pos, what);
 }
 
+/* The rest of the head of a reduced segment: left is its tasks, size those that succeeded, the value comes next. */
+static int begin_part(struct ranq_segment_reader *r, uint64_t count, uint64_t ok, struct ranq_err *err)
+{
+	if (ok > count)
+		return malformed(r, "more successes than tasks", err);
+	r->uniform = true;
+	r->left = count;
+	r->size = ok;
+	return 0;
+}
+
 /* Reads a segment's head. After it, the whole body is known to lie inside the item. */
 static int begin_segment(struct ranq_segment_reader *r, struct ranq_err *err)
 {
@@ -161,14 +172,18 @@ static int begin_segment(struct ranq_segment_reader *r, struct ranq_err *err)
 
 	if (r->in.failed)
 		return malformed(r, "cut off in the head of a segment", err);
-	if (kind != 'u' && kind != 'v')
+	if (kind == 'r' && !r->parts)
+		return malformed(r, "it is the sum of several tasks", err);
+	if (kind != 'v' && kind != (r->parts ? 'r' : 'u'))
 		return malformed(r, "unknown kind of segment", err);
 	if (!count || count > RANQ_SEGMENT_TASKS_MAX)
 		return malformed(r, "impossible number of tasks", err);
-	if (kind == 'u' ? size && count > left / size : size > left)
+	if (kind == 'u' ? size && count > left / size : kind == 'v' && size > left)
 		return malformed(r, "longer than the item", err);
 	if (kind == 'v' && count > size / 2)
 		return malformed(r, "more tasks than bytes for them", err);
+	if (kind == 'r')
+		return begin_part(r, count, size, err);
 	r->uniform = kind == 'u';
 	r->left = count;
 	r->size = r->uniform ? size : r->in.pos + size;
@@ -203,6 +218,51 @@ int ranq_segment_reader_next_slow(struct ranq_segment_reader *r, struct ranq_res
 			return -1;
 	}
 	return r->uniform ? ranq_segment_reader_next(r, result, err) : next_record(r, result, err);
+}
+
+static int next_reduced(struct ranq_segment_reader *r, struct ranq_part *part, struct ranq_err *err)
+{
+	*part = (struct ranq_part){.count = r->left, .ok = r->size, .value = ranq_reader_sized(&r->in)};
+	if (r->in.failed)
+		return malformed(r, "longer than the item", err);
+	if (!part->ok && part->value.len)
+		return malformed(r, "a value of no task", err);
+	r->left = 0;
+	return 1;
+}
+
+int ranq_segment_reader_next_part(struct ranq_segment_reader *r, struct ranq_part *part, struct ranq_err *err)
+{
+	struct ranq_result result;
+	int status;
+
+	r->parts = true;
+	if (!r->in.failed && !r->left) {
+		if (!ranq_reader_left(&r->in))
+			return 0;
+		if (begin_segment(r, err) < 0)
+			return -1;
+		if (r->uniform)
+			return next_reduced(r, part, err);
+	}
+	status = ranq_segment_reader_next_slow(r, &result, err);
+	if (status != 1)
+		return status;
+	*part = (struct ranq_part){.count = 1};
+	if (result.status == RANQ_TASK_OK) {
+		part->ok = 1;
+		part->value = result.value;
+	}
+	return 1;
+}
+
+int ranq_part_add(struct ranq_buf *out, const struct ranq_part *part)
+{
+	ranq_buf_add_byte(out, 'r');
+	ranq_buf_add_varint(out, part->count);
+	ranq_buf_add_varint(out, part->ok);
+	ranq_buf_add_sized(out, part->value.data, part->value.len);
+	return ranq_buf_failed(out) ? -1 : 0;
 }
 
 int64_t ranq_segment_check(const void *item, size_t len, struct ranq_err *err)

@@ -4,6 +4,8 @@
  *   segment := kind:1 count:varint body       count >= 1
  *   kind 'u' uniform: every task OK, same size:   size:varint  count*size bytes
  *   kind 'v' varied:  body_len:varint  count * (status:1  len:varint  bytes)
+ *   kind 'r' reduced: ok:varint  len:varint  bytes: one value for the `ok` tasks of the `count` that succeeded; none, no
+ *                     bytes. Only in jobs with a reduction (record/reduce.h), whose segments are of kinds 'r' and 'v'.
  * Segments of a job with results "count" or "none" are not stored. Bytes of a failed task are the output that it had
  * made. */
 #ifndef RANQ_RECORD_SEGMENT_H
@@ -66,6 +68,7 @@ struct ranq_segment_reader {
 	uint64_t left; /* tasks left in this segment */
 	uint64_t size; /* of each while uniform; else where the body ends in `in` */
 	bool uniform;
+	bool parts; /* reads parts: 'r' and 'v' are expected, else 'u' and 'v' */
 };
 struct ranq_result {
 	enum ranq_task_status status;
@@ -87,6 +90,13 @@ static inline int ranq_segment_reader_next(
 	r->left--;
 	return 1;
 }
+/* The same over an item of a job with a reduction: one part at a time. A reader is used for the one or the other. */
+struct ranq_part {
+	uint64_t count, ok; /* tasks; those of them that the value stands for: those that succeeded */
+	struct ranq_bytes value;
+};
+int ranq_segment_reader_next_part(struct ranq_segment_reader *r, struct ranq_part *part, struct ranq_err *err);
+int ranq_part_add(struct ranq_buf *out, const struct ranq_part *part); /* as a segment; -1: out failed */
 /* Number of tasks of an item (at most RANQ_SEGMENT_TASKS_MAX), checked in full, or -1 with err. */
 #define RANQ_SEGMENT_TASKS_MAX ((uint64_t)1 << 53)
 int64_t ranq_segment_check(const void *item, size_t len, struct ranq_err *err);

@@ -78,7 +78,9 @@ struct ranq_spec {
 	uint64_t timeout_ms, time_request_ms; /* 0 = none */
 	char *warn_signal;                    /* NULL: none */
 	uint64_t grace_ms;
-	char *reduce, *require, *offload; /* NULL: none */
+	char *reduce;                         /* NULL: none; else see record/reduce.h */
+	bool reduce_ordered;                  /* the same bits whatever chunks and workers */
+	char *require, *offload;              /* NULL: none */
 	uint64_t ttl_ms;
 	int64_t created_ms, expires_ms; /* wall clock, informative */
 	struct ranq_buf signature;      /* empty: unsigned */

@@ -112,6 +112,8 @@ static const struct {
 	{"fetch", "ARG", "1 0 0 100 1 %%%"},
 	{"fetch", "NOTFOUND", "99 0 0 100 1 \"\""},
 	{"overlay", "ARG", "1 5 5"},
+	{"consumer", "ARG", "x"},
+	{"consumer", "NOTFOUND", "99"},
 	{"attach_consumer", "ARG", "1 x"},
 	{"attach_consumer", "NOTFOUND", "99 " ID},
 	{"ack", "ARG", "1 1 0"},

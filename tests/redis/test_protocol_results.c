@@ -166,6 +166,11 @@ START_TEST(acknowledged_results_are_freed_and_named)
 	ck_assert_int_eq(ranq_queue_ack_parse(tq.reply, &more, &tq.err), 0);
 	ck_assert_uint_eq(tq_fetch(job, false, 0, "")->freed_to, 80);
 	ck_assert_int_eq(tq_command("ZCARD %sj:1:ak", tq.q.base), 0);
+	/* who only looks sees the same, and takes nothing over */
+	ranq_queue_consumer_cmd(&tq.q, &tq.cmd, job);
+	tq_call();
+	ck_assert_int_eq(ranq_queue_attach_consumer_parse(tq.reply, &epoch, &acked, &stored, &tq.err), 0);
+	ck_assert(epoch == 1 && acked == 80 && stored.len == 5);
 	/* another consumer takes over: it gets the state, the first one is refused */
 	ranq_queue_attach_consumer_cmd(&tq.q, &tq.cmd, job, tq_id('e'));
 	tq_call();

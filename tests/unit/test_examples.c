@@ -72,7 +72,7 @@ static const struct ranq_task_ops ops = {.abi = RANQ_MODULE_ABI,
 	.unif = unif,
 	.cancelled = cancelled,
 	.give = give,
-	.fail = fail,
+	.fail_with = fail,
 	.state = get_state,
 	.set_state = set_state};
 

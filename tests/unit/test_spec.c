@@ -79,7 +79,6 @@ static void fill(struct ranq_spec *s)
 	s->time_request_ms = RANQ_SPEC_MAX_MS;
 	s->warn_signal = strdup("USR1");
 	s->grace_ms = 32;
-	s->reduce = strdup("sum");
 	s->require = strdup("gpu");
 	s->offload = strdup("/scratch");
 	s->ttl_ms = 0;
@@ -170,8 +169,12 @@ START_TEST(test_function_round_trip)
 	spec.body = RANQ_BODY_FUNCTION;
 	spec.function = strdup("f");
 	spec.module_path = strdup("/opt/m.so");
+	spec.reduce = strdup("join_words");
+	spec.reduce_ordered = true;
 	ck_assert_int_eq(ranq_spec_pack(&spec, &out, &err), 0);
 	ck_assert_int_eq(ranq_spec_unpack(out.data, out.len, &again, &err), 0);
+	expect_same(again.reduce, "join_words");
+	ck_assert(again.reduce_ordered);
 	expect_same(again.function, "f");
 	expect_same(again.module_path, "/opt/m.so");
 }
@@ -425,6 +428,27 @@ static void break_timeout(struct ranq_spec *s)
 	s->timeout_ms = UINT64_MAX;
 }
 
+static void break_reduce_name(struct ranq_spec *s)
+{
+	s->reduce = strdup("sum");
+}
+
+static void break_reduce_symbol(struct ranq_spec *s)
+{
+	s->reduce = strdup("a b");
+}
+
+static void break_reduce_order(struct ranq_spec *s)
+{
+	s->reduce_ordered = true;
+}
+
+static void break_reduce_results(struct ranq_spec *s)
+{
+	s->reduce = strdup("count");
+	s->results = RANQ_RESULTS_COUNT;
+}
+
 static void break_results(struct ranq_spec *s)
 {
 	s->results = (enum ranq_results_mode)3;
@@ -454,6 +478,8 @@ static const struct {
 	{break_name_empty, "empty"}, {break_env, "NAME=VALUE"}, {break_env_name, "NAME=VALUE"},
 	{break_cwd, "absolute"}, {break_data, "hash"}, {break_seed, "--seed"},
 	{break_output, "--max-output"}, {break_memory, "--memory"}, {break_deaths, "--max-deaths"}, {break_timeout, "--timeout"},
+	{break_reduce_name, "no reduction is called 'sum'"}, {break_reduce_symbol, "no symbol name"},
+	{break_reduce_order, "has no name"}, {break_reduce_results, "leave out --results"},
 	{break_results, "--results"}, {break_lists, "lists"}, {break_size, "--arg-file"},
 };
 
