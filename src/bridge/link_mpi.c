@@ -508,6 +508,16 @@ static int exchange(struct link_mpi *link, const struct ranq_rank_facts *mine, s
 	return 0;
 }
 
+/* What is sent to a bell that is not there yet is lost, a file for good: so no rank goes on before all have theirs. */
+static int open_bells(struct link_mpi *link, const char *id, struct ranq_err *err)
+{
+	int rc = ranq_bell_open(&link->bell, id, link->base.rank, err);
+
+	if (MPI_Barrier(link->comm) != MPI_SUCCESS && rc == 0)
+		rc = ranq_err_set(err, RANQ_ERR_SYSTEM, "the ranks cannot talk to each other by MPI");
+	return rc;
+}
+
 static struct link_mpi *link_create(void)
 {
 	struct link_mpi *link = calloc(1, sizeof *link);
@@ -552,7 +562,7 @@ struct ranq_link *ranq_link_mpi_open(
 		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 	} else if (exchange(link, mine, *all, id) != 0) {
 		ranq_err_set(err, RANQ_ERR_SYSTEM, "the ranks cannot talk to each other by MPI");
-	} else if (ranq_bell_open(&link->bell, id, link->base.rank, err) == 0) {
+	} else if (open_bells(link, id, err) == 0) {
 		link->base.fd = link->bell.fd;
 		link->last_poll_ns = link->last_send_ns = link->last_any_ns = ranq_clock_ns();
 		return &link->base;
