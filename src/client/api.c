@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/api_impl.h"
 #include "client/blob.h"
@@ -82,8 +83,6 @@ static int set_body(struct ranq_spec *spec, const struct ranq_submit_options *op
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "give exactly one of command and function");
 	if (options->command && (options->module || options->module_path))
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "a module is for a function, not for a command");
-	if (options->args && options->generator)
-		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "give args or a generator, not both");
 	if (!options->data && options->data_bytes)
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "data_bytes without data");
 	if (options->function) {
@@ -102,7 +101,7 @@ static int set_body(struct ranq_spec *spec, const struct ranq_submit_options *op
 			return ranq_err_set(ranq_api_err(), RANQ_ERR_MEMORY, "out of memory");
 	if (!spec->argv.n)
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "the command is empty");
-	spec->append = (options->args || options->generator) && !ranq_template_has_replacement(&spec->argv);
+	spec->append = spec->args == RANQ_ARGS_INPUT && !ranq_template_has_replacement(&spec->argv);
 	return 0;
 }
 
@@ -189,27 +188,45 @@ static void job_name(struct ranq_job *job)
 	snprintf(job->text, sizeof job->text, "%s/%llu", job->session->queue.name, (unsigned long long)job->id);
 }
 
-static int submit(struct ranq_job *job, struct ranq_submission *submission, const struct ranq_submit_options *options)
+static int set_lines(struct ranq_job *job, struct ranq_submission *submission,
+	const struct ranq_submit_options *options, struct array_lines *array)
 {
-	struct array_lines array = {options->args, options->tasks, 0};
-	if (options->args)
-		job->lines = (struct ranq_lines){.next = next_of_array, .user = &array, .fd = -1, .name = "args"};
-	else
-		job->lines = (struct ranq_lines){.next = next_of_generator,
-			.begin = begin_generator,
-			.user = job,
-			.fd = -1,
-			.name = "generator"};
+	struct stat st;
+	int sources = !!options->args + !!options->arg_file + !!options->generator;
+	if (sources > 1)
+		return ranq_err_set(
+			ranq_api_err(), RANQ_ERR_INPUT, "give one of args, arg_file and generator, not several");
+	if (!sources)
+		return 0;
+	submission->spec->args = RANQ_ARGS_INPUT;
+	submission->lines = &job->lines;
+	if (options->args) {
+		*array = (struct array_lines){options->args, options->tasks, 0};
+		job->lines = (struct ranq_lines){.next = next_of_array, .user = array, .fd = -1, .name = "args"};
+		return 0;
+	}
+	if (options->arg_file) {
+		job->file = ranq_line_file_open(options->arg_file, &job->lines, ranq_api_err());
+		if (!job->file)
+			return -1;
+		submission->may_stream = fstat(job->lines.fd, &st) != 0 || !S_ISREG(st.st_mode);
+		return 0;
+	}
 	job->generator = options->generator;
 	job->generator_user = options->generator_user;
-	submission->lines = &job->lines;
+	job->lines = (struct ranq_lines){
+		.next = next_of_generator, .begin = begin_generator, .user = job, .fd = -1, .name = "generator"};
+	submission->may_stream = true;
+	return 0;
+}
+
+static int submit(struct ranq_job *job, struct ranq_submission *submission, const struct ranq_submit_options *options)
+{
+	struct array_lines array;
 	submission->tasks = options->tasks;
-	submission->may_stream = options->generator != NULL;
 	submission->data = (struct ranq_bytes){options->data, options->data_bytes};
-	if (options->args || options->generator)
-		submission->spec->args = RANQ_ARGS_INPUT;
-	if (set_body(submission->spec, options) || set_policy(submission->spec, options) ||
-		ranq_submit_prepare(submission, ranq_api_err()))
+	if (set_lines(job, submission, options, &array) || set_body(submission->spec, options) ||
+		set_policy(submission->spec, options) || ranq_submit_prepare(submission, ranq_api_err()))
 		return -1;
 	if (submission->spec->results == RANQ_RESULTS_KEEP)
 		job->backlog = submission->spec->backlog;
@@ -246,6 +263,7 @@ RANQ_API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submi
 	ranq_buf_clear(&module);
 	ranq_spec_clear(&spec);
 	if (rc) {
+		ranq_line_file_close(job->file);
 		free(job);
 		return NULL;
 	}
@@ -281,6 +299,7 @@ RANQ_API void ranq_job_close(struct ranq_job *job)
 		return;
 	ranq_stream_close(job->stream);
 	ranq_producer_close(job->producer, NULL);
+	ranq_line_file_close(job->file);
 	free(job);
 }
 

@@ -25,6 +25,7 @@ struct ranq_job {
 	uint64_t backlog;               /* of a job submitted here that keeps its results; else 0 */
 	struct ranq_producer *producer; /* of a streamed job */
 	struct ranq_lines lines;
+	struct ranq_line_file *file; /* behind lines, or NULL */
 	ranq_generator *generator;
 	void *generator_user;
 	int64_t generate_until_ms, feed_ms;

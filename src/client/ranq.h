@@ -140,6 +140,7 @@ struct ranq_submit_options {
 	const char *function;
 	uint64_t tasks;                  /* N when there are no arguments */
 	const char *const *args;         /* or N arguments */
+	const char *arg_file;            /* or a line a task; "-": standard input; streamed unless a regular file */
 	ranq_generator *generator;       /* or streamed */
 	void *generator_user;
 	const void *data; /* job data */

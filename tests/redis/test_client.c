@@ -313,7 +313,8 @@ START_TEST(submitter_dies)
 		}
 		char byte;
 		ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-		int64_t until = ranq_clock_ns() + (int64_t)trial * trial * 10000; /* 0 to 35 ms in: every step gets its turn */
+		int64_t until =
+			ranq_clock_ns() + (int64_t)trial * trial * 10000; /* 0 to 35 ms in: every step gets its turn */
 		while (ranq_clock_ns() < until)
 			;
 		kill(child, SIGKILL);
@@ -500,7 +501,14 @@ START_TEST(errors)
 	ck_assert_ptr_null(ranq_submit(ranq, &options));
 	ck_assert_int_eq(ranq_last_status(), 2);
 	options.args = NULL;
-	options.generator = NULL;
+	options.arg_file = "/dev/null"; /* both */
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	options.generator = NULL; /* nothing in it */
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	options.arg_file = "/nonexistent/file";
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	ck_assert_int_eq(ranq_last_status(), 2);
+	options.arg_file = NULL;
 	options.size -= 8; /* a program of another version: its struct ends here */
 	ck_assert_ptr_null(ranq_submit(ranq, &options));
 	ck_assert_int_eq(ranq_last_status(), 2);

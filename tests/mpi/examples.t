@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The example programs with real workers: the answers of the vignettes of doRedis, whatever the chunks.
+. "$(dirname "$0")/../support/tap.sh"
+start_redis
+examples="$RANQ_TEST_BUILDDIR/examples"
+ranq join -n 2 >"$T/join.log" 2>&1 &
+join=$!
+ok wait_for 30 bash -c 'ranq workers | grep -q "$(hostname)"'
+
+TEST="matrix_sum" status 0 "$examples/matrix_sum"
+is "$out" "6.216482 4.672254" "listing 5/8: the sums of the chunks"
+TEST="boot" status 0 "$examples/boot"
+like "$out" '^t0 1\.5203125, 999 replicates, 95% of them from 1\.2[0-9]* to 2\.[0-2]' "listing 3/6: a parallel boot"
+first=$out
+TEST="boot again" status 0 "$examples/boot"
+is "$out" "$first" "the same numbers"
+TEST="stream" status 0 bash -c "seq 5 | '$examples/stream' echo"
+is "$(tr '\n' ' ' <"$T/out")" "1 2 3 4 5 " "listing 6: streaming"
+TEST="faults" status 0 "$examples/faults"
+is "$out" 10 "listing 2: fault tolerance"
+if [ -x "$examples/pi_cpp" ]; then
+	TEST="pi_cpp" status 0 "$examples/pi_cpp"
+	like "$out" '^3\.14[0-9]*$' "listing 1, in C++"
+fi
+like "$(ranq jobs)" '^JOB' "the jobs are gone"
+is "$(ranq jobs | wc -l)" 1 "all of them"
+
+# tasks start before the input ends: the first output is there while the writer still holds the pipe
+mkfifo "$T/lines"
+"$examples/stream" echo <"$T/lines" >"$T/first" &
+stream=$!
+exec 5>"$T/lines"
+echo one >&5
+ok wait_for 20 grep -q one "$T/first"
+echo two >&5
+exec 5>&-
+wait "$stream"
+is "$?" 0 "the stream ends well"
+is "$(tr '\n' ' ' <"$T/first")" "one two " "all of a slow input"
+
+kill -TERM "$join"
+wait "$join"
+is "$?" 0 "the workers leave"
+done_testing
