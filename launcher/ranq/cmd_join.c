@@ -21,6 +21,7 @@
 #include "common/marked.h"
 #include "common/mpi_launch.h"
 #include "common/spawn.h"
+#include "common/survivors.h"
 #include "util/clock.h"
 
 #define QUICK_DEATH_MS 10000 /* a life shorter than this counts towards giving up */
@@ -77,6 +78,7 @@ struct join {
 	char *bridge;
 	char mark[HOST_NAME_MAX + 64];
 	unsigned starts, quick_killed, quick_failed;
+	unsigned nnodes; /* at the first start */
 	int64_t backoff_ms, end_ms /* by --walltime */;
 	int signals; /* got so far: 1 drains, 2 kills */
 	sigset_t set;
@@ -310,6 +312,27 @@ static int run_once(
 	return judge(join, status, ranq_clock_ms() - started_ms, verdict);
 }
 
+/* The second failed start in a row is desperate: rather this node alone than nothing. */
+static void leave_out_dead(struct join *join, struct ranq_allocation *allocation)
+{
+	char *gone = ranq_survivors_keep(allocation, join->quick_failed >= 2);
+	if (!gone)
+		return;
+	ranq_cli_say(join->command, "left out, because no answer comes from there: %s", gone);
+	free(gone);
+}
+
+/* Compute ranks for the nodes that are left. */
+static unsigned count_ranks(const struct join *join, const struct ranq_allocation *allocation)
+{
+	uint64_t wanted = join->options.ranks;
+	if (!wanted)
+		return allocation->cpus;
+	if (allocation->nnodes < join->nnodes)
+		wanted = (wanted * allocation->nnodes + join->nnodes - 1) / join->nnodes;
+	return (unsigned)wanted;
+}
+
 /* Finds nodes and launcher anew each time: nodes may be gone since. Returns the exit status, or -1. */
 static int start_once(struct join *join, enum verdict *verdict, struct ranq_err *err)
 {
@@ -318,8 +341,12 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 	struct words words;
 	int status;
 	ranq_allocation_find(&allocation);
+	if (join->starts > 0)
+		leave_out_dead(join, &allocation);
+	else
+		join->nnodes = allocation.nnodes;
 	make_arguments(join, &allocation, &words);
-	unsigned ranks = join->options.ranks ? (unsigned)join->options.ranks : allocation.cpus;
+	unsigned ranks = count_ranks(join, &allocation);
 	const char *launcher = getenv("RANQ_MPIRUN");
 	struct ranq_mpi_request request = {.bridge = join->bridge,
 		.arguments = (const char *const *)words.at,
