@@ -37,8 +37,10 @@ struct ranq_chunking {
 };
 /* Tasks for the next chunk; 0: nothing that could end in time (or nothing remains). */
 uint64_t ranq_chunking_size(const struct ranq_pace *pace, const struct ranq_chunking *c);
-/* Chunks that a lane is given at once: the second one only when tasks are so short that a round trip would be felt. */
-unsigned ranq_chunking_depth(const struct ranq_pace *pace);
+/* Chunks of `tasks` tasks that a lane is given at once: a second one only when tasks are so short that a round trip would
+ * be felt, more when chunks are (--chunk) so short that many a round trip would. */
+#define RANQ_CHUNKING_DEPTH_MAX 64
+unsigned ranq_chunking_depth(const struct ranq_pace *pace, uint64_t tasks);
 
 struct ranq_leasing {
 	uint64_t unstarted;   /* work at hand, in such tasks */
@@ -46,6 +48,7 @@ struct ranq_leasing {
 	double task_ns;       /* of the tasks that are likely to come, or what they take at least; 0: unknown */
 	uint64_t last_want;   /* of the lease before, 0: none */
 	bool stale;           /* the work at hand has been lying here for a second */
+	uint64_t cap;         /* --chunk of such tasks, 0: none */
 };
 /* Tasks to ask the queue for now; 0: enough is at hand. Long ones are asked for when a lane is idle, and then a few
  * more: what all lanes together begin within half a second, or each task would need a lease of its own. */

@@ -21,11 +21,12 @@
 #include "bridge/bell.h"
 #include "util/clock.h"
 
-enum { TAG_MESSAGE = 1, TAG_WAKE = 2 };
+enum { TAG_MESSAGE = 1, TAG_WAKE = 2, TAG_PACK = 3 /* messages, each behind its length */ };
 
 #define POLL_MIN_NS INT64_C(100000)
 #define POLL_MAX_NS INT64_C(1000000)
 #define TAIL_NS INT64_C(250000000)   /* polling after the last send on one node */
+#define PACK_BYTES ((size_t)4000) /* small messages of one turn to one rank go together; MPI sends so much at once */
 #define PROBES 2                     /* of MPI without a message, in one pump */
 #define PROBES_BEHIND 4              /* when a message is known to be there */
 #define TAKE_MAX 256                 /* messages of one pump */
@@ -57,7 +58,8 @@ struct gift { /* a descriptor whose bell was full */
 struct peer {
 	uint64_t sent, received, announced; /* announced: what its bell said that it has sent */
 	size_t unsent;
-	bool ring; /* must be told that we have sent */
+	struct ranq_buf pack; /* messages that have not been given to MPI */
+	bool ring;            /* stands in `called`: must be told that we have sent */
 };
 struct wake { /* body of TAG_WAKE: ring `dst` of your node for me */
 	int32_t dst;
@@ -83,24 +85,37 @@ struct link_mpi {
 	struct gift_list gifts;
 	int64_t last_poll_ns, last_send_ns, last_any_ns, step_ns;
 	unsigned behind; /* ranks that have sent more than we have received */
-	bool ringing;    /* some peer has ring set */
+	int *called, ncalled; /* ranks with `ring` set */
+	bool lost;            /* a message could not be sent, for lack of memory */
 };
 
 /* ---- sending ---- */
+
+static void sent(struct link_mpi *link, struct outgoing *out)
+{
+	if (out->message)
+		link->peers[out->dst].unsent -= out->len;
+	free(out->data);
+	free(out);
+}
 
 static int isend(
 	struct link_mpi *link, int dst, int tag, unsigned char *data, size_t len, bool message, struct ranq_err *err)
 {
 	struct outgoing *out = calloc(1, sizeof *out);
+	int done = 0;
 
 	if (!out)
 		goto failed;
 	*out = (struct outgoing){.data = data, .len = len, .dst = dst, .message = message};
 	if (MPI_Isend(data, (int)len, MPI_BYTE, dst, tag, link->comm, &out->request) != MPI_SUCCESS)
 		goto failed;
-	TAILQ_INSERT_TAIL(&link->outgoing, out, next);
 	link->last_send_ns = ranq_clock_ns();
 	link->step_ns = POLL_MIN_NS;
+	if (MPI_Test(&out->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done)
+		sent(link, out);
+	else
+		TAILQ_INSERT_TAIL(&link->outgoing, out, next);
 	return 0;
 failed:
 	free(out);
@@ -121,6 +136,46 @@ static int self_send(struct link_mpi *link, unsigned char *data, size_t len, str
 	return 0;
 }
 
+static void call(struct link_mpi *link, int dst)
+{
+	if (!link->peers[dst].ring)
+		link->called[link->ncalled++] = dst;
+	link->peers[dst].ring = true;
+}
+
+static int send_pack(struct link_mpi *link, int dst, struct ranq_err *err)
+{
+	struct peer *peer = &link->peers[dst];
+	unsigned char *data;
+	size_t len;
+
+	if (peer->pack.len == 0)
+		return 0;
+	data = ranq_buf_take(&peer->pack, &len);
+	if (isend(link, dst, TAG_PACK, data, len, true, err) != 0)
+		return -1;
+	peer->sent++;
+	return 0;
+}
+
+static int add_to_pack(struct link_mpi *link, int dst, struct ranq_buf *message, struct ranq_err *err)
+{
+	struct ranq_buf *pack = &link->peers[dst].pack;
+	uint32_t len = (uint32_t)message->len;
+
+	if (pack->len + sizeof len + len > PACK_BYTES && send_pack(link, dst, err) != 0)
+		return -1;
+	if (!ranq_buf_reserve(pack, sizeof len + len)) {
+		pack->failed = false;
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "cannot send a message to rank %d: out of memory", dst);
+	}
+	ranq_buf_add(pack, &len, sizeof len);
+	ranq_buf_add(pack, message->data, len);
+	link->peers[dst].unsent += sizeof len + len;
+	call(link, dst);
+	return 0;
+}
+
 static int mpi_send(struct ranq_link *base, int dst, struct ranq_buf *message, struct ranq_err *err)
 {
 	struct link_mpi *link = (struct link_mpi *)base;
@@ -133,14 +188,24 @@ static int mpi_send(struct ranq_link *base, int dst, struct ranq_buf *message, s
 		return ranq_err_set(
 			err, RANQ_ERR_MEMORY, "cannot send a message to rank %d: out of memory or too long", dst);
 	}
+	if (dst != base->rank && message->len + sizeof(uint32_t) <= PACK_BYTES) {
+		int rc = add_to_pack(link, dst, message, err);
+
+		ranq_buf_clear(message);
+		return rc;
+	}
 	data = ranq_buf_take(message, &len);
 	if (dst == base->rank)
 		return self_send(link, data, len, err);
+	if (send_pack(link, dst, err) != 0) { /* order */
+		free(data);
+		return -1;
+	}
+	link->peers[dst].unsent += len;
 	if (isend(link, dst, TAG_MESSAGE, data, len, true, err) != 0)
 		return -1;
 	link->peers[dst].sent++;
-	link->peers[dst].unsent += len;
-	link->peers[dst].ring = link->ringing = true;
+	call(link, dst);
 	return 0;
 }
 
@@ -197,8 +262,10 @@ static void mpi_flush(struct ranq_link *base)
 {
 	struct link_mpi *link = (struct link_mpi *)base;
 	struct gift *gift;
-	bool left = false;
+	int n = link->ncalled;
 
+	for (int i = 0; i < n; i++)
+		link->lost |= send_pack(link, link->called[i], NULL) != 0;
 	while ((gift = TAILQ_FIRST(&link->gifts)) &&
 		ranq_bell_ring(&link->bell, gift->dst, base->rank, link->peers[gift->dst].sent, gift->fd, gift->data,
 			gift->len) == 0) {
@@ -206,15 +273,14 @@ static void mpi_flush(struct ranq_link *base)
 		close(gift->fd);
 		free(gift);
 	}
-	if (!link->ringing)
-		return;
-	for (int r = 0; r < base->size; r++) {
-		if (!link->peers[r].ring)
-			continue;
-		link->peers[r].ring = !ring(link, r);
-		left |= link->peers[r].ring;
+	link->ncalled = 0;
+	for (int i = 0; i < n; i++) {
+		int dst = link->called[i];
+
+		link->peers[dst].ring = false;
+		if (!ring(link, dst))
+			call(link, dst); /* at or before its old place */
 	}
-	link->ringing = left;
 }
 
 static void progress_sends(struct link_mpi *link)
@@ -228,10 +294,7 @@ static void progress_sends(struct link_mpi *link)
 		if (MPI_Test(&out->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done)
 			continue;
 		TAILQ_REMOVE(&link->outgoing, out, next);
-		if (out->message)
-			link->peers[out->dst].unsent -= out->len;
-		free(out->data);
-		free(out);
+		sent(link, out);
 	}
 }
 
@@ -300,6 +363,22 @@ static void incoming_destroy(struct incoming *in)
 	free(in);
 }
 
+static void unpack(struct link_mpi *link, const struct incoming *in)
+{
+	const struct ranq_link_handler *handler = &link->base.handler;
+	size_t at = 0;
+	uint32_t len;
+
+	while (in->len - at >= sizeof len) {
+		memcpy(&len, in->data + at, sizeof len);
+		at += sizeof len;
+		if (len > in->len - at) /* damaged: whoever reads it says so */
+			len = (uint32_t)(in->len - at);
+		handler->message(handler->arg, in->src, in->data + at, len);
+		at += len;
+	}
+}
+
 static void hand_out(struct link_mpi *link, struct incoming *in)
 {
 	const struct ranq_link_handler *handler = &link->base.handler;
@@ -317,7 +396,10 @@ static void hand_out(struct link_mpi *link, struct incoming *in)
 		}
 	} else {
 		link->peers[in->src].received++;
-		handler->message(handler->arg, in->src, in->data, in->len);
+		if (in->tag == TAG_PACK)
+			unpack(link, in);
+		else
+			handler->message(handler->arg, in->src, in->data, in->len);
 	}
 	incoming_destroy(in);
 }
@@ -397,6 +479,8 @@ static int mpi_pump(struct ranq_link *base, struct ranq_err *err)
 	struct link_mpi *link = (struct link_mpi *)base;
 	bool any = false;
 
+	if (link->lost)
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for a message to another rank");
 	read_bells(link);
 	count_behind(link);
 	if (accept_all(link, &any, err) != 0)
@@ -426,7 +510,7 @@ static int64_t mpi_deadline_ns(const struct ranq_link *base)
 		return 0;
 	if (link->behind || !TAILQ_EMPTY(&link->outgoing) || !TAILQ_EMPTY(&link->incoming))
 		return link->last_poll_ns + link->step_ns;
-	if (link->ringing || !TAILQ_EMPTY(&link->gifts) || (link->nodes > 1 && link->lowest))
+	if (link->ncalled || !TAILQ_EMPTY(&link->gifts) || (link->nodes > 1 && link->lowest))
 		return link->last_poll_ns + POLL_MAX_NS;
 	if (quiet < TAIL_NS)
 		return link->last_poll_ns + (quiet < POLL_MAX_NS ? POLL_MAX_NS : quiet);
@@ -451,7 +535,10 @@ static void release(struct link_mpi *link)
 	}
 	/* buffers of requests that are not complete stay: MPI may still use them, and the process ends soon */
 	ranq_bell_close(&link->bell);
+	for (int r = 0; link->peers && r < link->base.size; r++)
+		ranq_buf_clear(&link->peers[r].pack);
 	free(link->peers);
+	free(link->called);
 	free(link->node);
 	free(link);
 }
@@ -538,6 +625,7 @@ static struct link_mpi *link_create(void)
 	MPI_Comm_size(link->comm, &link->base.size);
 	link->node = calloc((size_t)link->base.size, sizeof *link->node);
 	link->peers = calloc((size_t)link->base.size, sizeof *link->peers);
+	link->called = calloc((size_t)link->base.size, sizeof *link->called);
 	link->base.node = link->node;
 	return link;
 }
@@ -558,7 +646,7 @@ struct ranq_link *ranq_link_mpi_open(
 	link = link_create();
 	if (link)
 		*all = calloc((size_t)link->base.size, sizeof **all);
-	if (!link || !link->node || !link->peers || !*all) {
+	if (!link || !link->node || !link->peers || !link->called || !*all) {
 		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 	} else if (exchange(link, mine, *all, id) != 0) {
 		ranq_err_set(err, RANQ_ERR_SYSTEM, "the ranks cannot talk to each other by MPI");

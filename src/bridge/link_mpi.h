@@ -1,9 +1,10 @@
 /* link_mpi.h - the link over MPI. The only user of mpi.h; any MPI-3 (Open MPI and MPICH are tested).
  *
  * Start-up may use collectives; afterwards there are point-to-point messages only, so the death of a rank blocks
- * nobody. MPI has no cheap blocking wait: on a node the sender rings a bell (bell.h) that says how many messages it has
- * sent so far, and a woken rank polls MPI until it has got that many; between nodes the lowest rank of each node polls
- * each millisecond and rings its neighbours. */
+ * nobody. Short messages that go to the same rank in one turn of the loop travel as one. MPI has no cheap blocking
+ * wait: on a node the sender rings a bell (bell.h) that says how many messages it has sent so far, and a woken rank
+ * polls MPI until it has got that many; between nodes the lowest rank of each node polls each millisecond and rings
+ * its neighbours. */
 #ifndef RANQ_BRIDGE_LINK_MPI_H
 #define RANQ_BRIDGE_LINK_MPI_H
 

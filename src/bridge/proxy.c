@@ -155,6 +155,7 @@ static void give_back_surplus(struct ranq_proxy *proxy)
 			continue;
 		leasing.task_ns = proxy_job_task_ns(job);
 		leasing.stale = proxy->now_ms - job->granted_ms >= PROXY_STALE_MS;
+		leasing.cap = job->spec.chunk;
 		surplus = ranq_leasing_surplus(&leasing);
 		if (surplus > 0)
 			proxy_pieces_release(job->pq, job, job->unstarted - surplus);

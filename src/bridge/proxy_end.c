@@ -35,7 +35,8 @@
 
 /* ---- dead ranks ---- */
 
-/* Gives back what the lane holds. The first chunk that is not fully reported held the task that ran. */
+/* Gives back what the lane holds. The first chunk that is not fully reported held the task that ran; where chunks are so
+ * short that their reports travel together, it may have been any. */
 static void give_back(struct ranq_proxy *proxy, struct proxy_lane *lane, enum ranq_release_kind kind)
 {
 	struct proxy_chunk *chunk;
@@ -44,7 +45,8 @@ static void give_back(struct ranq_proxy *proxy, struct proxy_lane *lane, enum ra
 		if (chunk->job && chunk->upto < chunk->end) {
 			proxy_outbox_release_one(
 				chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, kind);
-			kind = RANQ_RELEASE_DRAINED;
+			if (ranq_chunking_depth(&chunk->job->pace, chunk->end - chunk->start) <= 2)
+				kind = RANQ_RELEASE_DRAINED;
 		}
 		proxy_chunk_end(proxy, lane, chunk);
 	}

@@ -55,9 +55,10 @@ struct proxy_chunk {
 TAILQ_HEAD(proxy_chunks, proxy_chunk);
 TAILQ_HEAD(proxy_piece_list, proxy_piece);
 struct proxy_lane {                   /* an executor of a worker */
-	TAILQ_ENTRY(proxy_lane) next; /* in proxy->free[n], while n < 2 and the worker lives */
-	int rank;
-	unsigned slot, n;
+	TAILQ_ENTRY(proxy_lane) next; /* in proxy->free, while the worker lives */
+	int rank, list;               /* list: free[list], -1: it has enough */
+	unsigned slot, n;             /* n: chunks */
+	unsigned filled;              /* n when it was filled last */
 	struct proxy_chunks chunks; /* the first one runs */
 };
 struct proxy_worker {
@@ -65,7 +66,7 @@ struct proxy_worker {
 	bool broken; /* cannot run executors: lost for good */
 	int64_t pid, heard_ms;
 	uint64_t pong;
-	unsigned nlanes;
+	unsigned nlanes, chunks, suspects; /* chunks at its lanes; suspects among them */
 	struct proxy_lane *lanes;
 };
 
@@ -213,7 +214,7 @@ struct ranq_proxy {
 	TAILQ_HEAD(, proxy_blob) blobs;
 	TAILQ_HEAD(, proxy_transfer) transfers;
 	struct proxy_worker *workers;     /* by rank */
-	TAILQ_HEAD(, proxy_lane) free[2]; /* lanes with no chunk, with one */
+	TAILQ_HEAD(, proxy_lane) free[2]; /* lanes with no chunk, with few */
 	unsigned idle_lanes;
 	uint64_t running; /* chunks at living workers */
 	unsigned lanes;   /* of living workers */

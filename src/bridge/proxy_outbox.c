@@ -155,24 +155,44 @@ static int item_extend(struct proxy_item *item, const struct ranq_message_result
 	return 0;
 }
 
+static void item_belongs(struct proxy_item *item, struct proxy_chunk *chunk)
+{
+	if (item->chunk)
+		item->chunk->item = NULL;
+	if (chunk->item)
+		chunk->item->chunk = NULL;
+	item->chunk = chunk;
+	chunk->item = item;
+}
+
+/* The pending item that these results continue, or NULL: that of the chunk, or the last one, of the chunk before. */
+static struct proxy_item *item_before(const struct proxy_chunk *chunk, const struct ranq_message_results *m)
+{
+	struct proxy_item *item =
+		chunk->item ? chunk->item : TAILQ_LAST(&chunk->job->pq->pending, proxy_items);
+
+	if (!item || item->job != chunk->job->id || item->grant != chunk->grant || item->end != m->from)
+		return NULL;
+	return item->segment.len + m->segment.len <= PROXY_ITEM_BYTES &&
+			       item->nfailures + m->nfailures <= RANQ_CALL_ITEMS_MAX
+		       ? item
+		       : NULL;
+}
+
 void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_results *m)
 {
 	struct proxy_queue *pq = chunk->job->pq;
-	struct proxy_item *item = chunk->item;
+	struct proxy_item *item = item_before(chunk, m);
 
-	if (!item || item->segment.len + m->segment.len > PROXY_ITEM_BYTES ||
-		item->nfailures + m->nfailures > RANQ_CALL_ITEMS_MAX) {
-		if (item)
-			item->chunk = NULL;
+	if (!item) {
 		item = item_create(chunk->job, chunk->seq, chunk->grant, m->from);
-		chunk->item = item;
 		if (!item)
 			return; /* the tasks stay leased: they run again after the next resync or expiry */
-		item->chunk = chunk;
 		if (chunk->job->began_ms == 0)
 			chunk->job->began_ms = item->since_ms;
 		pending_add(pq, item, chunk->job);
 	}
+	item_belongs(item, chunk);
 	pq->pending_bytes -= item_bytes(item);
 	item_extend(item, m);
 	pq->pending_bytes += item_bytes(item);

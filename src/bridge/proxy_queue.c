@@ -378,6 +378,13 @@ static double task_ns(struct proxy_queue *pq)
 	return job ? proxy_job_task_ns(job) : 0;
 }
 
+static uint64_t chunk_cap(struct proxy_queue *pq)
+{
+	const struct proxy_job *job = proxy_job_find(pq, pq->last_job);
+
+	return job && job->state == PROXY_JOB_READY ? job->spec.chunk : 0;
+}
+
 /* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not
  * keep us from asking an earlier one. */
 void proxy_lease(struct ranq_proxy *proxy)
@@ -392,6 +399,7 @@ void proxy_lease(struct ranq_proxy *proxy)
 		uint64_t want;
 
 		leasing.task_ns = task_ns(pq);
+		leasing.cap = chunk_cap(pq);
 		leasing.unstarted = proxy_unstarted(proxy, i, leasing.task_ns);
 		want = ranq_leasing_want(&leasing);
 		if (want == 0)

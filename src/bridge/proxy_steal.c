@@ -17,33 +17,37 @@ static void truncate_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk, u
 	chunk->truncated = true;
 }
 
-/* How much time is in the part of the chunk that could go to another lane; 0: nothing worth it. */
-static double gain(const struct proxy_lane *lane, const struct proxy_chunk *chunk, int64_t now_ns)
+/* Time in what could go from the lane to others: the rest of the chunk that runs, and all of those behind it, which wait
+ * for it besides. */
+static double gain(const struct proxy_lane *lane, int64_t now_ns)
 {
-	bool runs = TAILQ_FIRST(&lane->chunks) == chunk;
-	uint64_t left = chunk->end - chunk->upto, spare = runs ? left - 1 : left;
-	double task_ns;
+	const struct proxy_chunk *first = TAILQ_FIRST(&lane->chunks), *chunk;
+	double ran_ns = first ? (double)(now_ns - first->since_ns) : 0, sum = 0;
 
-	if (!chunk->job || chunk->truncated || chunk->suspect || spare == 0)
-		return 0;
-	task_ns = ranq_pace_task_ns(&chunk->job->pace, runs ? now_ns - chunk->since_ns : 0);
-	if (runs && (double)(now_ns - chunk->since_ns) > 4 * task_ns)
-		task_ns = (double)(now_ns - chunk->since_ns) / 2; /* tasks have become slow */
-	if (!runs && lane->n > 1) {
-		const struct proxy_chunk *first = TAILQ_FIRST(&lane->chunks);
+	TAILQ_FOREACH(chunk, &lane->chunks, next)
+	{
+		uint64_t left = chunk->end - chunk->upto, spare = chunk == first ? left - (left > 0) : left;
+		double task_ns;
 
-		task_ns += (double)(now_ns - first->since_ns) / (double)spare; /* it waits behind a long one */
+		if (!chunk->job || chunk->truncated || chunk->suspect || spare == 0)
+			continue;
+		task_ns = ranq_pace_task_ns(&chunk->job->pace, chunk == first ? (int64_t)ran_ns : 0);
+		if (chunk == first && ran_ns > 4 * task_ns)
+			task_ns = ran_ns / 2; /* tasks have become slow */
+		if (chunk != first && sum == 0)
+			sum = ran_ns;
+		sum += task_ns * (double)spare;
 	}
-	return task_ns * (double)spare;
+	return sum;
 }
 
-/* An idle lane and nothing unstarted: of the chunk that has most time in it, all behind the task that runs comes back,
+/* An idle lane and nothing unstarted: of the lane that has most time in it, all behind the task that runs comes back,
  * and is cut anew, as its tasks turned out to take long. To leave a part of it where it is would mean that nothing
  * comes before that part is done. */
 void proxy_steal(struct ranq_proxy *proxy)
 {
-	struct proxy_lane *best_lane = NULL;
-	struct proxy_chunk *best = NULL;
+	struct proxy_lane *best = NULL;
+	struct proxy_chunk *chunk;
 	double best_gain = (double)STEAL_NS;
 	int64_t now_ns = ranq_clock_ns();
 
@@ -51,23 +55,18 @@ void proxy_steal(struct ranq_proxy *proxy)
 		return;
 	for (int r = 0; r < proxy->options.link->size; r++)
 		for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++) {
-			struct proxy_lane *lane = &proxy->workers[r].lanes[s];
-			struct proxy_chunk *chunk;
+			double g = gain(&proxy->workers[r].lanes[s], now_ns);
 
-			TAILQ_FOREACH(chunk, &lane->chunks, next)
-			{
-				double g = gain(lane, chunk, now_ns);
-
-				if (g > best_gain) {
-					best_gain = g;
-					best = chunk;
-					best_lane = lane;
-				}
+			if (g > best_gain) {
+				best_gain = g;
+				best = &proxy->workers[r].lanes[s];
 			}
 		}
 	if (!best)
 		return;
-	truncate_chunk(best_lane, best, best->upto);
+	TAILQ_FOREACH(chunk, &best->chunks, next)
+	if (chunk->job && !chunk->truncated && !chunk->suspect)
+		truncate_chunk(best, chunk, chunk->upto);
 }
 
 /* While a lane is idle and another one works, look again soon whether a chunk overruns. */

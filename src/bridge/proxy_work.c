@@ -1,8 +1,8 @@
 /* proxy_work.c - unstarted work in pieces, work of lanes in chunks: who gets what, and what comes back.
  *
- * A lane is an executor of a worker. It gets one chunk, and a second one to go on with when tasks are so short that it
- * would feel the round trip. A suspect task runs alone on a worker that holds nothing else, so that if the worker dies
- * we know why. */
+ * A lane is an executor of a worker. It gets one chunk, a second one to go on with when tasks are so short that it
+ * would feel the round trip, and more while chunks are that short; it is filled again when half of them are done. A
+ * suspect task runs alone on a worker that holds nothing else, so that if the worker dies we know why. */
 #include "bridge/proxy_impl.h"
 
 #include <math.h>
@@ -53,10 +53,30 @@ int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint6
 	return 0;
 }
 
+/* The rest of the chunk beside the piece that came back last, if it touches it. */
+static bool piece_extend(const struct proxy_chunk *chunk)
+{
+	struct proxy_piece *piece = TAILQ_FIRST(&chunk->job->pq->proxy->pieces);
+
+	if (!piece || piece->job != chunk->job || piece->grant != chunk->grant || piece->suspect || chunk->suspect)
+		return false;
+	if (piece->end == chunk->upto)
+		piece->end = chunk->end;
+	else if (piece->start == chunk->end)
+		piece->start = chunk->upto;
+	else
+		return false;
+	chunk->job->unstarted += chunk->end - chunk->upto;
+	return true;
+}
+
 void proxy_piece_back(struct proxy_chunk *chunk)
 {
-	struct proxy_piece *piece = calloc(1, sizeof *piece);
+	struct proxy_piece *piece;
 
+	if (piece_extend(chunk))
+		return;
+	piece = calloc(1, sizeof *piece);
 	if (!piece) {
 		proxy_outbox_release_one(
 			chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
@@ -160,12 +180,21 @@ double proxy_job_task_ns(const struct proxy_job *job)
 
 static void lane_list(struct ranq_proxy *proxy, struct proxy_lane *lane, bool in)
 {
-	if (lane->n < 2 && in)
-		TAILQ_INSERT_TAIL(&proxy->free[lane->n], lane, next);
-	else if (lane->n < 2)
-		TAILQ_REMOVE(&proxy->free[lane->n], lane, next);
+	if (in)
+		lane->list = lane->n == 0 ? 0 : lane->n == 1 || lane->n <= lane->filled / 2 ? 1 : -1;
+	if (lane->list >= 0 && in)
+		TAILQ_INSERT_TAIL(&proxy->free[lane->list], lane, next);
+	else if (lane->list >= 0)
+		TAILQ_REMOVE(&proxy->free[lane->list], lane, next);
 	if (lane->n == 0)
 		proxy->idle_lanes += in ? 1 : -1u;
+}
+
+static void lane_filled(struct ranq_proxy *proxy, struct proxy_lane *lane)
+{
+	lane_list(proxy, lane, false);
+	lane->filled = lane->n;
+	lane_list(proxy, lane, true);
 }
 
 void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane)
@@ -185,6 +214,8 @@ static void lane_add(struct ranq_proxy *proxy, struct proxy_lane *lane, struct p
 	lane_list(proxy, lane, false);
 	TAILQ_INSERT_TAIL(&lane->chunks, chunk, next);
 	lane->n++;
+	proxy->workers[lane->rank].chunks++;
+	proxy->workers[lane->rank].suspects += chunk->suspect;
 	proxy->running++;
 	lane_list(proxy, lane, true);
 }
@@ -194,23 +225,10 @@ static void lane_remove(struct ranq_proxy *proxy, struct proxy_lane *lane, struc
 	lane_list(proxy, lane, false);
 	TAILQ_REMOVE(&lane->chunks, chunk, next);
 	lane->n--;
+	proxy->workers[lane->rank].chunks--;
+	proxy->workers[lane->rank].suspects -= chunk->suspect;
 	proxy->running--;
 	lane_list(proxy, lane, true);
-}
-
-static unsigned worker_chunks(const struct proxy_worker *worker, bool *suspect)
-{
-	unsigned n = 0;
-
-	*suspect = false;
-	for (unsigned s = 0; s < worker->nlanes; s++) {
-		const struct proxy_chunk *chunk;
-
-		n += worker->lanes[s].n;
-		TAILQ_FOREACH(chunk, &worker->lanes[s].chunks, next)
-		*suspect |= chunk->suspect;
-	}
-	return n;
 }
 
 static bool send_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk)
@@ -323,27 +341,34 @@ static bool others_may_try(const struct proxy_job *job)
 	return false;
 }
 
+/* How many chunks of n tasks a lane may have; few towards the end of the work. */
+static uint64_t depth(const struct ranq_proxy *proxy, const struct proxy_job *job, uint64_t n)
+{
+	uint64_t most = ranq_chunking_depth(&job->pace, n), fair = job->unstarted / (2 * n * proxy->lanes);
+
+	return most <= 2 ? most : fair < 2 ? 2 : fair < most ? fair : most;
+}
+
 /* The piece that this lane may start now, and how much of it. */
 static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_lane *lane, int reserved, uint64_t *n)
 {
+	const struct proxy_worker *worker = &proxy->workers[lane->rank];
 	struct proxy_piece *piece;
-	bool suspect;
-	unsigned chunks = worker_chunks(&proxy->workers[lane->rank], &suspect);
 
-	if (suspect)
+	if (worker->suspects > 0)
 		return NULL;
 	TAILQ_FOREACH(piece, &proxy->pieces, next)
 	{
 		const struct proxy_job *job = piece->job;
 
 		if (job->state != PROXY_JOB_READY || proxy_fenced(job->pq) ||
-			(piece->suspect ? chunks > 0 : lane->rank == reserved))
+			(piece->suspect ? worker->chunks > 0 : lane->rank == reserved))
 			continue;
-		if (lane->n >= ranq_chunking_depth(&job->pace) ||
+		if (lane->n >= RANQ_CHUNKING_DEPTH_MAX || (lane->n > 0 && lane->n >= ranq_chunking_depth(&job->pace, 1)) ||
 			(job->broken > 0 && job->broke[lane->rank] && others_may_try(job)))
 			continue;
 		*n = chunk_size(proxy, piece);
-		if (*n > 0)
+		if (*n > 0 && lane->n < depth(proxy, job, *n))
 			return piece;
 	}
 	return NULL;
@@ -369,25 +394,37 @@ static int reserve_worker(const struct ranq_proxy *proxy)
 	return -1;
 }
 
-/* Empty lanes first, then a second chunk for those that have one. */
+static void fill(struct ranq_proxy *proxy, struct proxy_lane *lane, int reserved, unsigned upto)
+{
+	struct proxy_piece *piece;
+	uint64_t n;
+
+	while (lane->n < upto && may_dispatch(proxy) && (piece = choose(proxy, lane, reserved, &n))) {
+		unsigned before = lane->n;
+
+		give(lane, piece, n);
+		if (lane->n == before)
+			break;
+	}
+}
+
+/* Empty lanes first, then more for those that have few. */
 void proxy_dispatch(struct ranq_proxy *proxy)
 {
 	int reserved = may_dispatch(proxy) ? reserve_worker(proxy) : -1;
+	struct proxy_lane *lane, *next;
 
-	for (unsigned depth = 0; depth < 2; depth++) {
-		struct proxy_lane *lane, *next;
+	for (lane = TAILQ_FIRST(&proxy->free[0]); lane && may_dispatch(proxy); lane = next) {
+		next = TAILQ_NEXT(lane, next);
+		fill(proxy, lane, reserved, 1);
+	}
+	for (lane = TAILQ_FIRST(&proxy->free[1]); lane && may_dispatch(proxy); lane = next) {
+		unsigned before = lane->n;
 
-		for (lane = TAILQ_FIRST(&proxy->free[depth]); lane; lane = next) {
-			struct proxy_piece *piece;
-			uint64_t n;
-
-			next = TAILQ_NEXT(lane, next);
-			if (!may_dispatch(proxy))
-				return;
-			piece = choose(proxy, lane, reserved, &n);
-			if (piece)
-				give(lane, piece, n);
-		}
+		next = TAILQ_NEXT(lane, next);
+		fill(proxy, lane, reserved, RANQ_CHUNKING_DEPTH_MAX);
+		if (lane->n > before)
+			lane_filled(proxy, lane);
 	}
 }
 

@@ -159,7 +159,7 @@ void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot)
 		if (chunk->given)
 			continue;
 		job = ranq_worker_job_find(worker, chunk->key);
-		if (job && (!ranq_worker_job_ready(worker, job) || ranq_slot_queued(slot->slot) >= SLOT_CHUNKS))
+		if (job && (!ranq_worker_job_ready(worker, job) || ranq_slot_queued(slot->slot) >= RANQ_SLOT_QUEUE))
 			return;
 		if (!job || give(slot, chunk, job) != 0)
 			chunk_end(slot, chunk, true);

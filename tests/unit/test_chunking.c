@@ -74,9 +74,12 @@ START_TEST(depth)
 	struct ranq_pace fresh, fast = known(1000, 10), slow = known(60.0 * MS, 1);
 
 	ranq_pace_init(&fresh);
-	ck_assert_uint_eq(ranq_chunking_depth(&fresh), 1);
-	ck_assert_uint_eq(ranq_chunking_depth(&fast), 2);
-	ck_assert_uint_eq(ranq_chunking_depth(&slow), 1);
+	ck_assert_uint_eq(ranq_chunking_depth(&fresh, 1), 1);
+	ck_assert_uint_eq(ranq_chunking_depth(&fast, 1000000), 2);
+	ck_assert_uint_eq(ranq_chunking_depth(&slow, 1), 1);
+	/* chunks far shorter than a round trip: 2 ms of them, bounded */
+	ck_assert_uint_eq(ranq_chunking_depth(&fast, 100), 20);
+	ck_assert_uint_eq(ranq_chunking_depth(&fast, 1), RANQ_CHUNKING_DEPTH_MAX);
 }
 END_TEST
 
@@ -121,6 +124,8 @@ START_TEST(leases)
 		{"long tasks, many lanes: none is idle", {0, 128, 0, 4000.0 * MS, 0}, 0, 0},
 		{"shorter than a second: one waits for each lane", {0, 4, 0, 900.0 * MS, 0}, 4, 4},
 		{"very short tasks: bounded", {0, 1000000, 0, 1, 0}, 1, RANQ_LEASE_WANT_MAX},
+		{"very short tasks with --chunk 3: what rank 0 hands out in a second",
+			{.lanes = 2, .task_ns = 1, .cap = 3}, 600000, 600000},
 		{"no lanes", {0, 0, 0, 0, 0}, 1, 1},
 	};
 
