@@ -18,6 +18,7 @@
 #include "bridge/link_mpi.h"
 #include "bridge/placing.h"
 #include "common/config.h"
+#include "exec/black_box.h"
 #include "settings.h"
 #include "util/clock.h"
 
@@ -34,6 +35,7 @@ struct rank {
 	struct ranq_placement *placements;
 	struct ranq_server_addr addr;
 	bool mpi, mpirun;
+	int black_box; /* -1: none */
 	int known_rank, known_size; /* as the launcher says before MPI starts; -1: it says nothing */
 	char mark[80], worker[128], allocation[96], binding[64];
 };
@@ -118,7 +120,8 @@ static int open_exec(struct rank *rank, int number, struct ranq_err *err)
 	struct ranq_exec_options options = {.mark = rank->mark,
 		.worker = rank->worker,
 		.rank = (unsigned)(number < 0 ? 0 : number),
-		.queue = rank->settings.queue_list[0]};
+		.queue = rank->settings.queue_list[0],
+		.black_box = rank->black_box > 0 ? rank->black_box : 0};
 	char id[RANQ_ID_LEN + 1];
 
 	ranq_id_new(id);
@@ -233,6 +236,7 @@ static int make_proxy(struct rank *rank, struct ranq_err *err)
 		.idle_timeout_ms = s->idle_timeout_ms,
 		.stop_on_server_lost = s->on_server_lost == 1,
 		.warn_signal = s->warn_number,
+		.black_box = rank->black_box,
 		.grace_ms = s->grace_ms};
 
 	hide_secrets();
@@ -268,6 +272,7 @@ static int begin(struct rank *rank, struct ranq_err *err)
 	rank->bridge.signal_fd = catch_signals(strstr(ranq_link_mpi_version(), "MPICH") != NULL, err);
 	if (rank->bridge.signal_fd < 0)
 		return -1;
+	rank->black_box = ranq_black_box_open(getenv("RANQ_JOIN"));
 	ranq_rank_facts_init(&rank->facts);
 	pretend_nodes(rank);
 	ranq_placing_facts(&rank->facts);

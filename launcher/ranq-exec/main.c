@@ -1,5 +1,6 @@
 /* ranq-exec - started by ranq-bridge, not by people: forks the processes that run tasks, and guards them. Descriptor 3
- * is the control socket; the argument is the core limit that tasks get back, SOFT:HARD. */
+ * is the control socket; the first argument is the core limit that tasks get back, SOFT:HARD; with a second one,
+ * "black-box", descriptor 4 is where the end of the rank is noted. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "exec/guardian.h"
 
 #define CONTROL_FD 3
+#define BLACK_BOX_FD 4
 
 static int usage(void)
 {
@@ -39,16 +41,19 @@ static int read_core(const char *text, struct rlimit *core)
 int main(int argc, char **argv)
 {
 	struct rlimit core;
-	int null;
+	int null, box;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		puts("ranq-exec " RANQ_VERSION);
 		return 0;
 	}
-	if (argc != 2 || read_core(argv[1], &core) < 0 || !is_socket(CONTROL_FD))
+	box = argc == 3 && !strcmp(argv[2], "black-box") ? BLACK_BOX_FD : -1;
+	if (argc != (box < 0 ? 2 : 3) || read_core(argv[1], &core) < 0 || !is_socket(CONTROL_FD))
 		return usage();
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
-	ranq_close_from(CONTROL_FD + 1);
+	if (box >= 0)
+		fcntl(box, F_SETFD, FD_CLOEXEC);
+	ranq_close_from(box < 0 ? CONTROL_FD + 1 : BLACK_BOX_FD + 1);
 	/* the pipes of mpirun: it must not wait for us when its ranks are gone */
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
@@ -58,5 +63,5 @@ int main(int argc, char **argv)
 		close(null);
 	}
 	setsid();
-	return ranq_guardian_run(CONTROL_FD, &core);
+	return ranq_guardian_run(CONTROL_FD, box, &core);
 }

@@ -1,7 +1,8 @@
 /* cmd_join.c - `ranq join`: starts a bridge on whatever nodes this allocation has, and starts it again after a crash.
  *
  * The bridge has its own crash handling; join is for the deaths that take the whole MPI world down. Between the two
- * nothing is lost: what a dead bridge held comes back by lease expiry. join never signals mpirun with TERM first, since
+ * nothing is lost: what a dead bridge held comes back by lease expiry, or at once by join's word, which the black box
+ * tells what was running (exec/black_box.h). join never signals mpirun with TERM first, since
  * mpirun then kills its ranks within two seconds: the first signal that join gets becomes the drain signal of the
  * bridge, the second one kills. */
 #include <limits.h>
@@ -18,6 +19,7 @@
 #include "common/commands.h"
 #include "common/config.h"
 #include "common/local.h"
+#include "common/dead_bridge.h"
 #include "common/marked.h"
 #include "common/mpi_launch.h"
 #include "common/spawn.h"
@@ -76,7 +78,8 @@ struct join {
 	const struct ranq_command *command;
 	struct join_options options;
 	char *bridge;
-	char mark[HOST_NAME_MAX + 64];
+	char mark[HOST_NAME_MAX + 64], box_variable[64];
+	int box; /* -1: none */
 	unsigned starts, quick_killed, quick_failed;
 	unsigned nnodes; /* at the first start */
 	int64_t backoff_ms, end_ms /* by --walltime */;
@@ -220,6 +223,19 @@ static void sweep(const struct join *join)
 	ranq_marked_kill(join->mark, KILL_GRACE_MS);
 }
 
+/* Nobody of this host lives any more. When the bridge had left by itself, the queue does not know it and nothing
+ * happens. The tasks of the ranks that died first are suspects, if these ranks were surely here. Returns whether the
+ * bridge ever was in a queue. */
+static bool report_dead(const struct join *join, bool one_node)
+{
+	static struct ranq_black_box box;
+	struct ranq_err err = {0};
+	ranq_black_box_read(join->box, &box);
+	if (ranq_dead_bridge_report(&box, join->options.server, one_node, &err) < 0)
+		ranq_cli_say(join->command, "what the bridge held comes back when its lease ends: %s", err.text);
+	return box.nbridges > 0;
+}
+
 /* ---- one life of the bridge ---- */
 
 /* After a signal. A launcher that died of the drain signal had not started its ranks yet, so nothing was lost. */
@@ -231,7 +247,7 @@ static int drained_status(const struct join *join, int code)
 }
 
 /* Exit status of the whole when the bridge should not be started again, else VERDICT_AGAIN through *verdict. */
-static int judge(struct join *join, int status, int64_t life_ms, enum verdict *verdict)
+static int judge(struct join *join, int status, int64_t life_ms, bool registered, enum verdict *verdict)
 {
 	char how[48];
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -244,7 +260,8 @@ static int judge(struct join *join, int status, int64_t life_ms, enum verdict *v
 		return code;
 	bool quick = life_ms < QUICK_DEATH_MS;
 	join->quick_killed = quick ? join->quick_killed + 1 : 0;
-	join->quick_failed = quick && code < 128 ? join->quick_failed + 1 : 0;
+	/* hydra's status is the number of the signal, so it does not tell the two apart */
+	join->quick_failed = quick && code < 128 && !registered ? join->quick_failed + 1 : 0;
 	join->backoff_ms = !quick || !join->backoff_ms ? BACKOFF_FIRST_MS : join->backoff_ms * 2;
 	if (join->backoff_ms > BACKOFF_MAX_MS)
 		join->backoff_ms = BACKOFF_MAX_MS;
@@ -285,15 +302,17 @@ static int show_plan(const struct ranq_mpi_launch *launch)
 	return 0;
 }
 
-static int run_once(
-	struct join *join, const struct ranq_mpi_launch *launch, enum verdict *verdict, struct ranq_err *err)
+static int run_once(struct join *join, const struct ranq_mpi_launch *launch, bool one_node, enum verdict *verdict,
+	struct ranq_err *err)
 {
 	const char *env[8];
 	size_t n = 0;
 	for (const char *const *entry = ranq_mpi_environment; *entry; entry++)
 		env[n++] = *entry;
 	env[n++] = join->mark;
+	env[n++] = join->box >= 0 ? join->box_variable : "RANQ_BLACK_BOX";
 	env[n] = NULL;
+	ranq_black_box_empty(join->box);
 	int64_t started_ms = ranq_clock_ms();
 	/* when join itself is killed, the kernel gives mpirun the drain signal */
 	struct ranq_spawn spawn = {.argv = launch->argv,
@@ -309,7 +328,8 @@ static int run_once(
 	join->starts++;
 	int status = await_end(join, pid, launch);
 	sweep(join);
-	return judge(join, status, ranq_clock_ms() - started_ms, verdict);
+	bool registered = status != 0 && report_dead(join, one_node);
+	return judge(join, status, ranq_clock_ms() - started_ms, registered, verdict);
 }
 
 /* The second failed start in a row is desperate: rather this node alone than nothing. */
@@ -361,7 +381,7 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 		} else {
 			if (join->starts == 0)
 				say_start(join, &allocation, &launch, ranks);
-			status = run_once(join, &launch, verdict, err);
+			status = run_once(join, &launch, allocation.nnodes <= 1, verdict, err);
 		}
 		ranq_mpi_launch_clear(&launch);
 	}
@@ -472,6 +492,8 @@ static int prepare(struct join *join, struct ranq_err *err)
 	gethostname(host, sizeof host - 1);
 	snprintf(join->mark, sizeof join->mark, "RANQ_JOIN=%s:%d:%llu", host, (int)getpid(),
 		ranq_marked_start_time(getpid()));
+	/* under the value of the mark: a rank on another host finds another file there, or none */
+	join->box = ranq_black_box_create(join->mark + strlen("RANQ_JOIN="), join->box_variable);
 	join->bridge = ranq_spawn_find_own("ranq-bridge", "RANQ_BRIDGE", err);
 	if (!join->bridge || (!join->options.dry_run && check_server(join, err) < 0))
 		return -1;
@@ -527,7 +549,7 @@ static int join_main(struct join *join, struct ranq_err *err)
 
 static int run_join(const struct ranq_command *command, int argc, char **argv)
 {
-	struct join join = {.command = command};
+	struct join join = {.command = command, .box = -1};
 	struct ranq_operands operands;
 	struct ranq_err err = {0};
 	int parsed = ranq_options_parse(command, argc, argv, &join.options, &operands, &err);
@@ -535,6 +557,8 @@ static int run_join(const struct ranq_command *command, int argc, char **argv)
 		return parsed > 0 ? 0 : ranq_cli_fail(command, &err);
 	int status = join_main(&join, &err);
 	free(join.bridge);
+	if (join.box >= 0)
+		close(join.box);
 	return status < 0 ? ranq_cli_fail(command, &err) : status;
 }
 
@@ -542,10 +566,11 @@ const struct ranq_command ranq_command_join = {
 	.name = "join",
 	.summary = "start workers here: a bridge on this machine or allocation",
 	.synopsis = "[-q QUEUE[,QUEUE...]] [-n RANKS] [BRIDGE OPTIONS]",
-	.details = "Inside a Slurm or PBS allocation it finds nodes, launcher and end time by itself, elsewhere it runs\n"
-		   "mpirun on this machine. After a crash it starts the bridge again on what is left.\n"
-		   "TERM, INT, HUP, USR1 and USR2 drain: running tasks end, the rest goes back; a second one kills.\n"
-		   "RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.",
+	.details =
+		"Inside a Slurm or PBS allocation it finds nodes, launcher and end time by itself, elsewhere it runs\n"
+		"mpirun on this machine. After a crash it starts the bridge again on what is left.\n"
+		"TERM, INT, HUP, USR1 and USR2 drain: running tasks end, the rest goes back; a second one kills.\n"
+		"RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.",
 	.groups = join_groups,
 	.max_operands = 0,
 	.run = run_join,

@@ -30,6 +30,7 @@ struct ranq_proxy_options {
 	bool stop_on_server_lost;
 	int warn_signal;  /* for running tasks when the bridge must leave; 0: none */
 	int64_t grace_ms; /* how long they may go on then */
+	int black_box;    /* exec/black_box.h; 0 and below: none */
 };
 struct ranq_proxy;
 /* Connects, attaches to the queues and joins them; errors as of these (AUTH, SERVER, SCHEMA, STATE). */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bridge/fault.h"
+#include "exec/black_box.h"
 #include "util/clock.h"
 
 #define IDLE_RETRY_MS 30000
@@ -94,6 +95,8 @@ void proxy_queue_join(struct proxy_queue *pq)
 		.end_ms = o->end_ms};
 	struct ranq_cmd cmd;
 
+	/* before the server can know us */
+	ranq_black_box_bridge(o->black_box, pq->q.name, pq->proxy->id);
 	ranq_cmd_init(&cmd);
 	if (ranq_queue_join_cmd(&pq->q, &cmd, pq->proxy->id, &meta) == 0 && proxy_request(pq, &cmd, joined))
 		pq->state = PROXY_JOINING;

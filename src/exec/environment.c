@@ -12,7 +12,7 @@ static const char *const private_prefixes[] = {
 	"HYDRA_",      "HYD_",       "MPIR_",          "MPIEXEC_",       "MPI_LOCAL", "MPIRUN_",     "SLURM_PMI",
 	"SLURM_MPI_",  "PALS_",      "RANQ_PASSWORD",  "REDISCLI_AUTH=", "RANQ_MARK=", "RANQ_FAULT", "RANQ_QUEUE=",
 	"RANQ_JOB=",   "RANQ_TASK=", "RANQ_SEQ=",      "RANQ_ARG=",      "RANQ_SEED=", "RANQ_CPUS=", "RANQ_ATTEMPT=",
-	"RANQ_WORKER=", "RANQ_RANK=",
+	"RANQ_WORKER=", "RANQ_RANK=", "RANQ_BLACK_BOX=",
 };
 
 void ranq_environment_clear(struct ranq_environment *env)

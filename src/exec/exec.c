@@ -45,6 +45,7 @@ struct ranq_exec {
 	struct ranq_environment env;
 	struct rlimit core;
 	size_t max_buffer;
+	int black_box;
 	int fd; /* control socket; -1: ranq-exec is not there */
 	pid_t pid;
 	unsigned failures;
@@ -77,8 +78,8 @@ static char *find_program(const char *given)
 static int launch(struct ranq_exec *exec, int fd, struct ranq_err *err)
 {
 	char core[64];
-	char name[] = "ranq-exec";
-	char *argv[] = {name, core, NULL};
+	char name[] = "ranq-exec", box[] = "black-box";
+	char *argv[] = {name, core, exec->black_box > 0 ? box : NULL, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
@@ -90,6 +91,8 @@ static int launch(struct ranq_exec *exec, int fd, struct ranq_err *err)
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
 	posix_spawn_file_actions_adddup2(&actions, fd, 3);
+	if (exec->black_box > 0)
+		posix_spawn_file_actions_adddup2(&actions, exec->black_box, 4);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	rc = posix_spawnp(&exec->pid, exec->program, &actions, &attributes, argv, exec->env.at);
@@ -108,8 +111,8 @@ static int start_server(struct ranq_exec *exec, struct ranq_err *err)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return ranq_err_sys(err, "cannot make a socket to ranq-exec");
-	/* dup2 of 3 onto 3 would leave it close-on-exec */
-	fd = fcntl(pair[1], F_DUPFD_CLOEXEC, 4);
+	/* dup2 of 3 onto 3 would leave it close-on-exec; 4 is the place of the black box */
+	fd = fcntl(pair[1], F_DUPFD_CLOEXEC, 5);
 	close(pair[1]);
 	if (fd < 0 || launch(exec, fd, err) < 0) {
 		if (fd < 0)
@@ -186,6 +189,7 @@ struct ranq_exec *ranq_exec_open(const struct ranq_exec_options *options, struct
 	LIST_INIT(&exec->slots);
 	LIST_INIT(&exec->doomed);
 	exec->fd = exec->pid = -1;
+	exec->black_box = options->black_box;
 	exec->max_buffer = options->max_buffer ? options->max_buffer : MAX_BUFFER;
 	exec->program = find_program(options->program);
 	exec->mark = strdup(options->mark);

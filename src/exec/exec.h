@@ -19,6 +19,7 @@ struct ranq_exec_options {
 	const char *mark;      /* value of RANQ_MARK for everything below: "<bridge id>.<rank>" */
 	const char *queue, *worker /* RANQ_WORKER */;
 	unsigned rank;         /* RANQ_RANK */
+	int black_box;         /* where ranq-exec notes that this rank died (exec/black_box.h); stays the caller's; 0: nowhere */
 	size_t max_buffer;     /* bytes of results that a slot may hold unsent; 0: 64 MiB */
 };
 struct ranq_exec;

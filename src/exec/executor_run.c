@@ -239,6 +239,7 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 	if (!job)
 		_exit(71);
 	x->interrupt = (struct ranq_interrupt){0};
+	snprintf(x->page->job, sizeof x->page->job, "%s", job->id_text);
 	if (ranq_executor_enter(x, job, &err) < 0)
 		reason = err.text;
 	else if (limit_of(x, run) > run->start)

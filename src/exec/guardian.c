@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exec/black_box.h"
 #include "exec/descriptors.h"
 #include "exec/executor.h"
 #include "exec/sweep.h"
@@ -32,6 +33,8 @@
 #define OOM_SCORE "500"
 #define SWEEP_MS 3000
 #define CLOSE_MS 5000
+#define UNFINISHED_MAX 16
+#define UNFINISHED_MS 500 /* the sockets of a rank end at about the same time, in any order */
 
 struct child {
 	LIST_ENTRY(child) link;
@@ -40,13 +43,22 @@ struct child {
 	struct ranq_page *page;
 };
 
+/* What a child was at when it ended by itself: its rank let go of it, or is dead. */
+struct unfinished {
+	int64_t ended_ns;
+	char job[sizeof((struct ranq_page *)NULL)->job];
+	uint64_t task;
+};
+
 struct guardian {
-	int control, signals;
+	int control, signals, black_box;
 	pid_t pid;
 	const char *mark;
 	struct rlimit core;
 	sigset_t no_signals;
 	LIST_HEAD(, child) children;
+	struct unfinished unfinished[UNFINISHED_MAX]; /* the last ones */
+	unsigned nunfinished;
 	bool closing, over;
 	int64_t kill_ms; /* while closing */
 };
@@ -171,6 +183,16 @@ static void kill_child(const struct child *child)
 	kill_task(child, SIGKILL);
 }
 
+/* User code can write to the page: what is no job is left out by the reader. True: a task runs, or ran at the end. */
+static bool look_at(const struct child *child, struct unfinished *what)
+{
+	what->ended_ns = ranq_clock_ns();
+	what->task = atomic_load(&child->page->task);
+	memcpy(what->job, child->page->job, sizeof what->job);
+	what->job[sizeof what->job - 1] = '\0';
+	return atomic_load(&child->page->seq) % 2;
+}
+
 /* An executor that ended by itself, between two tasks, has cleaned up; exit(0) in a body looks the same but for seq. */
 static bool ended_well(const struct child *child, const siginfo_t *info)
 {
@@ -188,6 +210,9 @@ static void on_child_end(struct guardian *g, struct child *child, const siginfo_
 	int status = 0;
 
 	LIST_REMOVE(child, link);
+	if (info->si_code == CLD_EXITED && !info->si_status &&
+		look_at(child, &g->unfinished[g->nunfinished % UNFINISHED_MAX]))
+		g->nunfinished++;
 	if (!clean) {
 		kill(-child->pid, SIGKILL);
 		kill_task(child, SIGKILL);
@@ -252,6 +277,33 @@ static unsigned kill_own_children(void)
 	return found;
 }
 
+static bool is_recent(const struct unfinished *what, int64_t now_ns)
+{
+	return now_ns - what->ended_ns < UNFINISHED_MS * INT64_C(1000000);
+}
+
+/* The rank is gone, and did not say that it would: what ran then? At once, before anything is killed: the time tells
+ * which of several ranks died first. */
+static void note_death(const struct guardian *g)
+{
+	static struct ranq_black_box_line line;
+	int64_t now_ns = ranq_clock_ns(), gone_ns = now_ns;
+	struct unfinished now;
+	struct child *child;
+
+	for (unsigned i = 0; i < UNFINISHED_MAX && i < g->nunfinished; i++)
+		if (is_recent(&g->unfinished[i], now_ns) && g->unfinished[i].ended_ns < gone_ns)
+			gone_ns = g->unfinished[i].ended_ns;
+	ranq_black_box_line_begin(&line, gone_ns);
+	LIST_FOREACH(child, &g->children, link)
+	if (look_at(child, &now))
+		ranq_black_box_line_task(&line, now.job, now.task);
+	for (unsigned i = 0; i < UNFINISHED_MAX && i < g->nunfinished; i++)
+		if (is_recent(&g->unfinished[i], now_ns))
+			ranq_black_box_line_task(&line, g->unfinished[i].job, g->unfinished[i].task);
+	ranq_black_box_line_write(&line, g->black_box);
+}
+
 /* Kills until nothing marked and no child is left: what we kill hands its children to us. */
 static void sweep_all(struct guardian *g)
 {
@@ -261,7 +313,7 @@ static void sweep_all(struct guardian *g)
 	unsigned found;
 
 	LIST_FOREACH(child, &g->children, link)
-		kill_child(child);
+	kill_child(child);
 	do {
 		ranq_sweep(g->mark, SWEEP_MS);
 		found = kill_own_children();
@@ -279,7 +331,7 @@ static void on_close(struct guardian *g, int grace_ms)
 	g->closing = true;
 	g->kill_ms = ranq_clock_ms() + grace_ms;
 	LIST_FOREACH(child, &g->children, link)
-		kill_task(child, SIGTERM);
+	kill_task(child, SIGTERM);
 }
 
 static struct child *find_child(struct guardian *g, uint32_t id)
@@ -287,8 +339,8 @@ static struct child *find_child(struct guardian *g, uint32_t id)
 	struct child *child;
 
 	LIST_FOREACH(child, &g->children, link)
-		if (child->id == id)
-			break;
+	if (child->id == id)
+		break;
 	return child;
 }
 
@@ -363,9 +415,9 @@ static int wait_ms(const struct guardian *g)
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
-int ranq_guardian_run(int control_fd, const struct rlimit *core)
+int ranq_guardian_run(int control_fd, int black_box, const struct rlimit *core)
 {
-	struct guardian g = {.control = control_fd, .core = *core};
+	struct guardian g = {.control = control_fd, .black_box = black_box, .core = *core};
 
 	if (set_up(&g) < 0)
 		return 70;
@@ -382,6 +434,8 @@ int ranq_guardian_run(int control_fd, const struct rlimit *core)
 		if (g.closing && (LIST_EMPTY(&g.children) || ranq_clock_ms() >= g.kill_ms))
 			break;
 	}
+	if (g.over && !g.closing)
+		note_death(&g);
 	sweep_all(&g);
 	return 0;
 }

@@ -25,7 +25,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_WIRE_VERSION 3u
+#define RANQ_WIRE_VERSION 4u
 #define RANQ_WIRE_RUNS 32u   /* in flight to one executor */
 #define RANQ_WIRE_FDS 2u     /* descriptors with one message at most */
 #define RANQ_WIRE_CPUS 1024u /* a cpu list, with its NUL */
@@ -58,6 +58,7 @@ struct ranq_page {
 	_Atomic uint64_t run;              /* number of the run it belongs to */
 	_Atomic uint32_t phase;
 	_Atomic int32_t group; /* process group of the running command, set before its exec; 0: none */
+	char job[96];          /* "QUEUE/7" of the run; changes only while seq is even */
 	/* written by the rank */
 	struct {
 		_Alignas(64) _Atomic uint64_t

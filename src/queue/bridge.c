@@ -244,6 +244,20 @@ int ranq_queue_leave_parse(const struct ranq_reply *r, bool *more, struct ranq_e
 	return 0;
 }
 
+int ranq_queue_dead_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge,
+	const struct ranq_task_name *blamed, size_t n)
+{
+	if (n > RANQ_CALL_ITEMS_MAX / 2)
+		return -1;
+	ranq_call_begin(q, cmd, "dead");
+	ranq_cmd_str(cmd, bridge);
+	for (size_t i = 0; i < n; i++) {
+		ranq_call_u64(cmd, blamed[i].job);
+		ranq_call_u64(cmd, blamed[i].index);
+	}
+	return 0;
+}
+
 /* ---- bells
  * ------------------------------------------------------------------------------------------------------------ */
 

@@ -187,6 +187,13 @@ int ranq_queue_resync_parse(const struct ranq_reply *r, size_t *ngone, size_t go
 /* Gives back everything as drained and unregisters. *more: call again (bounded work). */
 int ranq_queue_leave_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge);
 int ranq_queue_leave_parse(const struct ranq_reply *r, bool *more, struct ranq_err *err);
+/* For somebody who saw all processes of the bridge end: what leave does, but as if its lease had ended; with tasks to blame (those that ran
+ * on the ranks that died first) they become suspects and everything else goes back untouched. At most RANQ_CALL_ITEMS_MAX / 2 tasks. The
+ * reply is that of leave. */
+struct ranq_task_name {
+	uint64_t job, index;
+};
+int ranq_queue_dead_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_task_name *blamed, size_t n);
 /* BLPOP on the bells of a bridge in several queues; timeout in seconds. Bell text: "work", "drain", "stop JOB", "look". */
 void ranq_queue_bell_cmd(struct ranq_cmd *cmd, const struct ranq_queue *const *queues, size_t n, const char *id, double timeout_s);
 /* Removes the bell of one who stops listening, so that no key stays behind (bells expire after a minute by themselves). Reply: any integer. */

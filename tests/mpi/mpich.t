@@ -65,6 +65,20 @@ in_order "$j" 2000 "a dead rank: in order"
 ranq drain all >/dev/null 2>&1
 ends_with 0 "a dead rank: drained, status 0"
 
+# a task kills its rank, hydra all others without a word: ranq join says what ran, long before the lease ends
+ranq rm "$j" >/dev/null
+RANQ_BRIDGE=$T/mpich/ranq-bridge RANQ_MPIRUN=$(command -v mpiexec.hydra) ranq join -q poison --lease 10m -n 2 >"$T/join" 2>&1 &
+join=$!
+j=$(ranq submit -q poison --lease 10m --max-deaths 2 --range 1-100 -- \
+	sh -c 'if [ {} = 77 ]; then g=$(awk "{print \$4}" /proc/$PPID/stat); kill -9 $(awk "{print \$4}" /proc/$g/stat); sleep 20; fi; echo {}')
+TEST="poison: done, a task failed" status 1 ranq wait -q poison --timeout 60s "$j"
+is "$(ranq results -q poison "$j" 2>/dev/null | cksum)" "$(seq 100 | grep -vx 77 | cksum)" "poison: the other 99 results are there"
+like "$(ranq tasks -q poison --json --state failed "$j")" '"index": ?76.*"status": ?"DIED"' "poison: task 76 is DIED"
+ok kill -0 "$join"
+ranq drain -q poison all >/dev/null 2>&1
+join_ended() { ! kill -0 "$join" 2>/dev/null; }
+ok wait_for 20 join_ended
+
 # under the launcher of another MPI each rank would be a world of its own
 if mpirun --version 2>/dev/null | grep -q "Open MPI"; then
 	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 2 "$T/mpich/ranq-bridge" >"$T/mix" 2>&1

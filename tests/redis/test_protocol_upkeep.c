@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/segment.h"
 #include "tests/support/queue_driver.h"
 
 #define A tq_id('a')
@@ -388,6 +389,61 @@ START_TEST(all_dependents_of_a_removed_job_are_told)
 }
 END_TEST
 
+/* Who saw a bridge die names the tasks that ran there: they run alone, the rest runs on as if nothing had been. */
+START_TEST(a_lost_bridge_is_not_waited_for)
+{
+	uint64_t job = TQ_JOB(.tasks = 100, .max_deaths = 2);
+	struct ranq_task_name blamed[] = {{job, 50}, {job, 10}, {job, 10}, {job + 1, 3}, {job, 700}};
+	struct ranq_lease_reply s;
+	struct ranq_range r;
+
+	tq_join(A, 1);
+	tq_lease1(A, 60);
+	tq_dead(A, blamed, 5);
+	tq_dead(A, blamed, 5);
+	ck_assert_uint_eq(tq_stat().bridges, 0);
+	ck_assert_uint_eq(tq_audit(job).leased, 0);
+	ck_assert_uint_eq(tq_audit(job).returned, 60);
+	ck_assert_uint_eq(tq_info(job).requeued, 2);
+	ck_assert_uint_eq(tq_info(job).deaths, 0);
+	tq_join(B, 1);
+	s = tq_lease(B, 60);
+	ck_assert_uint_eq(s.n, 5);
+	ck_assert(!s.ranges[0].suspect && s.ranges[0].end == 10 && s.ranges[0].expiries == 0);
+	ck_assert(s.ranges[1].suspect && s.ranges[1].start == 10 && s.ranges[1].end == 11);
+	ck_assert(!s.ranges[2].suspect && s.ranges[2].start == 11 && s.ranges[2].end == 50);
+	/* the other suspect waits until the first one is over */
+	ck_assert(!s.ranges[3].suspect && s.ranges[3].start == 51 && s.ranges[3].end == 60);
+	r = s.ranges[1];
+	ck_assert(tq_commit(B, &r, 10, 10, 11));
+	ck_assert_uint_eq(tq_lease1(B, 1).start, 50);
+	/* the only suspect of its bridge, and blamed again: that counts; blamed while another one was there, it does
+	 * not */
+	for (unsigned deaths = 1; deaths <= 2; deaths++) {
+		ck_assert_uint_eq(tq_info(job).deaths, deaths - 1);
+		tq_dead(B, blamed, 1);
+		tq_join(B, 1);
+		if (deaths < 2)
+			ck_assert_uint_eq(tq_lease(B, 100).n > 0, 1);
+	}
+	ck_assert_uint_eq(tq_info(job).counts[RANQ_TASK_DIED], 1);
+	ck_assert_uint_eq(tq_audit(job).leased, 0);
+}
+END_TEST
+
+START_TEST(a_bridge_lost_for_reasons_unknown_is_expired)
+{
+	uint64_t job = TQ_JOB(.tasks = 100);
+
+	tq_join(A, 1);
+	tq_lease1(A, 60);
+	tq_dead(A, NULL, 0);
+	ck_assert_uint_eq(tq_info(job).requeued, 1);
+	tq_join(B, 1);
+	ck_assert_uint_eq(tq_lease1(B, 60).expiries, 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {an_idle_bridge_costs_little, work_that_nobody_announced_is_found,
@@ -397,7 +453,8 @@ int main(void)
 		a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
 		a_higher_limit_lets_jobs_go_on, every_held_job_has_its_turn, a_job_without_its_input_ends,
 		a_job_without_its_record_ends, a_client_that_waits_sees_that_the_input_is_gone,
-		all_dependents_of_a_removed_job_are_told};
+		all_dependents_of_a_removed_job_are_told, a_lost_bridge_is_not_waited_for,
+		a_bridge_lost_for_reasons_unknown_is_expired};
 
 	return test_queue_main("protocol upkeep", tests, sizeof tests / sizeof *tests);
 }

@@ -313,6 +313,17 @@ void tq_leave(const char *bridge)
 	} while (more);
 }
 
+void tq_dead(const char *bridge, const struct ranq_task_name *blamed, size_t n)
+{
+	bool more;
+
+	do {
+		PARSED(ranq_queue_dead_cmd(&tq.q, &tq.cmd, bridge, blamed, n));
+		tq_call();
+		PARSED(ranq_queue_leave_parse(tq.reply, &more, &tq.err));
+	} while (more);
+}
+
 struct ranq_job_info tq_info(uint64_t job)
 {
 	struct ranq_job_info info;

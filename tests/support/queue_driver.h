@@ -68,6 +68,7 @@ void tq_release(const char *bridge, const struct ranq_range *range, uint64_t at,
 struct ranq_beat_reply tq_beat(const char *bridge);
 size_t tq_resync(const char *bridge, const struct ranq_fragment *held, size_t n, size_t *gone);
 void tq_leave(const char *bridge);
+void tq_dead(const char *bridge, const struct ranq_task_name *blamed, size_t n);
 struct ranq_job_info tq_info(uint64_t job);
 struct ranq_audit tq_audit(uint64_t job); /* asserts the accounting of I12, too */
 struct ranq_queue_info tq_stat(void);

@@ -37,6 +37,20 @@ void sim_bridge_start(struct sim_bridge *b)
 	sim_bridge_join(b);
 }
 
+/* Somebody says that it is dead, and may name any of its tasks; once, repeated, or unheard. */
+static void report_dead(const struct sim_bridge *b)
+{
+	struct ranq_task_name blamed[4];
+	size_t n = sim_below(5);
+	bool executed;
+
+	for (size_t i = 0; i < n; i++)
+		blamed[i] = (struct ranq_task_name){.job = 1 + sim_below(sim_njobs + 1), .index = sim_below(300)};
+	ranq_queue_dead_cmd(&tq.q, &tq.cmd, b->id, blamed, n);
+	sim_network(&executed);
+	sim_note("%.4s is said to be dead", b->id);
+}
+
 void sim_bridge_die(struct sim_bridge *b)
 {
 	sim_note("%.4s dies", b->id);
@@ -44,6 +58,8 @@ void sim_bridge_die(struct sim_bridge *b)
 	b->held = NULL;
 	b->alive = false;
 	sim_total.deaths++;
+	if (sim_chance(300))
+		report_dead(b);
 }
 
 /* True when the reply says that the bridge is gone: it drops everything and will join again. */
@@ -327,6 +343,8 @@ void sim_bridge_step(struct sim_bridge *b)
 			sim_bridge_start(b);
 	} else if (b->frozen) {
 		b->frozen--;
+		if (sim_chance(20))
+			report_dead(b);
 	} else if (!b->joined) {
 		sim_bridge_join(b);
 	} else if (b->broken) {

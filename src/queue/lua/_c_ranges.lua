@@ -80,8 +80,8 @@ local function put_back(q, j, s, e, x, deaths, kind)
 	j.bells = j.bells + 1
 end
 
--- [s, e) of a fragment leaves its bridge unfinished. how: 'drained' (nothing happened to it), 'suspect' (its rank fell silent) or 'expired'
--- (its bridge did). A death counts only against a task that was alone: leased as a suspect, and after an expiry the only
+-- [s, e) of a fragment leaves its bridge unfinished. how: 'drained' (nothing happened to it), 'suspect' (its rank fell silent), 'expired'
+-- (its bridge did) or 'blamed' (it may have run on the rank whose death took the bridge down). A death counts only against a task that was alone: leased as a suspect, and after an expiry the only
 -- suspect of its bridge.
 local function give_back(q, id, s, e, f, how, suspects)
 	local j = job(q, id)
@@ -93,6 +93,11 @@ local function give_back(q, id, s, e, f, how, suspects)
 	elseif how == 'expired' then
 		x = x + 1
 		if is_suspect(kind) and suspects == 1 then deaths = deaths + 1 end
+		redis.call('HINCRBY', j.k, 'requeued', 1)
+	elseif how == 'blamed' then
+		x = math.max(x, 3)
+		if is_suspect(kind) and suspects == 1 then deaths = deaths + 1 end
+		kind = make_suspect(kind)
 		redis.call('HINCRBY', j.k, 'requeued', 1)
 	end
 	add(j, 'leased', s - e)
@@ -120,8 +125,20 @@ local function delete_fields(key, fields)
 	for i = 1, #fields, MANY do redis.call('HDEL', key, unpack(fields, i, math.min(i + MANY - 1, #fields))) end
 end
 
--- Gives back what a bridge holds. Returns whether that was all.
-local function give_back_all(q, bridge, how)
+-- Gives back a fragment from s on in which single tasks, listed in order, are to blame.
+local function give_back_around(q, id, s, f, how, suspects, blamed)
+	for _, task in ipairs(blamed) do
+		if task >= s and task < f.e then
+			if s < task then give_back(q, id, s, task, f, how, suspects) end
+			give_back(q, id, task, task + 1, f, 'blamed', suspects)
+			s = task + 1
+		end
+	end
+	if s < f.e then give_back(q, id, s, f.e, f, how, suspects) end
+end
+
+-- Gives back what a bridge holds. blamed: tasks of each job, or nil. Returns whether that was all.
+local function give_back_all(q, bridge, how, blamed)
 	local all, complete = fragments(q, bridge)
 	local fields, suspects = {}, 0
 	for _, value in pairs(all) do
@@ -132,7 +149,7 @@ local function give_back_all(q, bridge, how)
 		local id, s = string.match(field, '^(%d+):(%d+)$')
 		local f = fragment(value)
 		fields[#fields + 1] = field
-		if id and f then give_back(q, id, tonumber(s), f.e, f, how, suspects) end
+		if id and f then give_back_around(q, id, tonumber(s), f, how, suspects, blamed and blamed[id] or {}) end
 	end
 	delete_fields(q.P .. 'b:' .. bridge, fields)
 	return complete
@@ -140,9 +157,9 @@ end
 
 -- Gives back everything and forgets the bridge; false: there is more to do. Its record goes first, so that it does not come back to
 -- life with half of its fragments.
-local function drop_bridge(q, bridge, how)
+local function drop_bridge(q, bridge, how, blamed)
 	redis.call('HDEL', q.key, 'b:' .. bridge, 'i:' .. bridge)
-	if not give_back_all(q, bridge, how) then
+	if not give_back_all(q, bridge, how, blamed) then
 		redis.call('ZADD', q.P .. 'L', -1, bridge)
 		q_due(q, 'due', 0)
 		return false
