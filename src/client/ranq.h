@@ -46,11 +46,17 @@ struct ranq_task_ops {
 	int (*fail_with)(struct ranq_task *, const char *message);
 	void *(*state)(const struct ranq_task *);
 	void (*set_state)(struct ranq_task *, void *state);
+	void *(*cache_get)(struct ranq_task *, const char *name, size_t *bytes);
+	int (*cache_put)(struct ranq_task *, const char *name, void *value, size_t bytes, void (*destroy)(void *));
+	int (*cache_copy)(struct ranq_task *, const char *name, const void *data, size_t len);
+	void (*cache_limit)(struct ranq_task *, size_t bytes);
 };
 struct ranq_task_head {
 	const struct ranq_task_ops *ops;
 };
 #define RANQ_TASK_OPS(task) (((const struct ranq_task_head *)(const void *)(task))->ops)
+/* An executor older than this header has a shorter table. */
+#define RANQ_TASK_HAS(task, member) (RANQ_TASK_OPS(task)->size > offsetof(struct ranq_task_ops, member))
 
 /* A body: returns 0, or another number to fail (becomes its exit code; ranq_task_fail gives a message). */
 typedef int ranq_body(struct ranq_task *task);
@@ -106,9 +112,43 @@ struct ranq_partial {
 };
 typedef int ranq_reducer(struct ranq_partial *into, const void *value, size_t len);
 
+/* A cache for what is costly to make and needed again: by the next task, or by a task of the next job. It belongs to the executor, which
+ * goes on from job to job as long as they have the same module, sent with them, and the same environment (--env), and nothing else runs
+ * between them on its slot. A crash, a time-out or a kill empties it, so does a command, or another module; with --module-path it ends
+ * with the job. Use it for speed, never for what must be there.
+ *
+ * Names are the module's own. The sum of the sizes has a limit (256 MiB unless ranq_task_cache_limit sets another one): what was not used
+ * for the longest time is destroyed first, never what the running call has got or put. With --memory, all of it counts. */
+
+/* The value of this name, NULL when there is none; *bytes (may be NULL) is its size. Valid until the call of the function ends. */
+static inline void *ranq_task_cache_get(struct ranq_task *task, const char *name, size_t *bytes)
+{
+	if (bytes)
+		*bytes = 0;
+	return RANQ_TASK_HAS(task, cache_get) ? RANQ_TASK_OPS(task)->cache_get(task, name, bytes) : (void *)0;
+}
+/* Keeps value, which counts as so many bytes, in the place of what had this name; destroy (may be NULL) is called at its end. -1: there is
+ * no room for it beside what is in use: value stays the caller's. */
+static inline int ranq_task_cache_put(
+	struct ranq_task *task, const char *name, void *value, size_t bytes, void (*destroy)(void *))
+{
+	return RANQ_TASK_HAS(task, cache_put) ? RANQ_TASK_OPS(task)->cache_put(task, name, value, bytes, destroy) : -1;
+}
+/* The same for a copy of bytes. */
+static inline int ranq_task_cache_copy(struct ranq_task *task, const char *name, const void *data, size_t len)
+{
+	return RANQ_TASK_HAS(task, cache_copy) ? RANQ_TASK_OPS(task)->cache_copy(task, name, data, len) : -1;
+}
+static inline void ranq_task_cache_limit(struct ranq_task *task, size_t bytes)
+{
+	if (RANQ_TASK_HAS(task, cache_limit))
+		RANQ_TASK_OPS(task)->cache_limit(task, bytes);
+}
+
 /* Optional functions that a module may export, called once per job and executor, with the job data at hand:
- *   int ranq_module_init(struct ranq_task *task);   not 0: every task of the job fails here with its message
- *   void ranq_module_fini(struct ranq_task *task);
+ *   int ranq_module_init(struct ranq_task *task);   before its first task; not 0: every task of the job fails here with its message
+ *   void ranq_module_fini(struct ranq_task *task);   when the job has had no work here for 5 s, or the worker leaves. Not called when init
+ *                                                    failed, or the executor was killed; killed itself after 2 s when others wait for it
  * Put RANQ_MODULE; once into a module: it states the ABI that it was built for. */
 #define RANQ_MODULE                                                                                 \
 	extern const uint32_t ranq_module_abi;                                                          \

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "exec/cache.h"
 #include "exec/cpus.h"
 #include "exec/oom.h"
 #include "util/clock.h"
@@ -51,6 +52,7 @@ void ranq_executor_end(struct ranq_executor *x)
 {
 	while (!LIST_EMPTY(&x->jobs))
 		drop_job(x, LIST_FIRST(&x->jobs));
+	ranq_cache_destroy(x->cache);
 	_exit(0);
 }
 

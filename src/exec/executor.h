@@ -115,6 +115,7 @@ struct ranq_executor {
 	bool worn;                 /* to end after this task: its memory is full of what others left */
 	struct ranq_task_log *log; /* what functions print */
 	struct ranq_buf numbers;   /* of an output that is reduced */
+	struct ranq_cache *cache;  /* of functions */
 	struct ranq_spawner *spawner;
 };
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "exec/cache.h"
 #include "exec/executor.h"
 #include "exec/memory.h"
 #include "exec/task_log.h"
@@ -228,6 +229,26 @@ static void op_set_state(struct ranq_task *task, void *state)
 	task->state = state;
 }
 
+static void *op_cache_get(struct ranq_task *task, const char *name, size_t *bytes)
+{
+	return ranq_cache_get(task->x->cache, name, bytes);
+}
+
+static int op_cache_put(struct ranq_task *task, const char *name, void *value, size_t bytes, void (*destroy)(void *))
+{
+	return ranq_cache_put(task->x->cache, name, value, bytes, destroy);
+}
+
+static int op_cache_copy(struct ranq_task *task, const char *name, const void *data, size_t len)
+{
+	return ranq_cache_copy(task->x->cache, name, data, len);
+}
+
+static void op_cache_limit(struct ranq_task *task, size_t bytes)
+{
+	ranq_cache_limit(task->x->cache, bytes);
+}
+
 static const struct ranq_task_ops task_ops = {
 	.abi = RANQ_MODULE_ABI,
 	.size = sizeof(struct ranq_task_ops),
@@ -244,6 +265,10 @@ static const struct ranq_task_ops task_ops = {
 	.fail_with = op_fail,
 	.state = op_state,
 	.set_state = op_set_state,
+	.cache_get = op_cache_get,
+	.cache_put = op_cache_put,
+	.cache_copy = op_cache_copy,
+	.cache_limit = op_cache_limit,
 };
 
 /* ---- one call ---------------------------------------------------------------------------------------------------- */
@@ -304,6 +329,7 @@ static void function_run(struct ranq_executor *x, struct ranq_executor_job *job,
 	int rc;
 
 	ranq_task_log_start(x->log);
+	ranq_cache_begin(x->cache);
 	task->attempt = attempt;
 	task->index = attempt->index;
 	task->len = 0;
@@ -396,6 +422,7 @@ static int run_init(struct ranq_task *task, struct ranq_err *err)
 		return 0;
 	if (task->job->spec.memory)
 		ranq_memory_enter(task->job->spec.memory);
+	ranq_cache_begin(task->x->cache);
 	rc = init(task);
 	if (task->job->spec.memory)
 		ranq_memory_leave();
@@ -448,7 +475,9 @@ static int function_open(struct ranq_executor *x, struct ranq_executor_job *job,
 
 	if (use_environment(x, job, err) < 0 || (!x->log && !(x->log = ranq_task_log_open(err))) || load(job, err) < 0)
 		return -1;
-	task = calloc(1, sizeof *task);
+	if (!x->cache)
+		x->cache = ranq_cache_create();
+	task = x->cache ? calloc(1, sizeof *task) : NULL;
 	if (!task)
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 	task->head.ops = &task_ops;

@@ -124,6 +124,9 @@ static void forget_job(struct ranq_slot *slot, struct ranq_slot_job *job)
 		ranq_buf_add_varint(&message->bytes, job->id);
 		ranq_wire_end(&message->bytes, at);
 		ranq_slot_flush(slot);
+		slot->dropping = true;
+		slot->drop_run = slot->next_run;
+		slot->fini_ms = RANQ_NEVER;
 	}
 	LIST_REMOVE(job, link);
 	job_destroy(job);
@@ -472,11 +475,6 @@ int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct
 	return 0;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot)
 {
 	struct ranq_slot *s = (struct ranq_slot *)(uintptr_t)slot; /* next_to_send only looks */
@@ -490,7 +488,7 @@ int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot)
 		if (ranq_slot_chunk_over(&slot->chunks[i]))
 			return 0;
 	if (slot->state == RANQ_SLOT_EMPTY && slot->nchunks)
-		return earlier(deadline, slot->start_ms);
+		return slot->start_ms < deadline ? slot->start_ms : deadline;
 	if (slot->state == RANQ_SLOT_LIVE && slot->nruns < RANQ_WIRE_RUNS && slot->own_kill == RANQ_KILL_NONE &&
 		next_to_send(s, &job) && (!slot->nruns || !strcmp(slot->key, job->key)))
 		return 0;

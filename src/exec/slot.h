@@ -93,6 +93,9 @@ struct ranq_slot {
 	uint64_t seen_seq, timed_out_seq;
 	int64_t seen_ms, watched_ms;
 	int64_t timeout_kill_ms, stop_kill_ms; /* RANQ_NEVER */
+	bool dropping;     /* runs from drop_run on wait for the fini of a job ... */
+	uint64_t drop_run;
+	int64_t fini_ms;   /* ... since then; RANQ_NEVER: it is not their turn yet */
 	enum ranq_own_kill own_kill;
 	/* starting executors */
 	int64_t oom_kills;   /* seen so far */

@@ -15,6 +15,7 @@
 #define BARREN_MAX 5          /* deaths without a result and without a running task, then the next task is blamed */
 #define COMMAND_SLACK_MS 2000 /* an executor ends its commands by itself; we only when it does not */
 #define LOAD_MS 60000         /* for a module and its init, in jobs with a time limit */
+#define FINI_MS 2000          /* for the fini of a job while others wait for it */
 #define WATCH_MIN_MS 5
 #define WATCH_MAX_MS 250
 
@@ -274,6 +275,25 @@ static bool stopped_run(const struct ranq_slot *slot)
 	return false;
 }
 
+/* The executor is between two runs, in the fini of a job that was dropped. It says nothing of that: only the first run
+ * behind it does, by having begun. */
+static bool in_fini(const struct ranq_slot *slot)
+{
+	return slot->dropping && slot->nruns && slot->runs[0].number >= slot->drop_run;
+}
+
+static void watch_fini(struct ranq_slot *slot, uint64_t seq, int64_t now)
+{
+	if (!in_fini(slot))
+		return;
+	if (seq && atomic_load(&slot->end.page->run) >= slot->drop_run)
+		slot->dropping = false;
+	else if (slot->fini_ms == RANQ_NEVER)
+		slot->fini_ms = now;
+	else if (now - slot->fini_ms >= FINI_MS)
+		kill_now(slot, RANQ_KILL_STOP); /* the task behind it is not to blame */
+}
+
 void ranq_slot_watch(struct ranq_slot *slot, int64_t now)
 {
 	uint64_t seq;
@@ -295,6 +315,13 @@ void ranq_slot_watch(struct ranq_slot *slot, int64_t now)
 	} else if (seq % 2) {
 		watch_timeout(slot, seq, now);
 	}
+	if (slot->own_kill == RANQ_KILL_NONE)
+		watch_fini(slot, seq, now);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 int64_t ranq_slot_watch_deadline(const struct ranq_slot *slot)
@@ -305,6 +332,9 @@ int64_t ranq_slot_watch_deadline(const struct ranq_slot *slot)
 
 	if (slot->state != RANQ_SLOT_LIVE || !slot->nruns || slot->own_kill != RANQ_KILL_NONE)
 		return RANQ_NEVER;
+	if (in_fini(slot))
+		deadline = earlier(deadline, slot->fini_ms == RANQ_NEVER ? slot->watched_ms + WATCH_MAX_MS
+									 : slot->fini_ms + FINI_MS);
 	for (i = 0; i < slot->nchunks; i++)
 		LIST_FOREACH(job, &slot->jobs, link) {
 			if (job->id != slot->chunks[i].given.job || !job->spec.timeout_ms)

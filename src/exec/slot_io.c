@@ -80,6 +80,7 @@ int ranq_slot_start_executor(struct ranq_slot *slot, const char *key)
 	slot->end.peak = 0;
 	slot->next_run = slot->nruns = 0;
 	slot->seen_seq = slot->timed_out_seq = 0;
+	slot->dropping = false;
 	slot->seen_ms = slot->watched_ms = ranq_clock_ms();
 	slot->timeout_kill_ms = slot->stop_kill_ms = RANQ_NEVER;
 	slot->state = RANQ_SLOT_LIVE;

@@ -91,6 +91,53 @@ START_TEST(init_and_fini)
 }
 END_TEST
 
+/* A fini without end costs its executor, not the job behind it. */
+START_TEST(endless_fini)
+{
+	FILE *out = fopen(file, "w");
+
+	fputs("endless\n", out);
+	fclose(out);
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 20);
+	add_life(1, "which_process");
+	exec_rig_run(&rig, 0, 1, 1, 0, 10);
+	exec_rig_until_done(&rig, 1);
+	ranq_slot_drop_job(rig.slots[0], 1);
+	add_life(2, "which_process");
+	exec_rig_run(&rig, 0, 2, 2, 10, 20);
+	exec_rig_until_done(&rig, 2);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 20);
+	ck_assert_uint_eq(rig.died_events, 0);
+	ck_assert_int_ne(number(19), number(0));
+	exec_rig_close(&rig);
+}
+END_TEST
+
+/* What a task has put there is there for the next one, and for the next job. */
+START_TEST(cache_outlives_jobs)
+{
+	uint64_t i;
+
+	exec_rig_open(&rig, 1, NULL);
+	rig.close_grace_ms = 5000;
+	exec_rig_expect_tasks(&rig, 20);
+	add_life(1, "cached");
+	exec_rig_run(&rig, 0, 1, 1, 0, 10);
+	exec_rig_until_done(&rig, 1);
+	ranq_slot_drop_job(rig.slots[0], 1);
+	exec_rig_until(&rig, file_says, (char[]){"init\nmake A\nfini\n"});
+	add_life(2, "cached");
+	exec_rig_run(&rig, 0, 2, 2, 10, 20);
+	exec_rig_until_done(&rig, 2);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 20);
+	for (i = 0; i < 20; i++)
+		ck_assert_int_eq(number(i), (int64_t)i - 1);
+	exec_rig_close(&rig);
+	ck_assert_str_eq(read_file(), "init\nmake A\nfini\ninit\nfini\nA gone\n");
+}
+END_TEST
+
 static void many_values(struct ranq_spec *to)
 {
 	char text[64];
@@ -323,6 +370,8 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, init_and_fini);
+	tcase_add_test(t, endless_fini);
+	tcase_add_test(t, cache_outlives_jobs);
 	tcase_add_test(t, large_records_with_files);
 	tcase_add_test(t, directory_made_again);
 	tcase_add_test(t, short_before_chatty);
