@@ -3,7 +3,7 @@ import statistics
 import sys
 
 from . import programs
-from .results import Absent, NoFigure
+from .results import Absent, Failed, NoFigure
 
 
 def progress(text):
@@ -62,6 +62,8 @@ class Entry:
                 return action()
             except NoFigure as why:
                 self.none = why
+            except (OSError, ValueError, LookupError) as why:
+                self.none = Failed("%s: %s" % (type(why).__name__, why))
         return None
 
     def run(self):

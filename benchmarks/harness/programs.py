@@ -12,19 +12,39 @@ WRONG = 3  # BENCH_WRONG in bench.h
 MARK = "RANQ_BENCH_MARK=%d" % os.getpid()
 
 
-def marked():
-    """Processes that carry our mark, zombies excepted."""
-    found = []
+def processes():
+    """Parent of each living process, by its id."""
+    parents = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open("/proc/%s/environ" % pid, "rb") as environ:
-                ours = MARK.encode() in environ.read().split(b"\0")
-            with open("/proc/%s/stat" % pid, "rb") as stat:
-                zombie = stat.read().rsplit(b") ", 1)[1][:1] == b"Z"
+            with open("/proc/%s/stat" % pid, encoding="ascii", errors="replace") as stat:
+                state, parent = stat.read().rsplit(") ", 1)[1].split()[:2]
         except OSError:
             continue
-        if ours and not zombie and int(pid) != os.getpid():
-            found.append(int(pid))
+        if state != "Z":
+            parents[int(pid)] = int(parent)
+    return parents
+
+
+def family(pid):
+    """A process and what descends from it. (By parents: the environment of rank 0 is nobody's to read.)"""
+    parents = processes()
+    found = [pid] if pid in parents else []
+    for member in found:
+        found.extend(child for child, parent in parents.items() if parent == member)
+    return found
+
+
+def marked():
+    """Processes that carry our mark, whoever their parent is now."""
+    found = []
+    for pid in processes():
+        try:
+            with open("/proc/%d/environ" % pid, "rb") as environ:
+                if MARK.encode() in environ.read().split(b"\0") and pid != os.getpid():
+                    found.append(pid)
+        except OSError:
+            continue
     return found
 
 

@@ -71,7 +71,6 @@ class Bridge:
         self.server = server
         self.queue = queue
         self.log = tempfile.TemporaryFile()
-        self.before = set(programs.marked())
         self.start_ns = time.monotonic_ns()
         self.process = subprocess.Popen([os.path.join(server.bin, "ranq"), "join", "-q", queue, "-n", str(ranks), *options],
                                         env=server.env, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
@@ -91,7 +90,7 @@ class Bridge:
 
     def pids(self):
         """All processes of this bridge, tasks included."""
-        return [pid for pid in programs.marked() if pid not in self.before]
+        return programs.family(self.process.pid)
 
     def leave(self):
         if self.process.poll() is None:
@@ -118,7 +117,7 @@ class World:
     def __exit__(self, *_):
         for server in self.servers:
             server.stop()
-        programs.kill(programs.marked())
+        programs.kill(programs.family(os.getpid())[1:] + programs.marked())
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def path(self, name):
