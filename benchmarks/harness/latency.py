@@ -126,9 +126,7 @@ class BareMpirun(Contestant):
 
     def __init__(self, server, ranks_):
         super().__init__({"ranks": ranks_, "program": "MPI_Init, MPI_Finalize"})
-        words = server.ranq("join", "-n", str(ranks_ - 1), "--dry-run").split()
-        at = next(i for i, word in enumerate(words) if word.endswith("/ranq-bridge"))
-        self.argv = words[:at] + [server.bin + "/bench-mpi_start"]
+        self.argv = server.mpirun(ranks_, server.bin + "/bench-mpi_start")
         self.env = dict(server.env, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 
     def once(self):

@@ -43,7 +43,7 @@ BENCHMARKS = {
     "queue": benchmark("lease, commit, beat and submit: what they cost the server", "queue", 3,
                        lambda context, server, bin_: [bin_ + "bench-queue_cycle"]),
     "link": benchmark("messages between two ranks", "link", 3,
-                      lambda context, server, bin_: ["mpirun", "-n", "2", bin_ + "bench-link"]),
+                      lambda context, server, bin_: server.mpirun(2, bin_ + "bench-link")),
     "executor": benchmark("from rank to executor and back", "executor", 2,
                           lambda context, server, bin_: [bin_ + "bench-spawn", bin_ + "ranq-exec", context.module, "noop"]),
 }

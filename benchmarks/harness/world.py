@@ -41,7 +41,7 @@ class Server:
                         PATH=self.bin + ":" + os.environ["PATH"], LC_ALL="C.UTF-8")
         mark, value = programs.MARK.split("=")
         self.env[mark] = value
-        for name in ("RANQ_SERVER", "RANQ_QUEUE", "RANQ_PASSWORD_FILE"):
+        for name in ("RANQ_SERVER", "RANQ_QUEUE", "RANQ_PASSWORD_FILE", "RANQ_BRIDGE"):
             self.env.pop(name, None)
         os.makedirs(home)
         self.url = self.ranq("server", "start").strip()
@@ -51,6 +51,12 @@ class Server:
 
     def ranq(self, *argv, limit_s=60):
         return programs.run([os.path.join(self.bin, "ranq"), *argv], self.env, limit_s)
+
+    def mpirun(self, ranks, *program):
+        """The command line by which `ranq join` would start a bridge of so many ranks, for another program."""
+        words = self.ranq("join", "-n", str(ranks - 1), "--dry-run").split()
+        at = next(i for i, word in enumerate(words) if word.endswith("/ranq-bridge"))
+        return words[:at] + list(program)
 
     def redis(self, *argv):
         return programs.run(["redis-cli", "-s", self.socket, *argv], self.env)
