@@ -1,7 +1,9 @@
 /* producer.c - see producer.h.
  *
  * A batch is kept until the server said that it has it, and is repeated under its number: repeating changes nothing.
- * The server holds a producer's lease on its virtual clock; empty batches renew it while the input is silent. */
+ * After that it is kept for some seconds more: a server that comes back with a state up to a second older has forgotten
+ * the last batches, says so, and gets them again. The server holds a producer's lease on its virtual clock; empty
+ * batches renew it while the input is silent. */
 #include "client/producer.h"
 
 #include <stdio.h>
@@ -16,6 +18,8 @@
 #define HELD_MS 250    /* the queue is full of input: look again */
 #define IDLE_MS 20     /* a generator has nothing at present: ask again */
 #define ALIVE_MS 10000 /* below every producer's lease (60 s at least) */
+#define KEPT_MAX 16    /* batches that the server has, */
+#define KEPT_MS 4000   /* for so long: a server that is killed forgets a second or two */
 #define CLOSE_MS 5000  /* a server that is away closes the job by itself */
 
 /* ---- blocks ---------------------------------------------------------------------------------------------------- */
@@ -41,6 +45,21 @@ void ranq_blocks_reset(struct ranq_blocks *blocks)
 {
 	ranq_buf_reset(&blocks->bytes);
 	blocks->n = 0;
+}
+
+void ranq_blocks_swap(struct ranq_blocks *a, struct ranq_blocks *b)
+{
+	struct ranq_blocks was = *a;
+	a->bytes = b->bytes;
+	a->n = b->n;
+	a->ends = b->ends;
+	a->counts = b->counts;
+	a->cap = b->cap;
+	b->bytes = was.bytes;
+	b->n = was.n;
+	b->ends = was.ends;
+	b->counts = was.counts;
+	b->cap = was.cap;
 }
 
 struct ranq_bytes ranq_blocks_get(const struct ranq_blocks *blocks, size_t i)
@@ -139,7 +158,15 @@ int ranq_blocks_read(struct ranq_blocks *blocks, struct ranq_lines *lines, struc
 }
 
 /* ---- producer -------------------------------------------------------------------------------------------------- */
+struct kept {
+	struct ranq_blocks blocks; /* the finished ones only */
+	uint64_t batch, first;     /* its number; index of its first task */
+	int64_t sent_ms;
+};
+
 struct ranq_producer {
+	struct kept kept[KEPT_MAX]; /* oldest first */
+	size_t nkept;
 	struct ranq_session *session;
 	struct ranq_session_hook hook;
 	struct ranq_lines *lines;
@@ -150,20 +177,20 @@ struct ranq_producer {
 	int64_t sent_ms;
 };
 
-/* One append: all finished blocks, or none as a sign of life. 1: taken; 0: held; -1. */
-static int append(struct ranq_producer *producer, bool with_blocks, struct ranq_err *err)
+/* One call: all finished blocks, or none as a sign of life. 1: taken; 0: held; -1. */
+static int append_call(
+	struct ranq_producer *producer, uint64_t batch, const struct ranq_blocks *blocks, struct ranq_err *err)
 {
 	struct ranq_bytes at[BATCH_BLOCKS + 2];
-	size_t n = with_blocks ? producer->blocks.n : 0;
-	uint64_t count = with_blocks ? ranq_blocks_count(&producer->blocks) : 0;
+	size_t n = blocks->n;
 	for (size_t i = 0; i < n; i++)
-		at[i] = ranq_blocks_get(&producer->blocks, i);
+		at[i] = ranq_blocks_get(blocks, i);
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
 	bool held = false;
 	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_append_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, producer->batch,
-		count, at, producer->blocks.counts, n);
+	int rc = ranq_queue_append_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, batch,
+		ranq_blocks_count(blocks), at, blocks->counts, n);
 	if (rc)
 		no_memory(err);
 	else
@@ -175,16 +202,67 @@ static int append(struct ranq_producer *producer, bool with_blocks, struct ranq_
 	if (rc)
 		return -1;
 	producer->sent_ms = ranq_clock_ms();
-	if (held)
-		return 0;
-	if (n) {
-		producer->batch++;
-		ranq_blocks_reset(&producer->blocks);
-	}
-	return 1;
+	return held ? 0 : 1;
 }
 
-static int close_job(struct ranq_producer *producer, const char *reason, struct ranq_err *err)
+/* The finished blocks of the batch that was taken go where they can be found again. */
+static void keep(struct ranq_producer *producer)
+{
+	struct ranq_blocks *blocks = &producer->blocks;
+	struct kept *oldest = &producer->kept[0], next = {0};
+	if (producer->nkept && (producer->nkept == KEPT_MAX || oldest->sent_ms + KEPT_MS < ranq_clock_ms())) {
+		next = *oldest; /* its memory serves again */
+		memmove(oldest, oldest + 1, --producer->nkept * sizeof *oldest);
+	} else {
+		ranq_blocks_init(&next.blocks, 0);
+	}
+	ranq_blocks_reset(&next.blocks);
+	next.batch = producer->batch;
+	next.first = producer->tasks - ranq_blocks_count(blocks);
+	next.sent_ms = producer->sent_ms;
+	ranq_blocks_swap(&next.blocks, blocks);
+	producer->kept[producer->nkept++] = next;
+}
+
+/* The server has another number of batches than we: it went back in time. What it lost is sent again. STATE: the job is
+ * over, or it lost more than is kept. */
+static int send_again(struct ranq_producer *producer, struct ranq_err *err)
+{
+	struct ranq_job_info info;
+	size_t at = 0;
+	if (ranq_session_info(producer->session, producer->job, &info, err))
+		return -1;
+	while (at < producer->nkept && producer->kept[at].first != info.tasks)
+		at++;
+	if (!info.open || ranq_job_state_is_final(info.state) || at == producer->nkept)
+		return ranq_err_set(err, RANQ_ERR_STATE, "%s",
+			info.open ? "the server went back in time and lost input that is not at hand any more"
+				  : "the job takes no more input: it has ended or was closed");
+	while (at < producer->nkept) {
+		int rc = append_call(producer, producer->kept[at].batch, &producer->kept[at].blocks, err);
+		if (rc < 0 ||
+			(rc == 0 && ranq_session_wait_fd(producer->session, -1, ranq_session_after(HELD_MS), err)))
+			return -1;
+		at += (size_t)rc;
+	}
+	return 0;
+}
+
+/* All finished blocks, or a sign of life when there is none. 1: taken; 0: held; -1. */
+static int append(struct ranq_producer *producer, struct ranq_err *err)
+{
+	size_t n = producer->blocks.n;
+	int rc = append_call(producer, producer->batch, &producer->blocks, err);
+	if (rc < 0 && err->code == RANQ_ERR_STATE && send_again(producer, err) == 0)
+		rc = append_call(producer, producer->batch, &producer->blocks, err);
+	if (rc == 1 && n) {
+		keep(producer);
+		producer->batch++;
+	}
+	return rc;
+}
+
+static int close_call(struct ranq_producer *producer, const char *reason, struct ranq_err *err)
 {
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
@@ -199,6 +277,14 @@ static int close_job(struct ranq_producer *producer, const char *reason, struct 
 		rc = ranq_queue_close_parse(reply, err);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
+	return rc;
+}
+
+static int close_job(struct ranq_producer *producer, const char *reason, struct ranq_err *err)
+{
+	int rc = close_call(producer, reason, err);
+	if (rc && err->code == RANQ_ERR_STATE && send_again(producer, err) == 0)
+		rc = close_call(producer, reason, err);
 	producer->done = true;
 	producer->hook.fd = -1;
 	producer->hook.next_ms = RANQ_NEVER;
@@ -248,7 +334,7 @@ static int step(void *user, struct ranq_err *err)
 		ranq_blocks_flush(&producer->blocks, err))
 		return -1;
 	bool due = producer->blocks.n || ranq_clock_ms() >= producer->sent_ms + ALIVE_MS;
-	int taken = due ? append(producer, true, err) : 1;
+	int taken = due ? append(producer, err) : 1;
 	if (taken < 0)
 		return -1;
 	if (producer->end && !producer->blocks.n)
@@ -314,12 +400,15 @@ void ranq_producer_close(struct ranq_producer *producer, const char *reason)
 	if (producer->job && !producer->done) {
 		if (producer->session->options.patience_ms > CLOSE_MS)
 			producer->session->options.patience_ms = CLOSE_MS;
+		struct ranq_err ignored;
 		/* lines that were read already belong to the job */
-		if (ranq_blocks_flush(&producer->blocks, NULL) == 0 && producer->blocks.n)
-			append(producer, true, NULL);
-		close_job(producer, reason ? reason : "the producer left", NULL);
+		if (ranq_blocks_flush(&producer->blocks, &ignored) == 0 && producer->blocks.n)
+			append(producer, &ignored);
+		close_job(producer, reason ? reason : "the producer left", &ignored);
 	}
 	ranq_session_close(producer->session);
 	ranq_blocks_clear(&producer->blocks);
+	for (size_t i = 0; i < producer->nkept; i++)
+		ranq_blocks_clear(&producer->kept[i].blocks);
 	free(producer);
 }

@@ -19,6 +19,8 @@ enum { RANQ_BLOCKS_END = 0, RANQ_BLOCKS_FULL = 1, RANQ_BLOCKS_NOTHING_NOW = 2, R
 void ranq_blocks_init(struct ranq_blocks *blocks, size_t max_bytes);
 void ranq_blocks_clear(struct ranq_blocks *blocks);
 void ranq_blocks_reset(struct ranq_blocks *blocks); /* forgets the finished blocks; a started one stays */
+/* Exchanges the finished blocks; a started one and the spare line stay where they are. */
+void ranq_blocks_swap(struct ranq_blocks *a, struct ranq_blocks *b);
 /* Reads lines until END, FULL, NOTHING_NOW or PAUSE (of END and FULL the last block is finished); -1. */
 int ranq_blocks_read(struct ranq_blocks *blocks, struct ranq_lines *lines, struct ranq_err *err);
 /* Finishes a started block. */

@@ -167,7 +167,8 @@ int ranq_last_status(void);         /* exit status that fits: 2 input, 3 server,
 /* Generator of arguments: writes the next argument through *arg, *len (borrowed until the next call); 1: one more, 0: end, 2: none at
  * present, ask again, -1: failed. Called from ranq_submit until a fifth of a second or a megabyte is over, and after that from
  * ranq_foreach, ranq_next and ranq_wait of its job, which must be called at least once in a minute: a job whose producer is silent for
- * longer is closed. One call must not take longer either: return 2 rather than wait. */
+ * longer is closed. One call must not take longer either: return 2 rather than wait. It is asked for each argument once, also when the
+ * server comes back with a state some seconds older. */
 typedef int ranq_generator(void *user, const char **arg, size_t *len);
 
 /* Begin with RANQ_SUBMIT_INIT, then set what you need. Exactly one of command and function. */

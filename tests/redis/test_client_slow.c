@@ -1,5 +1,5 @@
 /* test_client_slow.c - libranq and slowness: links on which a call takes long but moves, generators that take their
- * time. */
+ * time, and what the server forgot of their input. */
 #include "tests/support/client_rig.h"
 
 #include <stdio.h>
@@ -208,6 +208,72 @@ START_TEST(slow_reader)
 }
 END_TEST
 
+/* ---- a server that goes back in time --------------------------------------------------------------------------- */
+#define BACK_N 160
+#define BACK_BYTES 60000 /* some 17 of them make a batch */
+
+struct back {
+	int at;
+	char text[BACK_BYTES];
+};
+
+static void shell(const char *format)
+{
+	char command[512];
+	snprintf(command, sizeof command, format, rig.server.dir, rig.server.dir, rig.server.dir, rig.server.dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* In the middle of it the server is stopped and copied; some batches later it becomes that copy again. */
+static int with_roll_back(void *user, const char **arg, size_t *len)
+{
+	struct back *back = user;
+	if (back->at == BACK_N)
+		return 0;
+	if (back->at == BACK_N / 4) {
+		test_redis_kill(&rig.server);
+		shell("rm -rf %s/old && mkdir %s/old && cp -r %s/appendonlydir %s/old/");
+		test_redis_restart(&rig.server);
+	} else if (back->at == BACK_N * 3 / 4) {
+		test_redis_kill(&rig.server);
+		shell("rm -rf %s/appendonlydir && cp -r %s/old/appendonlydir %s/");
+		test_redis_restart(&rig.server);
+	}
+	memset(back->text, 'a' + back->at % 26, sizeof back->text);
+	*arg = back->text;
+	*len = sizeof back->text - (size_t)back->at++; /* each its own length */
+	return 1;
+}
+
+/* What the server forgot of a streamed input is sent again: every line is a task once, in its place. */
+START_TEST(input_again)
+{
+	static struct back back;
+	struct ranq *ranq = client_rig_open();
+	struct ranq_submit_options options = client_rig_echo(0);
+	struct ranq_value value;
+	options.generator = with_roll_back;
+	options.generator_user = &back;
+	struct ranq_job *job = client_rig_submit(ranq, &options);
+	if (_i) /* tasks run while it happens, or afterwards */
+		client_rig_bridge("good", "5", "0");
+	for (int i = 0; i < BACK_N; i++) {
+		int rc;
+		while ((rc = ranq_next(job, &value, 0, _i ? 30 : 0.05)) < 0 && ranq_last_status() == 5)
+			if (back.at == BACK_N && !rig.bridge)
+				client_rig_bridge("good", "5", "0");
+		ck_assert_msg(rc == 1, "%s", ranq_last_error());
+		ck_assert_uint_eq(value.index, (uint64_t)i);
+		ck_assert_uint_eq(value.len, (size_t)(BACK_BYTES - i + 1));
+		ck_assert_int_eq(*(const char *)value.data, 'a' + i % 26);
+	}
+	ck_assert_int_eq(ranq_next(job, &value, 0, 30), 0);
+	ck_assert_int_eq(ranq_wait(job, 30), 1);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("client_slow");
@@ -219,6 +285,7 @@ int main(void)
 	tcase_add_test(tests, silence);
 	tcase_add_loop_test(tests, slow_generator, 0, 2);
 	tcase_add_test(tests, slow_reader);
+	tcase_add_loop_test(tests, input_again, 0, 2);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
