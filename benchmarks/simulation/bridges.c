@@ -171,12 +171,13 @@ void sim_turn(int64_t until_ns)
 	turn_touched();
 }
 
-static struct event_base *base_create(const char *avoid)
+/* Not that of a rank (bridge/watch.c): there are thousands of descriptors. */
+static struct event_base *base_create(void)
 {
 	struct event_config *config = event_config_new();
 	struct event_base *base;
 
-	event_config_avoid_method(config, avoid);
+	event_config_avoid_method(config, "select");
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
@@ -192,13 +193,13 @@ void sim_bridges_start(void)
 	struct ranq_err err;
 
 	STAILQ_INIT(&sim.touched);
-	sim.base = base_create("select"); /* epoll: there are thousands of descriptors */
-	sim.unused = ranq_watch_base(&err);
+	sim.base = base_create();
+	sim.unused = base_create();
 	sim.timer = event_new(sim.base, -1, 0, on_wait_over, NULL);
 	sim.facts = calloc(sim.set.ranks + 1, sizeof *sim.facts);
 	sim.bridges = calloc(sim.set.bridges, sizeof *sim.bridges);
 	ranq_buf_init(&sim.result, 0);
-	if (!sim.unused || !sim.facts || !sim.bridges || !ranq_buf_reserve(&sim.result, sim.set.bytes + 1)) {
+	if (!sim.facts || !sim.bridges || !ranq_buf_reserve(&sim.result, sim.set.bytes + 1)) {
 		ranq_err_set(&err, RANQ_ERR_MEMORY, "out of memory");
 		sim_die("bridges", &err);
 	}

@@ -26,7 +26,7 @@
 #define PROXY_ITEM_BYTES ((size_t)1 << 20)    /* flush at, and largest item made by merging */
 #define PROXY_FLUSH_MS 50
 #define PROXY_STALE_MS 1000 /* unstarted long tasks are for others then */
-#define PROXY_HOLD_MS 1200 /* see patience_ms in proxy_outbox.c */
+#define PROXY_HOLD_MS 1000 /* see patience_ms in proxy_outbox.c */
 #define PROXY_CALLS_MAX 8 /* commits in flight for a queue */
 
 struct proxy_queue;
@@ -84,7 +84,8 @@ struct proxy_item { /* results of [start, end), to be committed */
 	size_t nfailures, failures_room;
 	struct proxy_chunk *chunk; /* whose item this is */
 	struct ranq_reduce reduce; /* of its job */
-	int64_t since_ms, ripe_ms, due_ms; /* a commit takes it when it is ripe, and is made when it is due */
+	int64_t since_ms, due_ms;
+	bool kept; /* was left out of a commit already */
 };
 TAILQ_HEAD(proxy_items, proxy_item);
 enum proxy_call_kind { PROXY_COMMIT, PROXY_RELEASE };

@@ -14,6 +14,7 @@
 #include "record/segment.h"
 #include "util/clock.h"
 
+#define ISLAND 16       /* fewer than a sixteenth of the tasks of a commit */
 #define FAIL_SLICE 1000 /* tasks of a job that cannot run, failed in one item */
 
 /* ---- items ---- */
@@ -97,10 +98,7 @@ void proxy_outbox_waited(struct proxy_job *job)
 
 static void pending_add(struct proxy_queue *pq, struct proxy_item *item, const struct proxy_job *job)
 {
-	int64_t patience = patience_ms(pq, job);
-
-	item->ripe_ms = item->since_ms + patience / 6;
-	item->due_ms = item->since_ms + patience;
+	item->due_ms = item->since_ms + patience_ms(pq, job);
 	pq->pending_ms = pq->npending > 0 ? proxy_min(pq->pending_ms, item->due_ms) : item->due_ms;
 	pq->pending_waited |= job->waited;
 	TAILQ_INSERT_TAIL(&pq->pending, item, next);
@@ -168,8 +166,7 @@ static void item_belongs(struct proxy_item *item, struct proxy_chunk *chunk)
 /* The pending item that these results continue, or NULL: that of the chunk, or the last one, of the chunk before. */
 static struct proxy_item *item_before(const struct proxy_chunk *chunk, const struct ranq_message_results *m)
 {
-	struct proxy_item *item =
-		chunk->item ? chunk->item : TAILQ_LAST(&chunk->job->pq->pending, proxy_items);
+	struct proxy_item *item = chunk->item ? chunk->item : TAILQ_LAST(&chunk->job->pq->pending, proxy_items);
 
 	if (!item || item->job != chunk->job->id || item->grant != chunk->grant || item->end != m->from)
 		return NULL;
@@ -485,8 +482,8 @@ static size_t merge(struct proxy_item **items, size_t n)
 	return kept;
 }
 
-/* Takes the oldest pending items that are ripe, up to a call's worth. */
-static size_t collect(struct proxy_queue *pq, struct proxy_item **items, int64_t ripe_ms)
+/* Takes the oldest pending items, up to a call's worth. */
+static size_t collect(struct proxy_queue *pq, struct proxy_item **items)
 {
 	size_t n = 0, bytes = 0, failures = 0;
 	struct proxy_item *item, *after;
@@ -494,8 +491,6 @@ static size_t collect(struct proxy_queue *pq, struct proxy_item **items, int64_t
 	for (item = TAILQ_FIRST(&pq->pending); item && n < RANQ_CALL_ITEMS_MAX && bytes < PROXY_ITEM_BYTES;
 		item = after) {
 		after = TAILQ_NEXT(item, next);
-		if (item->ripe_ms > ripe_ms)
-			continue;
 		if (n > 0 && (failures + item->nfailures > RANQ_CALL_ITEMS_MAX ||
 				     bytes + item->segment.len > PROXY_ITEM_BYTES))
 			break;
@@ -507,16 +502,45 @@ static size_t collect(struct proxy_queue *pq, struct proxy_item **items, int64_t
 	return n;
 }
 
-static size_t commit_some(struct proxy_queue *pq, int64_t ripe_ms)
+/* Puts the islands among n items, a few tasks each, back to wait for what lies between them: an item costs the server
+ * as much as a hundred tasks in it. Each only once. Returns how many items remain. */
+static size_t keep_islands(struct proxy_queue *pq, struct proxy_item **items, size_t n)
+{
+	uint64_t tasks = 0;
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		tasks += items[i]->end - items[i]->start;
+	for (size_t i = 0; i < n; i++) {
+		struct proxy_item *item = items[i];
+
+		if (item->kept || (item->end - item->start) * ISLAND >= tasks) {
+			items[left++] = item;
+			continue;
+		}
+		item->kept = true;
+		item->due_ms = pq->proxy->now_ms + PROXY_HOLD_MS;
+		TAILQ_INSERT_TAIL(&pq->pending, item, next);
+		pq->npending++;
+		pq->pending_bytes += item_bytes(item);
+	}
+	return left;
+}
+
+/* False: there was nothing to do, or that was all. */
+static bool commit_some(struct proxy_queue *pq, bool hurry)
 {
 	static struct proxy_item *items[RANQ_CALL_ITEMS_MAX];
 	struct proxy_call *call = call_create(pq, PROXY_COMMIT);
-	size_t n, taken;
+	size_t n;
+	bool more;
 
 	if (!call)
-		return 0;
-	taken = collect(pq, items, ripe_ms);
-	n = merge(items, taken);
+		return false;
+	n = merge(items, collect(pq, items));
+	more = !TAILQ_EMPTY(&pq->pending);
+	if (!hurry)
+		n = keep_islands(pq, items, n);
 	for (size_t i = 0; i < n; i++) {
 		struct proxy_item *item = items[i];
 
@@ -532,19 +556,17 @@ static size_t commit_some(struct proxy_queue *pq, int64_t ripe_ms)
 		call_go(call);
 	else
 		call_destroy(call);
-	return taken;
+	return more;
 }
 
-/* Sends what is ripe at the given time. The youngest results are best left alone: those of tasks between them come in a
- * moment, and then one item stands for all of them. */
-static void flush(struct proxy_queue *pq, bool all, int64_t ripe_ms)
+static void flush(struct proxy_queue *pq, bool all, bool hurry)
 {
 	const struct proxy_item *item;
 
 	while (pq->state == PROXY_IN && proxy_outbox_sent(pq) && !TAILQ_EMPTY(&pq->pending) &&
 		(all || pq->pending_bytes >= PROXY_ITEM_BYTES) &&
 		(all ? pq->commits_asked < 4 * PROXY_CALLS_MAX : pq->commits_asked < PROXY_CALLS_MAX))
-		if (commit_some(pq, ripe_ms) == 0)
+		if (!commit_some(pq, hurry))
 			break;
 	pq->pending_ms = RANQ_NEVER;
 	TAILQ_FOREACH(item, &pq->pending, next)
@@ -553,7 +575,7 @@ static void flush(struct proxy_queue *pq, bool all, int64_t ripe_ms)
 
 void proxy_outbox_flush(struct proxy_queue *pq, bool all)
 {
-	flush(pq, all, RANQ_NEVER);
+	flush(pq, all, true);
 }
 
 /* A client waits for some of the pending results, or nothing else is under way that could fill the batch. */
@@ -571,7 +593,7 @@ void proxy_outbox_tick(struct proxy_queue *pq)
 {
 	proxy_outbox_send(pq, false);
 	if (!TAILQ_EMPTY(&pq->pending) && pq->proxy->now_ms >= flush_due(pq))
-		flush(pq, true, urgent(pq) ? RANQ_NEVER : pq->proxy->now_ms);
+		flush(pq, true, pq->pending_waited || pq->proxy->running == 0);
 }
 
 int64_t proxy_outbox_due(const struct proxy_queue *pq)
