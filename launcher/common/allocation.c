@@ -98,6 +98,67 @@ static void expand_slurm_nodes(struct ranq_allocation *allocation)
 	ranq_buf_clear(&out);
 }
 
+unsigned ranq_allocation_parse_cpus(const char *text)
+{
+	uint64_t sum = 0;
+	while (*text) {
+		unsigned cpus, times = 1;
+		int at = 0;
+		if (!isdigit((unsigned char)*text) || sscanf(text, "%9u%n", &cpus, &at) != 1)
+			return 0;
+		text += at;
+		if (*text == '(') {
+			at = 0;
+			if (sscanf(text, "(x%9u)%n", &times, &at) != 1 || at == 0)
+				return 0;
+			text += at;
+		}
+		sum += (uint64_t)cpus * times;
+		if (sum > 100000000 || (*text && *text != ','))
+			return 0;
+		text += *text == ',';
+	}
+	return (unsigned)sum;
+}
+
+/* NAME_HET_GROUP_K of the environment, "" if there is none. */
+static const char *of_component(const char *name, unsigned component)
+{
+	char variable[80];
+	snprintf(variable, sizeof variable, "%s_HET_GROUP_%u", name, component);
+	const char *value = getenv(variable);
+	return value ? value : "";
+}
+
+/* A heterogeneous job: all components are one allocation. Their nodes stand in the environment only, since squeue tells those of
+ * one component; a node that is gone stays in the list. */
+static void find_components(struct ranq_allocation *allocation)
+{
+	unsigned size = env_number("SLURM_HET_SIZE"), cpus = 0, nnodes = 0;
+	struct ranq_buf nodes;
+	if (size < 2 || size > RANQ_COMPONENTS_MAX)
+		return;
+	ranq_buf_init(&nodes, ANSWER_MAX);
+	for (unsigned k = 0; k < size; k++) {
+		unsigned here = ranq_allocation_parse_cpus(of_component("SLURM_JOB_CPUS_PER_NODE", k));
+		ranq_buf_printf(&nodes, "%s%s", nodes.len ? "," : "", of_component("SLURM_JOB_NODELIST", k));
+		nnodes += (unsigned)strtoul(of_component("SLURM_JOB_NUM_NODES", k), NULL, 10);
+		allocation->component_cpus[k] = here ? here : 1;
+		cpus += allocation->component_cpus[k];
+	}
+	char *list = !ranq_buf_failed(&nodes) && is_node_text(ranq_buf_cstr(&nodes)) ? strdup(ranq_buf_cstr(&nodes)) : NULL;
+	ranq_buf_clear(&nodes);
+	if (!list || nnodes < size || nnodes > 1000000) {
+		free(list);
+		return;
+	}
+	free(allocation->nodes);
+	allocation->nodes = list;
+	allocation->nnodes = nnodes;
+	allocation->cpus = cpus;
+	allocation->ncomponents = size;
+}
+
 static void find_slurm(struct ranq_allocation *allocation)
 {
 	const char *job = getenv("SLURM_JOB_ID"), *nodes = getenv("SLURM_JOB_NODELIST");
@@ -114,6 +175,7 @@ static void find_slurm(struct ranq_allocation *allocation)
 	if (ranq_spawn_capture(argv, ASK_LIMIT_MS, &out, NULL) == 0)
 		ranq_allocation_parse_squeue(ranq_buf_cstr(&out), allocation);
 	ranq_buf_clear(&out);
+	find_components(allocation);
 	expand_slurm_nodes(allocation);
 }
 

@@ -10,6 +10,8 @@
 
 enum ranq_scheduler { RANQ_SCHEDULER_NONE, RANQ_SCHEDULER_SLURM, RANQ_SCHEDULER_PBS };
 
+#define RANQ_COMPONENTS_MAX 32
+
 struct ranq_allocation {
 	enum ranq_scheduler scheduler;
 	char id[128];          /* "slurm:123", "slurm:123.1" after a requeue, "pbs:7.server", "host:NAME" */
@@ -17,6 +19,8 @@ struct ranq_allocation {
 	char *nodes;           /* names separated by commas as they are now, in order; NULL: only this one. Owned */
 	unsigned nnodes, cpus; /* cpus: of all nodes together */
 	int64_t end_s;         /* wall clock, seconds; 0: unknown or none */
+	/* of a heterogeneous Slurm job, whose nodes are those of all components together; 0: an ordinary one */
+	unsigned ncomponents, component_cpus[RANQ_COMPONENTS_MAX];
 };
 
 const char *ranq_scheduler_name(enum ranq_scheduler scheduler);
@@ -30,6 +34,8 @@ void ranq_allocation_clear(struct ranq_allocation *allocation);
 /* Output of `squeue -h -j ID -o '%e|%N|%D|%C'`: end, node list, number of nodes, of cpus. 0, or -1 when it is not that.
  * `nodes` gets the compact list ("h[1-3]"). */
 int ranq_allocation_parse_squeue(const char *text, struct ranq_allocation *allocation);
+/* A list of cpus for each node as Slurm writes it, "2(x3),1": the sum, here 7; 0: it is not that. */
+unsigned ranq_allocation_parse_cpus(const char *text);
 /* Output of `qstat -f -F json ID`: end = stime + walltime (0: unknown). */
 int64_t ranq_allocation_parse_qstat(const char *text);
 /* Contents of $PBS_NODEFILE: a host a line, repeated; cpus_here: $NCPUS or 0. */

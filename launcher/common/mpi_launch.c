@@ -23,7 +23,7 @@
 #include "common/spawn.h"
 #include "util/buf.h"
 
-#define ARGUMENTS_MAX 256
+#define ARGUMENTS_MAX 2048
 
 const char *const ranq_mpi_environment[] = {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", NULL};
 
@@ -144,20 +144,57 @@ static char *find_srun(const struct ranq_mpi_request *request, enum ranq_mpi mpi
 	return srun;
 }
 
-static void plan_srun(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch)
+static void add_bridge(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch)
 {
-	const struct ranq_allocation *allocation = request->allocation;
+	add(launch, "%s", request->bridge);
+	add_words(launch, request->arguments);
+}
+
+static void add_srun_options(struct ranq_mpi_launch *launch, unsigned tasks)
+{
 	add(launch, "--mpi=%s", launch->mpi == RANQ_MPI_MPICH ? "pmi2" : "pmix");
 	add(launch, "--no-kill");
 	add(launch, "--kill-on-bad-exit=0");
 	add(launch, "--cpu-bind=none");
 	add(launch, "--overcommit");
-	add(launch, "--ntasks=%u", request->ranks + 1);
+	/* another bridge, or a task's own srun, may share the nodes */
+	add(launch, "--overlap");
+	add(launch, "--ntasks=%u", tasks);
+}
+
+/* One world over all components; each gets ranks by its share of the cpus, the last one what is left. */
+static void plan_components(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch)
+{
+	const struct ranq_allocation *allocation = request->allocation;
+	unsigned left = request->ranks, n = allocation->ncomponents;
+	for (unsigned k = 0; k < n; k++) {
+		unsigned share = (unsigned)((uint64_t)request->ranks * allocation->component_cpus[k] / allocation->cpus);
+		share = k + 1 == n || share > left ? left : share;
+		left -= share;
+		/* a component without a task is an error of srun */
+		unsigned tasks = k == 0 ? share + 1 : share ? share : 1;
+		if (k > 0)
+			add(launch, ":");
+		add_srun_options(launch, tasks);
+		add(launch, "--het-group=%u", k);
+		add_bridge(request, launch);
+	}
+}
+
+static void plan_srun(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch)
+{
+	const struct ranq_allocation *allocation = request->allocation;
+	launch->srun = true;
+	if (allocation->ncomponents) {
+		plan_components(request, launch);
+		return;
+	}
+	add_srun_options(launch, request->ranks + 1);
 	if (allocation->nodes) {
 		add(launch, "--nodes=%u", allocation->nnodes);
 		add(launch, "--nodelist=%s", allocation->nodes);
 	}
-	launch->srun = true;
+	add_bridge(request, launch);
 }
 
 /* A file "host" or "host<separator>slots" a line, so that each node gets its share of the ranks. */
@@ -210,6 +247,7 @@ static int plan_open_mpi(const struct ranq_mpi_request *request, struct ranq_mpi
 	}
 	add(launch, "-n");
 	add(launch, "%u", request->ranks + 1);
+	add_bridge(request, launch);
 	return 0;
 }
 
@@ -224,6 +262,7 @@ static int plan_mpich(const struct ranq_mpi_request *request, struct ranq_mpi_la
 	}
 	add(launch, "-n");
 	add(launch, "%u", request->ranks + 1);
+	add_bridge(request, launch);
 	return 0;
 }
 
@@ -249,8 +288,6 @@ static int plan(const struct ranq_mpi_request *request, struct ranq_mpi_launch *
 	else if ((dialect == RANQ_MPI_MPICH ? plan_mpich(request, launch, err) : plan_open_mpi(request, launch, err)) <
 		 0)
 		return -1;
-	add(launch, "%s", request->bridge);
-	add_words(launch, request->arguments);
 	return launch->argc + 1 < ARGUMENTS_MAX ? 0
 						: ranq_err_set(err, RANQ_ERR_INPUT, "too many options for the bridge");
 }

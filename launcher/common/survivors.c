@@ -141,7 +141,7 @@ char *ranq_survivors_keep(struct ranq_allocation *allocation, bool desperate)
 {
 	struct nodes nodes = {0};
 	char *agent = NULL, *gone = NULL;
-	if (!allocation->nodes || allocation->nnodes < 2)
+	if (!allocation->nodes || allocation->nnodes < 2 || allocation->ncomponents)
 		return NULL;
 	if (allocation->scheduler == RANQ_SCHEDULER_PBS && !(agent = ranq_spawn_find_own("ranq-pbs-rsh", "RANQ_PBS_RSH", NULL)))
 		return NULL;

@@ -238,11 +238,37 @@ START_TEST(plan_srun)
 		ck_assert_msg(strstr(text, wanted[i]), "no %s in: %s", wanted[i], text);
 	ranq_mpi_launch_clear(&launch);
 	end_world(&world);
+	/* a heterogeneous job: one world over its components, ranks by their cpus, never none */
+	make_world(&world, "ELF libmpi.so.40 ", "srun", "MPI plugin types are... pmix_v4 pmix pmi2 none");
+	slurm.ncomponents = 3;
+	slurm.component_cpus[0] = 1;
+	slurm.component_cpus[1] = 6;
+	slurm.component_cpus[2] = 1;
+	request.ranks = 4;
+	ck_assert_msg(ranq_mpi_plan(&request, &launch, &err) == 0, "%s", err.text);
+	join_arguments(&launch, text, sizeof text);
+	static const char *const parts[] = {"--ntasks=1 --het-group=0 ", "--ntasks=3 --het-group=1 ", "--ntasks=1 --het-group=2 "};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		ck_assert_msg(strstr(text, parts[i]), "no %s in: %s", parts[i], text);
+	ranq_mpi_launch_clear(&launch);
+	end_world(&world);
 	/* without the plug-in that fits: not srun */
 	make_world(&world, "ELF libmpi.so.40 ", "srun", "none pmi2");
 	ck_assert_int_eq(ranq_mpi_plan(&request, &launch, &err), -1);
 	end_world(&world);
 	ranq_allocation_clear(&slurm);
+}
+END_TEST
+
+START_TEST(cpus_of_nodes)
+{
+	static const struct {
+		const char *text;
+		unsigned want;
+	} rows[] = {{"2(x3),1", 7}, {"4", 4}, {"1,1,1", 3}, {"", 0}, {"x", 0}, {"2(x", 0}, {"2(x3", 0}, {"-1", 0}, {"1;2", 0},
+		{"999999999(x999999999)", 0}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		ck_assert_msg(ranq_allocation_parse_cpus(rows[i].text) == rows[i].want, "%s", rows[i].text);
 }
 END_TEST
 
@@ -254,6 +280,7 @@ int main(void)
 	tcase_add_test(tests, squeue_rubbish);
 	tcase_add_test(tests, qstat_end);
 	tcase_add_test(tests, nodefile);
+	tcase_add_test(tests, cpus_of_nodes);
 	tcase_add_test(tests, plan_one_machine);
 	tcase_add_test(tests, plan_mpich_and_none);
 	tcase_add_test(tests, plan_nodes);
