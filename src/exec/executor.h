@@ -156,6 +156,15 @@ void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run, cons
 /* Adds the next task of the run; 0, or -1: does not fit into memory. */
 int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
 	const void *data, size_t len);
+/* The same for the common result of a reduction; false: take the long way. */
+static inline bool ranq_outbox_add8(struct ranq_outbox *out, const void *data, size_t len)
+{
+	if (!ranq_reduction_add8(&out->reduction, data, len))
+		return false;
+	out->counts[RANQ_TASK_OK]++;
+	out->count++;
+	return true;
+}
 int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *failure);
 /* Is it time to send? now_ms: CLOCK_MONOTONIC_COARSE will do. */
 bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms);

@@ -121,7 +121,7 @@ static bool tree(uint64_t size, uint64_t start, uint64_t n, double *x)
 	}
 	for (i = 0; i < 16; i++) {
 		uint64_t child = start + i * size / 16;
-		double y;
+		double y = 0;
 
 		if (child >= n || !tree(size / 16, child, n, &y))
 			continue;
