@@ -7,27 +7,6 @@
 #define AHEAD 4096 /* lines asked for at once */
 #define AHEAD_BYTES (256u << 10)
 
-static int fetch_spec(struct ranq_arguments *arguments, struct ranq_err *err)
-{
-	struct ranq_cmd cmd;
-	struct ranq_reply *reply = NULL;
-	struct ranq_bytes spec;
-	enum ranq_job_state state;
-	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_spec_cmd(&arguments->session->queue, &cmd, arguments->job);
-	if (rc)
-		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
-	else
-		rc = ranq_session_call(arguments->session, &cmd, RANQ_NEVER, &reply, err);
-	if (rc == 0)
-		rc = ranq_queue_spec_parse(reply, &spec, &state, err);
-	if (rc == 0)
-		rc = ranq_spec_unpack(spec.data, spec.len, &arguments->spec, err);
-	ranq_reply_destroy(reply);
-	ranq_cmd_clear(&cmd);
-	return rc;
-}
-
 int ranq_arguments_open(
 	struct ranq_arguments *arguments, struct ranq_session *session, uint64_t job, struct ranq_err *err)
 {
@@ -38,7 +17,7 @@ int ranq_arguments_open(
 	arguments->input = calloc(1, sizeof *arguments->input);
 	if (!arguments->input)
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
-	if (fetch_spec(arguments, err) == 0)
+	if (ranq_session_spec(session, job, &arguments->spec, err) == 0)
 		return 0;
 	ranq_arguments_close(arguments);
 	return -1;

@@ -118,10 +118,11 @@ static int set_policy(struct ranq_spec *spec, const struct ranq_submit_options *
 	spec->backlog = options->backlog_bytes;
 	spec->max_output = options->max_output_bytes;
 	spec->memory = options->memory_bytes;
+	spec->reduce_ordered = options->reduce_ordered != 0;
 	if (!(options->timeout_s >= 0 && options->timeout_s < 1e9))
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "timeout_s is out of range");
 	spec->timeout_ms = (uint64_t)llround(options->timeout_s * 1000);
-	return copy_text(&spec->name, options->name);
+	return copy_text(&spec->name, options->name) || copy_text(&spec->reduce, options->reduce) ? -1 : 0;
 }
 
 /* The array of the caller as lines. */
@@ -226,7 +227,8 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 	submission->tasks = options->tasks;
 	submission->data = (struct ranq_bytes){options->data, options->data_bytes};
 	if (set_lines(job, submission, options, &array) || set_body(submission->spec, options) ||
-		set_policy(submission->spec, options) || ranq_submit_prepare(submission, ranq_api_err()))
+		set_policy(submission->spec, options) || ranq_submit_prepare(submission, ranq_api_err()) ||
+		ranq_api_learn_reduction(job, submission->spec, options->module))
 		return -1;
 	if (submission->spec->results == RANQ_RESULTS_KEEP)
 		job->backlog = submission->spec->backlog;
@@ -256,6 +258,9 @@ RANQ_API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submi
 		if (rc == 0 && options->function)
 			rc = ranq_module_check(
 				module.data, module.len, options->module, options->function, ranq_api_err());
+		if (rc == 0 && ranq_reduce_kind_of(options->reduce) == RANQ_REDUCE_FUNCTION)
+			rc = ranq_module_check(
+				module.data, module.len, options->module, options->reduce, ranq_api_err());
 		submission.module = (struct ranq_bytes){module.data, module.len};
 	}
 	if (rc == 0)
@@ -264,6 +269,7 @@ RANQ_API struct ranq_job *ranq_submit(struct ranq *ranq, const struct ranq_submi
 	ranq_spec_clear(&spec);
 	if (rc) {
 		ranq_line_file_close(job->file);
+		ranq_api_forget_reduction(job);
 		free(job);
 		return NULL;
 	}
@@ -283,13 +289,20 @@ RANQ_API struct ranq_job *ranq_job_attach(struct ranq *ranq, const char *job_id)
 			ranq->session->queue.name);
 		return NULL;
 	}
-	if (ranq_session_info(ranq->session, id, &info, ranq_api_err()))
+	struct ranq_spec spec;
+	if (ranq_session_info(ranq->session, id, &info, ranq_api_err()) ||
+		ranq_session_spec(ranq->session, info.job, &spec, ranq_api_err()))
 		return NULL;
 	struct ranq_job *job = job_create(ranq);
+	if (job && ranq_api_learn_reduction(job, &spec, NULL)) {
+		free(job);
+		job = NULL;
+	}
 	if (job) {
 		job->id = info.job;
 		job_name(job);
 	}
+	ranq_spec_clear(&spec);
 	return job;
 }
 
@@ -298,6 +311,7 @@ RANQ_API void ranq_job_close(struct ranq_job *job)
 	if (!job)
 		return;
 	ranq_stream_close(job->stream);
+	ranq_api_forget_reduction(job);
 	ranq_producer_close(job->producer, NULL);
 	ranq_line_file_close(job->file);
 	free(job);
@@ -344,6 +358,9 @@ int ranq_api_open_stream(struct ranq_job *job, bool unordered, bool consume)
 		.before_wait = before_wait,
 		.user = job,
 	};
+	if (job->reduce.kind)
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_STATE,
+			"job %s has a reduction: its one value comes from ranq_reduced", job->text);
 	job->stream = ranq_stream_open(job->session, job->id, &options, ranq_api_err());
 	return job->stream ? 0 : -1;
 }

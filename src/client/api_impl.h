@@ -1,4 +1,4 @@
-/* api_impl.h - what the files behind ranq.h share (api.c, foreach.c). */
+/* api_impl.h - what the files behind ranq.h share (api.c, api_reduce.c, foreach.c). */
 #ifndef RANQ_CLIENT_API_IMPL_H
 #define RANQ_CLIENT_API_IMPL_H
 
@@ -6,6 +6,7 @@
 #include "client/lines.h"
 #include "client/progress.h"
 #include "client/ranq.h"
+#include "client/reduce.h"
 #include "client/stream.h"
 #include "client/submit.h"
 
@@ -23,6 +24,9 @@ struct ranq_job {
 	char text[RANQ_QUEUE_NAME_MAX + 32];
 	struct ranq_stream *stream;     /* from the first ranq_next or foreach on */
 	uint64_t backlog;               /* of a job submitted here that keeps its results; else 0 */
+	struct ranq_reduce reduce;
+	char *module; /* that has the reduce function, as far as we know */
+	struct ranq_reducing *reducing; /* from the first ranq_reduced on */
 	struct ranq_producer *producer; /* of a streamed job */
 	struct ranq_lines lines;
 	struct ranq_line_file *file; /* behind lines, or NULL */
@@ -42,6 +46,9 @@ int64_t ranq_api_deadline(double seconds);
 void ranq_api_lend_hook(struct ranq_job *job);
 /* A reader that is slow with what it has must not let the input wait until its job counts as left by its producer. */
 int ranq_api_feed(struct ranq_job *job);
+/* How the job is reduced; module: file with its function, or NULL. */
+int ranq_api_learn_reduction(struct ranq_job *job, const struct ranq_spec *spec, const char *module);
+void ranq_api_forget_reduction(struct ranq_job *job);
 /* consume false: the results stay in the server. */
 int ranq_api_open_stream(struct ranq_job *job, bool unordered, bool consume);
 /* Fills *value from a result of kind VALUE. */

@@ -196,6 +196,8 @@ struct ranq_submit_options {
 	int keep_results; /* 1 keep (default), 0 count only */
 	uint64_t backlog_bytes, max_output_bytes;
 	uint64_t memory_bytes; /* that a task may take; 0: no limit */
+	const char *reduce;    /* sum_int64, sum_double, min_..., max_..., count, or a reduce function of the module: see ranq_reduced */
+	int reduce_ordered;    /* the same bits whatever workers and chunks */
 };
 /* In the caller, so that it is the caller's own idea of the struct that the library checks. */
 static inline struct ranq_submit_options ranq_submit_init(void)
@@ -253,6 +255,11 @@ static inline size_t ranq_value_doubles(const struct ranq_value *value, double *
 int ranq_next(struct ranq_job *job, struct ranq_value *value, int unordered, double timeout_s);
 /* 1: finished, all tasks succeeded; 0: finished otherwise; -1. */
 int ranq_wait(struct ranq_job *job, double timeout_s);
+/* The one value of a job with a reduction, when the job is over: 1: of all tasks; 0: of those that succeeded; -1. value->index is how
+ * many these are; without any there is no data. reducer: the job's reduce function in this program, which joins what comes from the
+ * workers; NULL: built in, or taken from the module that the job was submitted with, which is then loaded here. The caller becomes the
+ * one consumer of the job, which frees what was joined; when it dies another one goes on exactly there. */
+int ranq_reduced(struct ranq_job *job, ranq_reducer *reducer, struct ranq_value *value, double timeout_s);
 int ranq_cancel(struct ranq_job *job);
 int ranq_remove(struct ranq_job *job);
 

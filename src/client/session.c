@@ -395,3 +395,25 @@ int ranq_session_info(struct ranq_session *session, uint64_t job, struct ranq_jo
 			err, RANQ_ERR_NOTFOUND, "no such job: '%s/%llu'", session->queue.name, (unsigned long long)job);
 	return ranq_err_set(err, RANQ_ERR_NOTFOUND, "queue '%s' has no jobs", session->queue.name);
 }
+
+int ranq_session_spec(struct ranq_session *session, uint64_t job, struct ranq_spec *spec, struct ranq_err *err)
+{
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply = NULL;
+	struct ranq_bytes packed;
+	enum ranq_job_state state;
+	ranq_spec_init(spec);
+	ranq_cmd_init(&cmd);
+	int rc = ranq_queue_spec_cmd(&session->queue, &cmd, job);
+	if (rc)
+		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	else
+		rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
+	if (rc == 0)
+		rc = ranq_queue_spec_parse(reply, &packed, &state, err);
+	if (rc == 0)
+		rc = ranq_spec_unpack(packed.data, packed.len, spec, err);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	return rc;
+}
