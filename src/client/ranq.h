@@ -50,6 +50,10 @@ struct ranq_task_ops {
 	int (*cache_put)(struct ranq_task *, const char *name, void *value, size_t bytes, void (*destroy)(void *));
 	int (*cache_copy)(struct ranq_task *, const char *name, const void *data, size_t len);
 	void (*cache_limit)(struct ranq_task *, size_t bytes);
+	uint64_t (*seed)(const struct ranq_task *);
+	void (*set_seed)(struct ranq_task *, uint32_t seed);
+	void (*next_substream)(struct ranq_task *);
+	void (*stream)(const struct ranq_task *, uint32_t state[6]);
 };
 struct ranq_task_head {
 	const struct ranq_task_ops *ops;
@@ -72,6 +76,16 @@ static inline unsigned ranq_task_attempt(const struct ranq_task *task) { return 
 /* Draw from the task's own stream: same numbers whatever worker, chunk or attempt. */
 static inline double ranq_task_unif(struct ranq_task *task) { return RANQ_TASK_OPS(task)->unif(task); }
 static inline double ranq_task_norm(struct ranq_task *task) { return RANQ_TASK_OPS(task)->norm(task); }
+/* For a generator of your own: a number from 1 to 2^31 - 1 that belongs to the task, as RANQ_SEED and {seed} of commands; it is
+ * floor(u * 2147483647) + 1 of the first uniform number u of the task's stream, which stays as it is. Or all of the stream's beginning: six
+ * numbers, the first three below 4294967087, the others below 4294944443. */
+static inline uint64_t ranq_task_seed(const struct ranq_task *task) { return RANQ_TASK_OPS(task)->seed(task); }
+static inline void ranq_task_stream(const struct ranq_task *task, uint32_t state[6]) { RANQ_TASK_OPS(task)->stream(task, state); }
+/* A stream of your own choice for the rest of this attempt: what R draws after RNGkind("L'Ecuyer-CMRG"); set.seed(seed). */
+static inline void ranq_task_set_seed(struct ranq_task *task, uint32_t seed) { RANQ_TASK_OPS(task)->set_seed(task, seed); }
+/* Goes to the beginning of the stream's next substream (2^76 numbers behind that of the present one, as R's nextRNGSubStream): parts of a
+ * task that draw from substreams of their own do not depend on how many numbers the others drew. */
+static inline void ranq_task_next_substream(struct ranq_task *task) { RANQ_TASK_OPS(task)->next_substream(task); }
 /* Zeroed memory until the body returns; NULL when there is none. */
 static inline void *ranq_task_scratch(struct ranq_task *task, size_t bytes) { return RANQ_TASK_OPS(task)->scratch(task, bytes); }
 /* Not 0 when the job was cancelled or the worker must leave: return soon. */

@@ -42,7 +42,8 @@ struct ranq_task {
 	/* lazily made */
 	bool has_arg, has_rng, has_stream;
 	struct ranq_arg arg;
-	struct ranq_rng rng, stream; /* the task's generator; the first state of task stream_index */
+	struct ranq_rng rng, substream; /* the task's generator; where its present substream begins */
+	struct ranq_rng stream;         /* the first state of task stream_index */
 	uint64_t stream_index;
 	unsigned char *scratch; /* kept for the next task */
 	size_t scratch_cap;
@@ -110,8 +111,36 @@ static void find_stream(struct ranq_task *task)
 		ranq_rng_task(&task->stream, (uint32_t)task->job->spec.seed, task->index);
 	task->has_stream = true;
 	task->stream_index = task->index;
-	task->rng = task->stream;
+	task->rng = task->substream = task->stream;
 	task->has_rng = true;
+}
+
+static uint64_t op_seed(const struct ranq_task *task)
+{
+	return ranq_rng_seed_number((uint32_t)task->job->spec.seed, task->index);
+}
+
+static void op_set_seed(struct ranq_task *task, uint32_t seed)
+{
+	ranq_rng_seed(&task->rng, seed);
+	task->substream = task->rng;
+	task->has_rng = true;
+}
+
+static void op_next_substream(struct ranq_task *task)
+{
+	if (!task->has_rng)
+		find_stream(task);
+	ranq_rng_next_substream(&task->substream);
+	task->rng = task->substream;
+}
+
+static void op_stream(const struct ranq_task *task, uint32_t state[6])
+{
+	struct ranq_rng rng;
+
+	ranq_rng_task(&rng, (uint32_t)task->job->spec.seed, task->index);
+	memcpy(state, rng.s, sizeof rng.s);
 }
 
 static double op_unif(struct ranq_task *task)
@@ -265,6 +294,10 @@ static const struct ranq_task_ops task_ops = {
 	.fail_with = op_fail,
 	.state = op_state,
 	.set_state = op_set_state,
+	.seed = op_seed,
+	.set_seed = op_set_seed,
+	.next_substream = op_next_substream,
+	.stream = op_stream,
 	.cache_get = op_cache_get,
 	.cache_put = op_cache_put,
 	.cache_copy = op_cache_copy,

@@ -21,6 +21,12 @@ static const uint32_t jump1[9] = {2427906178u, 3580155704u, 949770784u, 22615369
 static const uint32_t jump2[9] = {
 	1464411153u, 277697599u, 1610723613u, 32183930u, 1464411153u, 1022607788u, 2824425944u, 32183930u, 2093834863u};
 
+/* The same to the power 2^76: substreams. */
+static const uint32_t step1[9] = {
+	82758667u, 1871391091u, 4127413238u, 3672831523u, 69195019u, 1871391091u, 3672091415u, 3528743235u, 69195019u};
+static const uint32_t step2[9] = {1511326704u, 3759209742u, 1610795712u, 4292754251u, 1511326704u, 3889917532u,
+	3859662829u, 4292754251u, 3708466080u};
+
 /* As R does: scrambled fifty times, then six values, each below the smaller modulus. */
 void ranq_rng_seed(struct ranq_rng *rng, uint32_t seed)
 {
@@ -78,6 +84,11 @@ static void jump(struct ranq_rng *rng, const uint32_t a1[9], const uint32_t a2[9
 void ranq_rng_next_stream(struct ranq_rng *rng)
 {
 	jump(rng, jump1, jump2);
+}
+
+void ranq_rng_next_substream(struct ranq_rng *rng)
+{
+	jump(rng, step1, step2);
 }
 
 /* Powers of one matrix commute, so the bits of the exponent may be applied to the state one by one. */

@@ -22,8 +22,18 @@ if [ -x "$examples/pi_cpp" ]; then
 	TEST="pi_cpp" status 0 "$examples/pi_cpp"
 	like "$out" '^3\.14[0-9]*$' "listing 1, in C++"
 fi
+TEST="pi, summed up on the way" status 0 "$examples/pi"
+is "$out" "$("$examples/pi")" "the same to the last digit"
+like "$out" '^3\.14174' "and right"
 like "$(ranq jobs)" '^JOB' "the jobs are gone"
 is "$(ranq jobs | wc -l)" 1 "all of them"
+
+own() { ranq run --module "$examples/own_rng.so" --as double "$@"; }
+is "$(own --function same --range 1-5 | cut -c1-9 | xargs)" "0.2115148 0.2115148 0.2115148 0.2115148 0.2115148" "listing 4: a generator of one's own"
+is "$(own --function different --range 1-50 --seed 1 | sort -u | wc -l)" 50 "with the seeds of the tasks: different numbers"
+is "$(own --function same_stream --range 1-3 | sort -u | wc -l)" 1 "a seed of one's own"
+is "$(own --function parts --range 1-3 --seed 1 | xargs)" \
+	"$(awk '$1 == 1 && $2 < 3 && $3 == 1 {print $4}' "$RANQ_TEST_SOURCEDIR/tests/data/rng.txt" | xargs)" "substreams, as in R"
 
 # tasks start before the input ends: the first output is there while the writer still holds the pipe
 mkfifo "$T/lines"
