@@ -106,6 +106,14 @@ int ranq_blobs_piece(struct ranq_blobs *blobs, uint64_t number, uint64_t total, 
 	struct blob *blob = find(blobs, number);
 
 	*whole = false;
+	if (blob && blob->whole && blob->total == total && offset <= total && len <= total - offset) {
+		*whole = offset + len == total;
+		return 0; /* sent again, because rank 0 took us for lost */
+	}
+	if (blob && !blob->whole && offset == 0) {
+		blob_remove(blobs, blob);
+		blob = NULL;
+	}
 	if (!blob && offset == 0) {
 		int fd = ranq_blob_file_create(err);
 

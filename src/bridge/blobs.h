@@ -12,7 +12,8 @@
 struct ranq_blobs;
 struct ranq_blobs *ranq_blobs_create(void);
 void ranq_blobs_destroy(struct ranq_blobs *blobs); /* closes all; takes NULL */
-/* Adds a piece; pieces come in order, the first one with offset 0. *whole: that was the last one. */
+/* Adds a piece; pieces come in order, the first one with offset 0 (which begins anew). *whole: that was the last one, of a
+ * blob that was whole before, too. */
 int ranq_blobs_piece(struct ranq_blobs *blobs, uint64_t number, uint64_t total, uint64_t offset, const void *data,
 	size_t len, bool *whole, struct ranq_err *err);
 /* Takes over a descriptor that holds the whole blob; closes it when it does not have that size or is known already. */

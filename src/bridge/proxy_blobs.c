@@ -47,7 +47,7 @@ static void blob_free(struct proxy_blob *blob)
 {
 	if (!blob)
 		return;
-	free(blob->shared);
+	free(blob->receiver);
 	free(blob->digest);
 	free(blob);
 }
@@ -142,10 +142,10 @@ struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash, uint
 		return NULL;
 	blob = calloc(1, sizeof *blob);
 	if (blob) {
-		blob->shared = calloc((size_t)pq->proxy->options.link->size, sizeof *blob->shared);
+		blob->receiver = calloc((size_t)pq->proxy->options.link->size, sizeof *blob->receiver);
 		blob->digest = malloc(sizeof *blob->digest);
 	}
-	if (!blob || !blob->shared || !blob->digest) {
+	if (!blob || !blob->receiver || !blob->digest) {
 		blob_free(blob);
 		return NULL;
 	}
@@ -180,7 +180,7 @@ static void forget(struct ranq_proxy *proxy, struct proxy_blob *blob)
 	for (int r = 0; r < proxy->options.link->size; r++) {
 		struct ranq_buf buf;
 
-		if (!blob->shared[proxy->options.link->node[r]] || !proxy_reachable(proxy, r))
+		if (!blob->receiver[proxy->options.link->node[r]] || !proxy_reachable(proxy, r))
 			continue;
 		ranq_buf_init(&buf, 0);
 		ranq_message_number_encode(&buf, RANQ_MESSAGE_FORGET, blob->number);
@@ -234,8 +234,10 @@ static void share_here(struct ranq_proxy *proxy, struct proxy_blob *blob, int no
 	for (int r = 0; r < link->size; r++)
 		if (link->node[r] == node && proxy_reachable(proxy, r))
 			ranq_link_send_file(link, r, blob->fd, note, len, NULL);
+	blob->receiver[node] = link->rank + 1;
 }
 
+/* Leaves no receiver behind when there is none: the first rank that comes back asks again. */
 static void share_there(struct ranq_proxy *proxy, struct proxy_blob *blob, int node)
 {
 	struct ranq_link *link = proxy->options.link;
@@ -244,10 +246,12 @@ static void share_there(struct ranq_proxy *proxy, struct proxy_blob *blob, int n
 
 	while (rank < link->size && !(link->node[rank] == node && proxy_computes(proxy, rank)))
 		rank++;
+	blob->receiver[node] = 0;
 	if (!transfer || rank == link->size) {
 		free(transfer);
 		return;
 	}
+	blob->receiver[node] = rank + 1;
 	transfer->blob = blob;
 	transfer->rank = rank;
 	TAILQ_INSERT_TAIL(&proxy->transfers, transfer, next);
@@ -259,9 +263,8 @@ void proxy_blob_share(struct ranq_proxy *proxy, struct proxy_blob *blob, int ran
 	const struct ranq_link *link = proxy->options.link;
 	int node = link->node[rank];
 
-	if (blob->shared[node])
+	if (blob->receiver[node])
 		return;
-	blob->shared[node] = 1;
 	if (node == link->node[link->rank])
 		share_here(proxy, blob, node);
 	else
@@ -305,25 +308,19 @@ void proxy_blobs_pump(struct ranq_proxy *proxy)
 }
 
 /* The receiver of a node may have died before it shared what it got: another one of that node gets everything anew.
- * Ranks that have the file already ignore the second one. */
+ * Ranks that have the file already keep theirs. */
 void proxy_blobs_lost(struct ranq_proxy *proxy, int rank)
 {
-	const struct ranq_link *link = proxy->options.link;
 	struct proxy_transfer *transfer, *next;
 	struct proxy_blob *blob;
-	int node = link->node[rank];
+	int node = proxy->options.link->node[rank];
 
-	if (node == link->node[link->rank])
-		return;
 	for (transfer = TAILQ_FIRST(&proxy->transfers); transfer; transfer = next) {
 		next = TAILQ_NEXT(transfer, next);
 		if (transfer->rank == rank)
 			transfer_end(proxy, transfer);
 	}
-	for (int r = 0; r < rank; r++)
-		if (link->node[r] == node)
-			return; /* it was not the receiver */
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
-	if (blob->shared[node] && blob->whole)
+	if (blob->receiver[node] == rank + 1)
 		share_there(proxy, blob, node);
 }

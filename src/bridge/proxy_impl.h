@@ -111,7 +111,7 @@ struct proxy_blob {
 	int64_t told_ms;   /* last word on how far it is */
 	bool asked, whole, missing;
 	struct crypto_hash_sha256_state *digest; /* of what is here; NULL when whole */
-	uint8_t *shared; /* for each node: has it, or is being sent it */
+	int *receiver; /* for each node: the rank that has it or is being sent it, and shares it there, + 1; 0: none */
 };
 struct proxy_transfer { /* of a blob to the first worker of another node */
 	TAILQ_ENTRY(proxy_transfer) next;

@@ -232,6 +232,19 @@ START_TEST(blobs)
 	ck_assert_int_eq(ranq_blobs_adopt(all, 3, 6, dup(fd), &err), 0);
 	ck_assert_int_eq(ranq_blobs_adopt(all, 3, 6, dup(fd), &err), 0);
 	ck_assert_int_ge(ranq_blobs_fd(all, 3), 0);
+	/* all of it again */
+	ck_assert_int_eq(ranq_blobs_piece(all, 1, 6, 0, "abc", 3, &whole, &err), 0);
+	ck_assert(!whole && ranq_blobs_fd(all, 1) == fd);
+	ck_assert_int_eq(ranq_blobs_piece(all, 1, 6, 3, "def", 3, &whole, &err), 0);
+	ck_assert(whole);
+	ck_assert_int_eq(ranq_blobs_piece(all, 1, 6, 4, "def", 3, &whole, &err), -1);
+	/* begun anew in the middle */
+	ck_assert_int_eq(ranq_blobs_piece(all, 5, 6, 0, "uvw", 3, &whole, &err), 0);
+	ck_assert_int_eq(ranq_blobs_piece(all, 5, 6, 0, "abc", 3, &whole, &err), 0);
+	ck_assert_int_eq(ranq_blobs_piece(all, 5, 6, 3, "def", 3, &whole, &err), 0);
+	ck_assert(whole);
+	ck_assert_int_eq(pread(ranq_blobs_fd(all, 5), text, 7, 0), 6);
+	ck_assert_str_eq(text, "abcdef");
 	/* an empty one */
 	ck_assert_int_eq(ranq_blobs_piece(all, 4, 0, 0, "", 0, &whole, &err), 0);
 	ck_assert(whole && ranq_blobs_fd(all, 4) >= 0);

@@ -1,0 +1,140 @@
+/* Job data on its way to another node, and ranks there that die or stand still meanwhile. A whole bridge in one process, as
+ * in test_bridge.c. */
+#include "tests/support/bridge_rig.h" /* first: check.h has a macro `fail`, which is a name in ranq.h */
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/proxy_impl.h"
+
+#define DATA_BYTES (30u << 20)
+#define TASKS 40
+
+static struct bridge_rig rig;
+static unsigned char *data;
+
+static void setup(void)
+{
+	rig_start(&rig, 0);
+	data = malloc(DATA_BYTES);
+	ck_assert_ptr_nonnull(data);
+	memset(data, 3, DATA_BYTES);
+}
+
+static void teardown(void)
+{
+	rig_stop(&rig);
+	free(data);
+}
+
+static uint64_t submit(void)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+
+	options.module = RANQ_TEST_BUILDDIR "/tests/modules/exec_bodies.so";
+	options.function = "sum_data";
+	options.tasks = TASKS;
+	options.chunk = 1;
+	options.data = data;
+	options.data_bytes = DATA_BYTES;
+	return rig_submit(&rig, NULL, &options);
+}
+
+/* Job data is being sent to this rank (the module is small: it is there at once). */
+static bool under_way(struct bridge_rig *r, uint64_t rank)
+{
+	const struct proxy_transfer *transfer;
+
+	TAILQ_FOREACH(transfer, &r->ranks[0].proxy->transfers, next)
+	if (transfer->rank == (int)rank && transfer->offset)
+		return true;
+	return false;
+}
+
+static void finish(uint64_t job)
+{
+	struct ranq_job_info info;
+
+	rig_until(&rig, rig_job_ended, job);
+	info = rig_info(&rig, job);
+	ck_assert_msg(info.state == RANQ_JOB_COMPLETE, "%s: %s", ranq_job_state_name(info.state), info.reason);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_OK], TASKS);
+}
+
+static void lose(int rank)
+{
+	rig_stop_rank(&rig, rank);
+	proxy_worker_lost(rig.ranks[0].proxy, rank, "the test says so");
+}
+
+static bool has_task(struct bridge_rig *r, uint64_t rank)
+{
+	return r->ranks[0].proxy->workers[rank].lanes[0].n > 0;
+}
+
+/* The first rank of the node is dead already, the second one dies over it: the third one gets it. */
+START_TEST(receivers_die)
+{
+	const int node[] = {0, 1, 1, 1};
+	uint64_t job;
+
+	rig_bridge(&rig, 4, node, 1);
+	job = submit();
+	rig_until(&rig, under_way, 1);
+	lose(1);
+	rig_until(&rig, under_way, 2);
+	lose(2);
+	finish(job);
+}
+END_TEST
+
+/* Nobody is left on the node; then its rank speaks again, with half of the data. */
+START_TEST(receiver_comes_back)
+{
+	const int node[] = {0, 0, 1};
+	uint64_t job;
+
+	rig_bridge(&rig, 3, node, 1);
+	job = submit();
+	rig_until(&rig, under_way, 2);
+	lose(2);
+	rig_start_rank(&rig, 2);
+	rig_until(&rig, has_task, 2);
+	finish(job);
+}
+END_TEST
+
+/* The receiver has all of it when it is taken for lost; the next one gets it from rank 0 or from its neighbour. */
+START_TEST(lost_with_all_of_it)
+{
+	const int node[] = {0, 1, 1};
+	uint64_t job;
+
+	rig_bridge(&rig, 3, node, 1);
+	job = submit();
+	rig_until(&rig, rig_job_begun, job);
+	lose(1);
+	rig_start_rank(&rig, 1);
+	finish(job);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("bridge_data");
+	TCase *tcase = tcase_create("bridge_data");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tcase, 90);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, receivers_die);
+	tcase_add_test(tcase, receiver_comes_back);
+	tcase_add_test(tcase, lost_with_all_of_it);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
