@@ -30,19 +30,19 @@ def noop(context):
         contest(context, "noop", "tasks/s", "higher", [
             Client(bridge, "noop", [context.module, tasks], {"tasks": tasks, "ranks": 2, "chunk": "auto"}),
             Service(context, "mpi4py", "noop", context.scaled(100000, 20), chunk=100),
-            Service(context, "dask", "noop", context.scaled(5000, 10)),
-            Service(context, "celery", "noop", context.scaled(2000, 10), redis=redis),
-            Service(context, "celery chunks", "noop", context.scaled(50000, 10), chunk=100, redis=redis),
-            Service(context, "rq", "noop", context.scaled(1000, 10), redis=redis),
-            Service(context, "doRedis", "noop", context.scaled(40, 10)),
-            Service(context, "doRedis chunks", "noop", context.scaled(20000, 10), chunk=100),
-            Service(context, "rrq", "noop", context.scaled(1000, 10)),
+            Service(context, "dask", "noop", context.scaled(3000, 10)),
+            Service(context, "celery", "noop", context.scaled(1000, 10), redis=redis),
+            Service(context, "celery chunks", "noop", context.scaled(20000, 10), chunk=100, redis=redis),
+            Service(context, "rq", "noop", context.scaled(600, 10), redis=redis),
+            Service(context, "doRedis", "noop", context.scaled(20, 5)),
+            Service(context, "doRedis chunks", "noop", context.scaled(5000, 10), chunk=100),
+            Service(context, "rrq", "noop", context.scaled(500, 10)),
         ], 3, targets)
 
 
 def chunk1(context):
     """the same with --chunk 1: each task leased and committed alone"""
-    tasks = context.scaled(200000, 50)
+    tasks = context.scaled(100000, 50)
 
     def targets(median):
         mine = median("ranq")
@@ -74,7 +74,7 @@ class Bare(Contestant):
 
 def commands(context):
     """/bin/true with captured output"""
-    tasks = context.scaled(4000, 20)
+    tasks = context.scaled(3000, 20)
 
     def targets(median):
         mine = median("ranq")
@@ -90,10 +90,10 @@ def commands(context):
             Bare(bridge.server, tasks),
             Tool(context, "xargs", 2, ["/bin/true", "{}"], tasks),
             Tool(context, "parallel", 2, ["/bin/true", "{}"], context.scaled(400, 10)),
-            Service(context, "hyperqueue", "commands", context.scaled(3000, 20)),
-            Service(context, "mpi4py", "commands", context.scaled(1000, 10)),
-            Service(context, "dask", "commands", context.scaled(1000, 10)),
-            Service(context, "celery", "commands", context.scaled(500, 10), redis=redis),
+            Service(context, "hyperqueue", "commands", context.scaled(2000, 20)),
+            Service(context, "mpi4py", "commands", context.scaled(600, 10)),
+            Service(context, "dask", "commands", context.scaled(600, 10)),
+            Service(context, "celery", "commands", context.scaled(400, 10), redis=redis),
             Service(context, "rq", "commands", context.scaled(300, 10), redis=redis),
         ], 3, targets)
 
