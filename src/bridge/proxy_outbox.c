@@ -14,7 +14,10 @@
 #include "record/segment.h"
 #include "util/clock.h"
 
-#define ISLAND 16       /* fewer than a sixteenth of the tasks of a commit */
+#define ISLAND 16         /* fewer than a sixteenth of the tasks of a commit */
+#define ISLAND_BYTES 4096 /* and not more than these */
+#define COLLECT_MAX 16384 /* items looked at for one commit */
+#define COLLECT_BYTES (4 * PROXY_ITEM_BYTES)
 #define FAIL_SLICE 1000 /* tasks of a job that cannot run, failed in one item */
 
 /* ---- items ---- */
@@ -482,20 +485,15 @@ static size_t merge(struct proxy_item **items, size_t n)
 	return kept;
 }
 
-/* Takes the oldest pending items, up to a call's worth. */
+/* Takes the oldest pending items: more than a call's worth, as thousands of ranks end tasks in another order than they
+ * began them, and what is merged is one item. */
 static size_t collect(struct proxy_queue *pq, struct proxy_item **items)
 {
-	size_t n = 0, bytes = 0, failures = 0;
-	struct proxy_item *item, *after;
+	size_t n = 0, bytes = 0;
+	struct proxy_item *item;
 
-	for (item = TAILQ_FIRST(&pq->pending); item && n < RANQ_CALL_ITEMS_MAX && bytes < PROXY_ITEM_BYTES;
-		item = after) {
-		after = TAILQ_NEXT(item, next);
-		if (n > 0 && (failures + item->nfailures > RANQ_CALL_ITEMS_MAX ||
-				     bytes + item->segment.len > PROXY_ITEM_BYTES))
-			break;
+	while (n < COLLECT_MAX && bytes < COLLECT_BYTES && (item = TAILQ_FIRST(&pq->pending))) {
 		bytes += item->segment.len;
-		failures += item->nfailures;
 		pending_remove(pq, item);
 		items[n++] = item;
 	}
@@ -514,7 +512,7 @@ static size_t keep_islands(struct proxy_queue *pq, struct proxy_item **items, si
 	for (size_t i = 0; i < n; i++) {
 		struct proxy_item *item = items[i];
 
-		if (item->kept || (item->end - item->start) * ISLAND >= tasks) {
+		if (item->kept || item->segment.len > ISLAND_BYTES || (item->end - item->start) * ISLAND >= tasks) {
 			items[left++] = item;
 			continue;
 		}
@@ -527,21 +525,25 @@ static size_t keep_islands(struct proxy_queue *pq, struct proxy_item **items, si
 	return left;
 }
 
-/* False: there was nothing to do, or that was all. */
-static bool commit_some(struct proxy_queue *pq, bool hurry)
+static bool fits(const struct proxy_call *call, size_t bytes, size_t failures, const struct proxy_item *item)
 {
-	static struct proxy_item *items[RANQ_CALL_ITEMS_MAX];
-	struct proxy_call *call = call_create(pq, PROXY_COMMIT);
-	size_t n;
-	bool more;
+	return call->n == 0 || (call->n < RANQ_CALL_ITEMS_MAX && bytes + item->segment.len <= PROXY_ITEM_BYTES &&
+				       failures + item->nfailures <= RANQ_CALL_ITEMS_MAX);
+}
 
-	if (!call)
-		return false;
-	n = merge(items, collect(pq, items));
-	more = !TAILQ_EMPTY(&pq->pending);
-	if (!hurry)
-		n = keep_islands(pq, items, n);
-	for (size_t i = 0; i < n; i++) {
+/* Makes a call of the first items, as many as fit; returns how many. */
+static size_t commit_first(struct proxy_queue *pq, struct proxy_item **items, size_t n)
+{
+	struct proxy_call *call = call_create(pq, PROXY_COMMIT);
+	size_t i, bytes = 0, failures = 0;
+
+	if (!call) { /* they are ours still, and the resync gives them back to be computed again */
+		for (i = 0; i < n; i++)
+			item_destroy(items[i]);
+		pq->resync_again = true;
+		return n;
+	}
+	for (i = 0; i < n && fits(call, bytes, failures, items[i]); i++) {
 		struct proxy_item *item = items[i];
 
 		if (ranq_held_take(pq->held, item->job, item->seq, item->start, item->end, &item->at) != 0) {
@@ -549,6 +551,8 @@ static bool commit_some(struct proxy_queue *pq, bool hurry)
 			continue;
 		}
 		TAILQ_INSERT_TAIL(&call->items, item, next);
+		bytes += item->segment.len;
+		failures += item->nfailures;
 		call->bytes += item_bytes(item);
 		call->n++;
 	}
@@ -556,6 +560,20 @@ static bool commit_some(struct proxy_queue *pq, bool hurry)
 		call_go(call);
 	else
 		call_destroy(call);
+	return i;
+}
+
+/* False: that was all. */
+static bool commit_some(struct proxy_queue *pq, bool hurry)
+{
+	static struct proxy_item *items[COLLECT_MAX];
+	size_t n = merge(items, collect(pq, items));
+	bool more = !TAILQ_EMPTY(&pq->pending);
+
+	if (!hurry)
+		n = keep_islands(pq, items, n);
+	for (size_t i = 0; i < n;)
+		i += commit_first(pq, items + i, n - i);
 	return more;
 }
 
@@ -575,7 +593,7 @@ static void flush(struct proxy_queue *pq, bool all, bool hurry)
 
 void proxy_outbox_flush(struct proxy_queue *pq, bool all)
 {
-	flush(pq, all, true);
+	flush(pq, all, all || pq->pending_waited || pq->proxy->running == 0);
 }
 
 /* A client waits for some of the pending results, or nothing else is under way that could fill the batch. */

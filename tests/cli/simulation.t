@@ -22,6 +22,10 @@ TEST="and their results are right" ok right
 like "$out" '"calls_per_bridge_second":[0-9]\.' "a few calls a second are enough for a bridge"
 like "$out" '"efficiency":(0\.[89]|1\.)' "and no rank waits for long"
 
+TEST="a thousand ranks" status 0 timeout 60 "$simulate" --bridges 1 --ranks 1000 --task 20ms --warm 1500ms --window 1s
+TEST="and their results are right, too" ok right
+like "$out" '"tasks_per_item":[0-9]{2,}\.' "results of neighbours are stored together, whatever order they came in"
+
 # somebody changes a counter of the running job
 tamper() { [ "$(rcli hget 'ranq:{simulation}:j:9' done)" -gt 0 ] && rcli hincrby 'ranq:{simulation}:j:9' c1 1; }
 rcli hset 'ranq:{simulation}:q' schema 1 jobseq 8 >/dev/null
