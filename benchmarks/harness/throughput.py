@@ -1,5 +1,6 @@
 """How much work gets done: no-op functions, commands, sleeping tasks, large results."""
 import re
+import threading
 
 from . import programs
 from .contest import Client, Contestant, contest
@@ -56,6 +57,44 @@ def chunk1(context):
             Client(bridge, "noop", [context.module, tasks, 1], {"tasks": tasks, "ranks": 2, "chunk": 1}),
             Service(context, "mpi4py", "chunk1", context.scaled(5000, 20), chunk=1),
         ], 3, targets)
+
+
+class Reducing(Client):
+    """While it runs, the bytes of all jobs in Redis are looked at."""
+
+    SIZE = ("local n = 0 for _, key in ipairs(redis.call('KEYS', 'ranq:*:j:*')) do "
+            "n = n + (redis.call('MEMORY', 'USAGE', key) or 0) end return n")
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.sizes = []
+
+    def once(self):
+        done = threading.Event()
+        watch = threading.Thread(target=self.watch, args=(done,))
+        watch.start()
+        try:
+            return super().once()
+        finally:
+            done.set()
+            watch.join()
+
+    def watch(self, done):
+        while not done.wait(0.1):
+            self.sizes.append(int(self.server.redis("eval", self.SIZE, "0")))
+
+
+def reduce(context):
+    """no-op functions whose results are summed on the way: one number comes back"""
+    tasks = context.scaled(1000000000, 100)
+    with context.world.bridge(2) as bridge:
+        for case, ordered in (("any grouping", 0), ("ordered", 1)):
+            who = Reducing(bridge, "reduce", [context.module, tasks, ordered], {"tasks": tasks, "ranks": 2})
+            contest(context, "reduce", "tasks/s", "higher", [who], 2,
+                    lambda median: [target("100,000,000 tasks/s", median("ranq"), ">=", 100000000)], case)
+            if who.sizes:
+                context.book.result("reduce", "ranq", "bytes", "lower", [max(who.sizes)], who.parameters, case + ": most in Redis",
+                                    targets=[target("64 KB", max(who.sizes), "<=", 65536)])
 
 
 class Bare(Contestant):
@@ -158,4 +197,4 @@ def bytes_(context):
         ], 3, targets)
 
 
-BENCHMARKS = {"noop": noop, "chunk1": chunk1, "commands": commands, "sleep": sleep, "bytes": bytes_}
+BENCHMARKS = {"noop": noop, "reduce": reduce, "chunk1": chunk1, "commands": commands, "sleep": sleep, "bytes": bytes_}

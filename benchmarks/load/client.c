@@ -7,6 +7,7 @@
  *   bench-client trip MODULE COUNT                      one task there and back after 1 s of idleness: ms
  *   bench-client commands TASKS                         /bin/true with captured output
  *   bench-client submit MODULE TASKS                    submit alone: ms; the job is left, its id is in "more"
+ *   bench-client reduce MODULE TASKS ORDERED            no-op tasks, only the sum of their results comes back
  *   bench-client first MODULE                           prints a line when submitted, then when its one task ran (ns) */
 #include <inttypes.h>
 #include <ranq.h>
@@ -245,6 +246,34 @@ static void submit_only(const char *module, uint64_t tasks)
 	ranq_job_close(job);
 }
 
+static void reduce(const char *module, uint64_t tasks, bool ordered)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	double start = bench_now_s(), submitted, seconds;
+	struct ranq_value value;
+	struct ranq_job *job;
+	char more[64];
+
+	options.module = module;
+	options.function = "noop";
+	options.tasks = tasks;
+	options.reduce = "sum_int64";
+	options.reduce_ordered = ordered;
+	job = ranq_submit(ranq, &options);
+	if (!job)
+		die("submit");
+	submitted = bench_now_s();
+	if (ranq_reduced(job, NULL, &value, 600) != 1)
+		die("reduced");
+	seconds = bench_now_s() - start;
+	must_be_all(value.index, tasks);
+	if (ranq_value_int64(&value) != (int64_t)(tasks * (tasks - 1) / 2))
+		bench_die(BENCH_WRONG, "bench-client: the sum is wrong");
+	snprintf(more, sizeof more, "\"submit_ms\": %.3f", (submitted - start) * 1e3);
+	bench_print_more("reduce", "", "", (double)tasks / seconds, "tasks/s", "higher", more);
+	finish(job);
+}
+
 static void first(const char *module)
 {
 	struct ranq_job *job = submit(module, "when", 1, 0);
@@ -283,10 +312,12 @@ int main(int argc, char **argv)
 		commands(count(argc, argv, 2));
 	else if (!strcmp(what, "submit") && argc == 4)
 		submit_only(module, count(argc, argv, 3));
+	else if (!strcmp(what, "reduce") && argc == 5)
+		reduce(module, count(argc, argv, 3), count(argc, argv, 4) != 0);
 	else if (!strcmp(what, "first") && argc == 3)
 		first(module);
 	else
-		bench_die(2, "usage: bench-client noop|sleep|tail|bytes|trip|commands|submit|first ... (see benchmarks/load/client.c)");
+		bench_die(2, "usage: bench-client noop|sleep|tail|bytes|trip|commands|submit|reduce|first ... (see benchmarks/load/client.c)");
 	ranq_close(ranq);
 	return 0;
 }
