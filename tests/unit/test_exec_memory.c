@@ -11,10 +11,10 @@
 #define LIMIT 100000000
 
 /* The shadow memory of the sanitizer counts, too. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAVE_FUNCTIONS 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define HAVE_FUNCTIONS 0
 #endif
 #endif
