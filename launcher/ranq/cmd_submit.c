@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "client/durable.h"
 #include "common/cli.h"
 #include "common/jobspec.h"
 #include "util/json.h"
@@ -9,9 +10,17 @@
 struct options {
 	struct ranq_job_options job;
 	struct ranq_cli_common common;
+	bool durable;
+};
+
+static const struct ranq_option submit_options[] = {
+	{"durable", 0, NULL, RANQ_OPTION_FLAG, offsetof(struct options, durable),
+		"end when the server has the job on its disk"},
+	{0},
 };
 
 static const struct ranq_option_group groups[] = {
+	{"options", submit_options, 0},
 	{"job options", ranq_job_options_table, offsetof(struct options, job)},
 	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
 	{0},
@@ -35,7 +44,9 @@ static int send(
 	struct ranq_session *session, struct ranq_jobspec *jobspec, const struct options *options, struct ranq_err *err)
 {
 	struct ranq_producer *producer;
-	uint64_t job;
+	uint64_t job, restarts = session->restarts;
+	if (options->durable && ranq_durable_check(session, err))
+		return -1;
 	if (ranq_jobspec_after(jobspec, &options->job, session, err) ||
 		ranq_submit_send(session, &jobspec->submission, &job, &producer, err))
 		return -1;
@@ -43,6 +54,8 @@ static int send(
 	int rc = print_id(session, job, options->common.json, err);
 	if (rc == 0 && producer)
 		rc = ranq_producer_finish(producer, err);
+	if (rc == 0 && options->durable)
+		rc = ranq_durable_wait(session, job, restarts, err);
 	if (rc)
 		ranq_cli_interrupt_handled();
 	ranq_producer_close(producer, rc ? err->text : NULL);
