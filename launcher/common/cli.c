@@ -207,3 +207,19 @@ int ranq_cli_close_stdout(struct ranq_err *err)
 		return ranq_err_sys(err, "cannot write to standard output");
 	return 0;
 }
+
+int ranq_cli_list(const struct ranq_command *command, int argc, char **argv, ranq_cli_list_fn *list)
+{
+	struct ranq_cli_common common = {0};
+	struct ranq_operands operands;
+	struct ranq_err err = {0};
+	int rc = ranq_options_parse(command, argc, argv, &common, &operands, &err);
+	if (rc > 0)
+		return 0;
+	struct ranq_session *session = rc == 0 ? ranq_cli_open(&common, false, 0, &err) : NULL;
+	rc = session ? list(session, common.json, &err) : -1;
+	if (rc == 0)
+		rc = ranq_cli_close_stdout(&err);
+	ranq_session_close(session);
+	return rc ? ranq_cli_fail(command, &err) : 0;
+}

@@ -44,6 +44,10 @@ typedef int ranq_cli_job_fn(void *user, struct ranq_session *session, uint64_t j
 int ranq_cli_each_job(const struct ranq_command *command, const struct ranq_cli_common *common,
 	const struct ranq_operands *operands, ranq_cli_job_fn *act, void *user);
 
+/* The whole run of a command that has no options but the common ones, at the start of its struct, and prints. */
+typedef int ranq_cli_list_fn(struct ranq_session *session, bool as_json, struct ranq_err *err);
+int ranq_cli_list(const struct ranq_command *command, int argc, char **argv, ranq_cli_list_fn *list);
+
 /* From now on SIGINT, SIGTERM and SIGHUP make the descriptor readable instead of ending the program. Once per process.
  */
 int ranq_cli_catch_signals(struct ranq_err *err);

@@ -8,12 +8,8 @@
 
 #define PIECE 100
 
-struct options {
-	struct ranq_cli_common common;
-};
-
 static const struct ranq_option_group groups[] = {
-	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{"common options", ranq_cli_common_options, 0},
 	{0},
 };
 
@@ -33,8 +29,7 @@ static void add_row(struct ranq_table *table, const struct ranq_job_info *info, 
 		info->tasks ? (int)((double)info->done / (double)info->tasks * 100) : 0);
 	ranq_table_row(table, id, info->name, state, ranq_count_text(info->tasks, tasks),
 		ranq_count_text(info->done, done), percent, ranq_count_text(ranq_jobview_failed(info), failed),
-		ranq_time_text(info->created_ms, created), info->owner,
-		info->reason[0] ? info->reason : why);
+		ranq_time_text(info->created_ms, created), info->owner, info->reason[0] ? info->reason : why);
 }
 
 /* One piece of the list; *n jobs, *next: where the following one starts. */
@@ -99,18 +94,7 @@ static int list(struct ranq_session *session, bool as_json, struct ranq_err *err
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = {0};
-	struct ranq_operands operands;
-	struct ranq_err err = {0};
-	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
-	if (rc > 0)
-		return 0;
-	struct ranq_session *session = rc == 0 ? ranq_cli_open(&options.common, false, 0, &err) : NULL;
-	rc = session ? list(session, options.common.json, &err) : -1;
-	if (rc == 0)
-		rc = ranq_cli_close_stdout(&err);
-	ranq_session_close(session);
-	return rc ? ranq_cli_fail(command, &err) : 0;
+	return ranq_cli_list(command, argc, argv, list);
 }
 
 const struct ranq_command ranq_command_jobs = {

@@ -1,5 +1,6 @@
-/* cmd_pause.c - `ranq pause QUEUE`. */
+/* cmd_pause.c - `ranq pause QUEUE` and `ranq resume QUEUE`. */
 #include "common/cli.h"
+#include "common/commands.h"
 
 struct options {
 	struct ranq_cli_common common;
@@ -12,12 +13,12 @@ static const struct ranq_option_group groups[] = {
 
 static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
 {
-	(void)user;
-	return ranq_queue_pause_cmd(q, cmd, true);
+	return ranq_queue_pause_cmd(q, cmd, *(const bool *)user);
 }
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
+	bool pause = command == &ranq_command_pause;
 	struct options options = {0};
 	struct ranq_operands operands;
 	struct ranq_err err = {0};
@@ -28,11 +29,11 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	if (rc == 0 && operands.n)
 		options.common.queue = operands.at[0];
 	struct ranq_session *session = rc == 0 ? ranq_cli_open(&options.common, false, 0, &err) : NULL;
-	rc = session ? ranq_session_control(session, build, NULL, &n, &err) : -1;
+	rc = session ? ranq_session_control(session, build, &pause, &n, &err) : -1;
 	if (rc && err.code == RANQ_ERR_NOTFOUND)
 		ranq_err_set(&err, RANQ_ERR_NOTFOUND, "no such queue: '%s'", session ? session->queue.name : "");
 	if (rc == 0 && !n)
-		ranq_cli_say(command, "queue '%s' is paused already", session->queue.name);
+		ranq_cli_say(command, "queue '%s' is %s already", session->queue.name, pause ? "paused" : "open");
 	ranq_session_close(session);
 	return rc ? ranq_cli_fail(command, &err) : 0;
 }
@@ -42,6 +43,16 @@ const struct ranq_command ranq_command_pause = {
 	.summary = "start no new tasks of a queue",
 	.synopsis = "[OPTION]... [QUEUE]",
 	.details = "What runs goes on, and its results are kept. Jobs may be submitted.",
+	.groups = groups,
+	.max_operands = 1,
+	.run = run,
+};
+
+const struct ranq_command ranq_command_resume = {
+	.name = "resume",
+	.summary = "let a paused queue go on",
+	.synopsis = "[OPTION]... [QUEUE]",
+	.details = "Idle workers are woken at once.",
 	.groups = groups,
 	.max_operands = 1,
 	.run = run,

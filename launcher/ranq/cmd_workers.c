@@ -6,12 +6,8 @@
 #include "util/clock.h"
 #include "util/json.h"
 
-struct options {
-	struct ranq_cli_common common;
-};
-
 static const struct ranq_option_group groups[] = {
-	{"common options", ranq_cli_common_options, offsetof(struct options, common)},
+	{"common options", ranq_cli_common_options, 0},
 	{0},
 };
 
@@ -104,18 +100,7 @@ static int list(struct ranq_session *session, bool as_json, struct ranq_err *err
 
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
-	struct options options = {0};
-	struct ranq_operands operands;
-	struct ranq_err err = {0};
-	int rc = ranq_options_parse(command, argc, argv, &options, &operands, &err);
-	if (rc > 0)
-		return 0;
-	struct ranq_session *session = rc == 0 ? ranq_cli_open(&options.common, false, 0, &err) : NULL;
-	rc = session ? list(session, options.common.json, &err) : -1;
-	if (rc == 0)
-		rc = ranq_cli_close_stdout(&err);
-	ranq_session_close(session);
-	return rc ? ranq_cli_fail(command, &err) : 0;
+	return ranq_cli_list(command, argc, argv, list);
 }
 
 const struct ranq_command ranq_command_workers = {

@@ -195,10 +195,10 @@ static void pause_for_rank(struct ranq_executor *x)
 }
 
 /* A script without #! is sh's, as for execvp. */
-static pid_t start_script(struct ranq_executor *x, const struct ranq_spawn *spawn, size_t nwords, int *started)
+static pid_t start_script(struct ranq_executor *x, const struct ranq_spawner_order *spawn, size_t nwords, int *started)
 {
 	char **words = calloc(nwords + 2, sizeof *words);
-	struct ranq_spawn script = *spawn;
+	struct ranq_spawner_order script = *spawn;
 	char shell[] = "/bin/sh";
 	char *path = strdup(spawn->path);
 	pid_t pid = -1;
@@ -225,7 +225,7 @@ static void explain_exec(const char *program, int error, struct ranq_outcome *ou
 static int try_start(struct ranq_command *c, const struct ranq_strings *argv, struct pipes *p, struct ranq_outcome *out)
 {
 	const char *stdin_path = c->job->spec.stdin_path;
-	struct ranq_spawn spawn = {.argv = argv->at, .envp = c->body->envp, .group = &c->x->page->group, .memory = c->job->spec.memory};
+	struct ranq_spawner_order spawn = {.argv = argv->at, .envp = c->body->envp, .group = &c->x->page->group, .memory = c->job->spec.memory};
 	int started, error;
 
 	spawn.path = find_program(c->job, argv);

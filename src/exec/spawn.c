@@ -15,7 +15,7 @@
 
 struct ranq_spawner {
 	unsigned char *stack;
-	const struct ranq_spawn *spawn;
+	const struct ranq_spawner_order *spawn;
 	pid_t parent;
 	int failure; /* written by the child, which shares our memory */
 };
@@ -66,7 +66,7 @@ void ranq_spawner_destroy(struct ranq_spawner *spawner)
 NO_SANITIZE static int child(void *arg)
 {
 	struct ranq_spawner *spawner = arg;
-	const struct ranq_spawn *spawn = spawner->spawn;
+	const struct ranq_spawner_order *spawn = spawner->spawn;
 	sigset_t none;
 
 	setpgid(0, 0);
@@ -86,7 +86,7 @@ failed:
 	_exit(127);
 }
 
-pid_t ranq_spawner_start(struct ranq_spawner *spawner, const struct ranq_spawn *spawn, int *started)
+pid_t ranq_spawner_start(struct ranq_spawner *spawner, const struct ranq_spawner_order *spawn, int *started)
 {
 	pid_t pid;
 

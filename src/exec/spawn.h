@@ -9,7 +9,7 @@
 
 #include "util/err.h"
 
-struct ranq_spawn {
+struct ranq_spawner_order {
 	const char *path; /* no search */
 	char *const *argv, *const *envp;
 	int in, out, err;       /* become 0, 1 and 2; all above 2 and CLOEXEC, in = -1: keep 0 */
@@ -24,6 +24,6 @@ void ranq_spawner_destroy(struct ranq_spawner *spawner);
 /* Returns the pid of a child that has passed its exec, or -1 with errno: of clone (then *started is 0), or of the exec
  * (*started is 1, the child is reaped). The caller has no signal handlers that could run in between but blocked ones;
  * all other descriptors are CLOEXEC. */
-pid_t ranq_spawner_start(struct ranq_spawner *spawner, const struct ranq_spawn *spawn, int *started);
+pid_t ranq_spawner_start(struct ranq_spawner *spawner, const struct ranq_spawner_order *spawn, int *started);
 
 #endif
