@@ -159,24 +159,51 @@ static void find_components(struct ranq_allocation *allocation)
 	allocation->ncomponents = size;
 }
 
+/* The line of squeue about the job, into *allocation; what squeue does not tell stays as it is. */
+static void ask_slurm(const char *job, struct ranq_allocation *allocation)
+{
+	const char *const argv[] = {"squeue", "-h", "-j", job, "-o", "%e|%N|%D|%C", NULL};
+	struct ranq_buf out;
+	ranq_buf_init(&out, ANSWER_MAX);
+	if (ranq_spawn_capture(argv, ASK_LIMIT_MS, &out, NULL) == 0)
+		ranq_allocation_parse_squeue(ranq_buf_cstr(&out), allocation);
+	ranq_buf_clear(&out);
+}
+
 static void find_slurm(struct ranq_allocation *allocation)
 {
 	const char *job = getenv("SLURM_JOB_ID"), *nodes = getenv("SLURM_JOB_NODELIST");
 	unsigned restarts = env_number("SLURM_RESTART_COUNT");
-	const char *const argv[] = {"squeue", "-h", "-j", job, "-o", "%e|%N|%D|%C", NULL};
-	struct ranq_buf out;
 	allocation->scheduler = RANQ_SCHEDULER_SLURM;
 	snprintf(allocation->job_id, sizeof allocation->job_id, "%s", job);
 	snprintf(allocation->id, sizeof allocation->id, restarts ? "slurm:%.90s.%u" : "slurm:%.90s", job, restarts);
 	allocation->nodes = nodes && is_node_text(nodes) ? strdup(nodes) : NULL;
 	allocation->nnodes = env_number("SLURM_NNODES");
 	allocation->cpus = env_number("SLURM_CPUS_ON_NODE") * (allocation->nnodes ? allocation->nnodes : 1);
-	ranq_buf_init(&out, ANSWER_MAX);
-	if (ranq_spawn_capture(argv, ASK_LIMIT_MS, &out, NULL) == 0)
-		ranq_allocation_parse_squeue(ranq_buf_cstr(&out), allocation);
-	ranq_buf_clear(&out);
+	ask_slurm(job, allocation);
 	find_components(allocation);
 	expand_slurm_nodes(allocation);
+}
+
+bool ranq_allocation_parse_preempted(const char *text)
+{
+	static const char name[] = " PreemptTime=";
+	const char *at = strstr(text, name);
+	return at && isdigit((unsigned char)at[sizeof name - 1]);
+}
+
+bool ranq_allocation_preempted(const struct ranq_allocation *allocation)
+{
+	const char *const argv[] = {"scontrol", "-o", "show", "job", allocation->job_id, NULL};
+	struct ranq_buf out;
+	bool preempted = false;
+	if (allocation->scheduler != RANQ_SCHEDULER_SLURM)
+		return false;
+	ranq_buf_init(&out, ANSWER_MAX);
+	if (ranq_spawn_capture(argv, ASK_LIMIT_MS, &out, NULL) == 0)
+		preempted = ranq_allocation_parse_preempted(ranq_buf_cstr(&out));
+	ranq_buf_clear(&out);
+	return preempted;
 }
 
 static int64_t parse_hms(const char *text)
@@ -266,22 +293,40 @@ static void read_nodefile(struct ranq_allocation *allocation)
 	ranq_buf_clear(&text);
 }
 
-static void find_pbs(struct ranq_allocation *allocation)
+static int64_t ask_pbs(const char *job)
 {
 	static const char *const names[] = {"qstat", NULL};
-	const char *job = getenv("PBS_JOBID");
 	char *qstat = ranq_spawn_find_path(names);
 	const char *const argv[] = {qstat ? qstat : "/opt/pbs/bin/qstat", "-f", "-F", "json", job, NULL};
 	struct ranq_buf out;
+	int64_t end_s = 0;
+	ranq_buf_init(&out, ANSWER_MAX);
+	if (ranq_spawn_capture(argv, ASK_LIMIT_MS, &out, NULL) >= 0)
+		end_s = ranq_allocation_parse_qstat(ranq_buf_cstr(&out));
+	ranq_buf_clear(&out);
+	free(qstat);
+	return end_s;
+}
+
+static void find_pbs(struct ranq_allocation *allocation)
+{
+	const char *job = getenv("PBS_JOBID");
 	allocation->scheduler = RANQ_SCHEDULER_PBS;
 	snprintf(allocation->job_id, sizeof allocation->job_id, "%s", job);
 	snprintf(allocation->id, sizeof allocation->id, "pbs:%.120s", job);
 	read_nodefile(allocation);
-	ranq_buf_init(&out, ANSWER_MAX);
-	if (ranq_spawn_capture(argv, ASK_LIMIT_MS, &out, NULL) >= 0)
-		allocation->end_s = ranq_allocation_parse_qstat(ranq_buf_cstr(&out));
-	ranq_buf_clear(&out);
-	free(qstat);
+	allocation->end_s = ask_pbs(job);
+}
+
+int64_t ranq_allocation_ask_end(const struct ranq_allocation *allocation)
+{
+	struct ranq_allocation now = {0};
+	if (allocation->scheduler == RANQ_SCHEDULER_PBS)
+		return ask_pbs(allocation->job_id);
+	if (allocation->scheduler == RANQ_SCHEDULER_SLURM)
+		ask_slurm(allocation->job_id, &now);
+	free(now.nodes);
+	return now.end_s;
 }
 
 static bool set_in_env(const char *name)

@@ -5,6 +5,7 @@
 #ifndef RANQ_LAUNCHER_ALLOCATION_H
 #define RANQ_LAUNCHER_ALLOCATION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -27,6 +28,10 @@ const char *ranq_scheduler_name(enum ranq_scheduler scheduler);
 /* Fills *allocation; asks the scheduler (at most 10 s). Call again before each start: nodes may be gone, the end may
  * have moved. */
 void ranq_allocation_find(struct ranq_allocation *allocation);
+/* Asks the scheduler (at most 10 s) when this allocation ends, as it stands now: seconds, wall clock; 0: unknown. */
+int64_t ranq_allocation_ask_end(const struct ranq_allocation *allocation);
+/* Is Slurm about to take the nodes away for another job? (PBS tells nobody.) Asks at most 10 s. */
+bool ranq_allocation_preempted(const struct ranq_allocation *allocation);
 void ranq_allocation_clear(struct ranq_allocation *allocation);
 
 /* The parsers, pure, for tests. */
@@ -34,6 +39,8 @@ void ranq_allocation_clear(struct ranq_allocation *allocation);
 /* Output of `squeue -h -j ID -o '%e|%N|%D|%C'`: end, node list, number of nodes, of cpus. 0, or -1 when it is not that.
  * `nodes` gets the compact list ("h[1-3]"). */
 int ranq_allocation_parse_squeue(const char *text, struct ranq_allocation *allocation);
+/* Output of `scontrol -o show job ID`. */
+bool ranq_allocation_parse_preempted(const char *text);
 /* A list of cpus for each node as Slurm writes it, "2(x3),1": the sum, here 7; 0: it is not that. */
 unsigned ranq_allocation_parse_cpus(const char *text);
 /* Output of `qstat -f -F json ID`: end = stime + walltime (0: unknown). */

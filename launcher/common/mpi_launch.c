@@ -144,9 +144,22 @@ static char *find_srun(const struct ranq_mpi_request *request, enum ranq_mpi mpi
 	return srun;
 }
 
+/* The program of a rank. What stands before it is the same on all nodes and ends in exec, so that signals reach the rank. */
 static void add_bridge(const struct ranq_mpi_request *request, struct ranq_mpi_launch *launch)
 {
-	add(launch, "%s", request->bridge);
+	if (request->env_setup) {
+		add(launch, "/bin/bash");
+		add(launch, "-c");
+		add(launch, ". \"$0\" || { echo \"ranq join: '$0' (--env-setup) failed on $(hostname)\" >&2; exit 2; }; exec \"$@\"");
+		add(launch, "%s", request->env_setup);
+	}
+	if (request->image) {
+		add(launch, "%s", request->apptainer);
+		add(launch, "exec");
+		add(launch, "%s", request->image);
+	}
+	/* in an image its own, by PATH */
+	add(launch, "%s", request->image ? "ranq-bridge" : request->bridge);
 	add_words(launch, request->arguments);
 }
 

@@ -23,6 +23,8 @@ struct ranq_mpi_request {
 	const char *bridge;           /* program */
 	const char *const *arguments; /* of the bridge, NULL-terminated */
 	unsigned ranks;               /* compute ranks; the proxy is one more */
+	const char *env_setup;        /* absolute path of a file for bash, or NULL */
+	const char *apptainer, *image; /* its program and the image to run in, or NULL */
 	const struct ranq_allocation *allocation;
 	const char *launcher; /* given by the user ($RANQ_MPIRUN), or NULL */
 };

@@ -18,6 +18,7 @@
 #include "bridge/link_mpi.h"
 #include "bridge/placing.h"
 #include "common/config.h"
+#include "end_file.h"
 #include "exec/black_box.h"
 #include "settings.h"
 #include "util/clock.h"
@@ -34,6 +35,7 @@ struct rank {
 	struct ranq_claims *claims;
 	struct ranq_placement *placements;
 	struct ranq_server_addr addr;
+	struct end_file *end_file; /* of rank 0 */
 	bool mpi, mpirun;
 	int black_box; /* -1: none */
 	int known_rank, known_size; /* as the launcher says before MPI starts; -1: it says nothing */
@@ -248,6 +250,8 @@ static int make_proxy(struct rank *rank, struct ranq_err *err)
 	if (ranq_config_server(s->server, &rank->addr, err) != 0)
 		return -1;
 	rank->bridge.proxy = ranq_proxy_create(&options, err);
+	if (rank->bridge.proxy && s->end_file)
+		rank->end_file = end_file_watch(rank->bridge.base, s->end_file, s->walltime_end_ms, rank->bridge.proxy);
 	return rank->bridge.proxy ? 0 : -1;
 }
 
@@ -311,6 +315,7 @@ static void finish(struct rank *rank, int status)
 
 	ranq_worker_destroy(rank->bridge.worker);
 	ranq_exec_close(rank->exec, EXEC_GRACE_MS);
+	end_file_free(rank->end_file);
 	ranq_proxy_destroy(rank->bridge.proxy);
 	if (rank->bridge.link && rank->bridge.link->rank > 0)
 		tell_all(rank, RANQ_MESSAGE_GOODBYE, status);

@@ -33,6 +33,7 @@ static const struct ranq_option table[] = {
 		"leave when there was no work for so long", NULL, 0, 0},
 	{"end-time", 0, "TIME", RANQ_OPTION_TEXT, FIELD(end_time),
 		"leave before this time (seconds since 1970 or ISO 8601)", NULL, 0, 0},
+	{"end-file", 0, "FILE", RANQ_OPTION_TEXT, FIELD(end_file), "where that time stands when it changes", NULL, 0, 0},
 	{"walltime", 0, "D", RANQ_OPTION_DURATION, FIELD(walltime_ms), "leave before so much time is over", NULL, 1, 0},
 	{"warn-signal", 0, "SIG", RANQ_OPTION_TEXT, FIELD(warn_signal),
 		"signal for tasks that run when the bridge must leave (default: none)", NULL, 0, 0},
@@ -139,7 +140,7 @@ static int check(struct settings *settings, struct ranq_err *err)
 	if (settings->end_time && settings_parse_time(settings->end_time, &settings->end_ms, err) != 0)
 		return ranq_err_wrap(err, "option '--end-time'");
 	if (settings->walltime_ms > 0) {
-		int64_t end = ranq_wall_ms() + settings->walltime_ms;
+		int64_t end = settings->walltime_end_ms = ranq_wall_ms() + settings->walltime_ms;
 
 		if (settings->end_ms == 0 || end < settings->end_ms)
 			settings->end_ms = end;

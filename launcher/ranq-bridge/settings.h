@@ -11,7 +11,7 @@
 #define SETTINGS_QUEUES_MAX 64
 
 struct settings {
-	const char *server, *queue, *name, *tags, *bind, *allocation, *end_time, *warn_signal;
+	const char *server, *queue, *name, *tags, *bind, *allocation, *end_time, *end_file, *warn_signal;
 	int64_t lease_ms, idle_timeout_ms /* -1: stay */, walltime_ms, grace_ms;
 	uint64_t slots;
 	int on_server_lost; /* 0 finish, 1 stop */
@@ -20,7 +20,7 @@ struct settings {
 	char queues[SETTINGS_QUEUES_MAX][RANQ_QUEUE_NAME_MAX + 1];
 	const char *queue_list[SETTINGS_QUEUES_MAX];
 	size_t nqueues;
-	int64_t end_ms; /* wall clock, 0: unknown */
+	int64_t end_ms, walltime_end_ms; /* wall clock, 0: unknown */
 	int warn_number;
 };
 /* 0: go on; 1: --help was printed; -1: err. */

@@ -18,10 +18,12 @@
 #include "common/cli.h"
 #include "common/commands.h"
 #include "common/config.h"
+#include "common/end_watch.h"
 #include "common/local.h"
 #include "common/dead_bridge.h"
 #include "common/marked.h"
 #include "common/mpi_launch.h"
+#include "common/orphans.h"
 #include "common/spawn.h"
 #include "common/survivors.h"
 #include "util/clock.h"
@@ -32,11 +34,13 @@
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS 3000
 #define KILL_GRACE_MS 5000
+#define PREEMPTION_MS 600000 /* longer than any grace time that is usual */
 
 struct join_options {
 	uint64_t ranks, slots;
 	int64_t idle_timeout_ms, walltime_ms, grace_ms, lease_ms; /* 0: not given */
-	const char *queue, *server, *name, *tags, *bind, *end_time, *on_server_lost, *warn_signal;
+	const char *queue, *server, *name, *tags, *bind, *end_time, *on_server_lost, *warn_signal,
+		*env_setup, *image;
 	bool report_bindings, proxy_computes, dry_run;
 };
 
@@ -64,6 +68,10 @@ static const struct ranq_option join_option_table[] = {
 		RANQ_LEASE_MS_MIN, 0},
 	{"on-server-lost", 0, "WHAT", RANQ_OPTION_TEXT, FIELD(on_server_lost),
 		"finish or stop running tasks when Redis is away"},
+	{"env-setup", 0, "FILE", RANQ_OPTION_TEXT, FIELD(env_setup),
+		"read by bash on each node before the ranks start: modules, conda, ..."},
+	{"image", 0, "IMG.sif", RANQ_OPTION_TEXT, FIELD(image),
+		"Apptainer image to run ranks and tasks in; holds a ranq-bridge of its own"},
 	{"dry-run", 0, NULL, RANQ_OPTION_FLAG, FIELD(dry_run), "print the command line and leave"},
 	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help"},
 	{NULL},
@@ -82,6 +90,8 @@ struct join {
 	int box; /* -1: none */
 	unsigned starts, quick_killed, quick_failed;
 	unsigned nnodes; /* at the first start */
+	char *apptainer, *env_setup; /* absolute paths, NULL: not wanted */
+	struct ranq_end_watch end;
 	int64_t backoff_ms, end_ms /* by --walltime */;
 	int signals; /* got so far: 1 drains, 2 kills */
 	sigset_t set;
@@ -142,6 +152,8 @@ static void make_arguments(const struct join *join, const struct ranq_allocation
 		add_option(words, "--end-time", options->end_time);
 	else
 		add_number(words, "--end-time", allocation->end_s, "");
+	if (*join->end.path)
+		add_option(words, "--end-file", join->end.path);
 	if (options->report_bindings)
 		words->at[words->n++] = strdup("--report-bindings");
 	if (options->proxy_computes)
@@ -186,13 +198,16 @@ static void hand_on(struct join *join, pid_t pid, const struct ranq_mpi_launch *
 }
 
 /* Until the launcher is over; signals are handed on. A second signal has a limit: mpirun may hang in it. */
-static int await_end(struct join *join, pid_t pid, const struct ranq_mpi_launch *launch)
+static int await_end(
+	struct join *join, pid_t pid, const struct ranq_mpi_launch *launch, const struct ranq_allocation *allocation)
 {
 	int status;
 	int64_t kill_deadline_ms = RANQ_NEVER;
 	while (!ranq_spawn_wait(pid, 0, &status)) {
 		if (next_signal(join, 1000))
 			hand_on(join, pid, launch);
+		if (join->signals == 0)
+			ranq_end_watch_look(&join->end, allocation);
 		if (join->signals >= 2 && kill_deadline_ms == RANQ_NEVER)
 			kill_deadline_ms = ranq_clock_ms() + KILL_GRACE_MS;
 		if (ranq_clock_ms() > kill_deadline_ms)
@@ -244,6 +259,18 @@ static int drained_status(const struct join *join, int code)
 	if (join->signals > 1)
 		return 130;
 	return code == 128 + SIGUSR1 || code == 128 + SIGUSR2 || code == 128 + SIGTERM ? 0 : 1;
+}
+
+/* A preempted job of Slurm is requeued if it is still there when its grace time is over, so after the drain there is something left to
+ * do: to be killed. The first signal ends the wait. */
+static void await_preemption(struct join *join, const struct ranq_allocation *allocation)
+{
+	int64_t deadline_ms = ranq_clock_ms() + PREEMPTION_MS;
+	if (!ranq_allocation_preempted(allocation))
+		return;
+	ranq_cli_say(join->command, "preempted: waiting for Slurm, which requeues the job");
+	while (ranq_clock_ms() < deadline_ms && !next_signal(join, 1000))
+		;
 }
 
 /* Exit status of the whole when the bridge should not be started again, else VERDICT_AGAIN through *verdict. */
@@ -302,8 +329,8 @@ static int show_plan(const struct ranq_mpi_launch *launch)
 	return 0;
 }
 
-static int run_once(struct join *join, const struct ranq_mpi_launch *launch, bool one_node, enum verdict *verdict,
-	struct ranq_err *err)
+static int run_once(struct join *join, const struct ranq_mpi_launch *launch, const struct ranq_allocation *allocation,
+	enum verdict *verdict, struct ranq_err *err)
 {
 	const char *env[8];
 	size_t n = 0;
@@ -326,9 +353,11 @@ static int run_once(struct join *join, const struct ranq_mpi_launch *launch, boo
 	if (pid < 0)
 		return -1;
 	join->starts++;
-	int status = await_end(join, pid, launch);
+	int status = await_end(join, pid, launch, allocation);
 	sweep(join);
-	bool registered = status != 0 && report_dead(join, one_node);
+	if (status == 0 && join->signals == 0)
+		await_preemption(join, allocation);
+	bool registered = status != 0 && report_dead(join, allocation->nnodes <= 1);
 	return judge(join, status, ranq_clock_ms() - started_ms, registered, verdict);
 }
 
@@ -365,12 +394,17 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 		leave_out_dead(join, &allocation);
 	else
 		join->nnodes = allocation.nnodes;
+	if (!join->options.end_time && !join->options.dry_run)
+		ranq_end_watch_start(&join->end, &allocation);
 	make_arguments(join, &allocation, &words);
 	unsigned ranks = count_ranks(join, &allocation);
 	const char *launcher = getenv("RANQ_MPIRUN");
 	struct ranq_mpi_request request = {.bridge = join->bridge,
 		.arguments = (const char *const *)words.at,
 		.ranks = ranks,
+		.env_setup = join->env_setup,
+		.apptainer = join->apptainer,
+		.image = join->options.image,
 		.allocation = &allocation,
 		.launcher = launcher && *launcher ? launcher : NULL};
 	*verdict = VERDICT_END;
@@ -381,85 +415,17 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 		} else {
 			if (join->starts == 0)
 				say_start(join, &allocation, &launch, ranks);
-			status = run_once(join, &launch, allocation.nnodes <= 1, verdict, err);
+			status = run_once(join, &launch, &allocation, verdict, err);
 		}
 		ranq_mpi_launch_clear(&launch);
 	}
+	ranq_end_watch_stop(&join->end);
 	clear_words(&words);
 	ranq_allocation_clear(&allocation);
 	return status;
 }
 
 /* ---- around it ---- */
-
-/* Orphans of joins that were killed together with their bridge: marked by a join that is gone, and no launcher or rank
- * among them. */
-struct orphans {
-	char host[HOST_NAME_MAX + 1];
-	char mark[HOST_NAME_MAX + 64];
-	bool found;
-};
-
-static bool join_is_gone(const char *host, const char *value)
-{
-	size_t len = strlen(host);
-	int pid;
-	unsigned long long start;
-	char rest;
-	if (strncmp(value, host, len) != 0 || sscanf(value + len, ":%d:%llu%c", &pid, &start, &rest) != 2)
-		return false;
-	return ranq_marked_start_time(pid) != start;
-}
-
-static bool is_bridge(pid_t pid)
-{
-	char path[64], name[64] = "";
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(name, sizeof name, file))
-		*name = '\0';
-	fclose(file);
-	static const char *const own[] = {
-		"ranq-bridge", "ranq-exec", "mpirun", "mpiexec", "srun", "orted", "hydra_pmi"};
-	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-		if (strncmp(name, own[i], strlen(own[i])) == 0)
-			return true;
-	return false;
-}
-
-static bool spoil_if_bridge(pid_t pid, const char *value, void *arg)
-{
-	if (*value == '\0' && is_bridge(pid))
-		*(bool *)arg = true;
-	return !*(bool *)arg;
-}
-
-static bool find_orphan(pid_t pid, const char *value, void *arg)
-{
-	struct orphans *orphans = arg;
-	bool bridge_lives = false;
-	(void)pid;
-	if (!join_is_gone(orphans->host, value))
-		return true;
-	snprintf(orphans->mark, sizeof orphans->mark, "RANQ_JOIN=%s", value);
-	ranq_marked_each(orphans->mark, spoil_if_bridge, &bridge_lives); /* it drains: leave it alone */
-	orphans->found = !bridge_lives;
-	return !orphans->found;
-}
-
-static void sweep_orphans(const char *host)
-{
-	for (int round = 0; round < 16; round++) {
-		struct orphans orphans = {0};
-		snprintf(orphans.host, sizeof orphans.host, "%s", host);
-		ranq_marked_each("RANQ_JOIN=", find_orphan, &orphans);
-		if (!orphans.found)
-			return;
-		ranq_marked_kill(orphans.mark, 2000);
-	}
-}
 
 static void block_signals(struct join *join)
 {
@@ -486,6 +452,27 @@ static int check_server(const struct join *join, struct ranq_err *err)
 	return conn ? 0 : -1;
 }
 
+/* One clear line here instead of as many as there are ranks. */
+static int find_surroundings(struct join *join, struct ranq_err *err)
+{
+	static const char *const names[] = {"apptainer", "singularity", NULL};
+	const struct join_options *options = &join->options;
+	if (options->env_setup) {
+		join->env_setup = realpath(options->env_setup, NULL);
+		if (!join->env_setup || access(join->env_setup, R_OK) < 0)
+			return ranq_err_sys(err, "cannot read '%s' (--env-setup)", options->env_setup);
+	}
+	if (options->image) {
+		join->apptainer = ranq_spawn_find_path(names);
+		if (!join->apptainer)
+			return ranq_err_set(err, RANQ_ERR_INPUT,
+				"cannot find 'apptainer' or 'singularity' in PATH, which --image needs: load its module first");
+		if (access(options->image, R_OK) < 0)
+			return ranq_err_sys(err, "cannot read '%s' (--image)", options->image);
+	}
+	return 0;
+}
+
 static int prepare(struct join *join, struct ranq_err *err)
 {
 	char host[HOST_NAME_MAX + 1] = "localhost";
@@ -500,7 +487,7 @@ static int prepare(struct join *join, struct ranq_err *err)
 	/* orphans of the ranks come to us, so that the sweep finds them reaped */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	block_signals(join);
-	sweep_orphans(host);
+	ranq_orphans_sweep(host);
 	return 0;
 }
 
@@ -534,7 +521,7 @@ static int join_main(struct join *join, struct ranq_err *err)
 {
 	enum verdict verdict;
 	join->end_ms = ranq_clock_ms() + join->options.walltime_ms;
-	if (check_queues(join->options.queue, err) < 0 || prepare(join, err) < 0)
+	if (check_queues(join->options.queue, err) < 0 || find_surroundings(join, err) < 0 || prepare(join, err) < 0)
 		return -1;
 	for (;;) {
 		int status = start_once(join, &verdict, err);
@@ -557,6 +544,8 @@ static int run_join(const struct ranq_command *command, int argc, char **argv)
 		return parsed > 0 ? 0 : ranq_cli_fail(command, &err);
 	int status = join_main(&join, &err);
 	free(join.bridge);
+	free(join.apptainer);
+	free(join.env_setup);
 	if (join.box >= 0)
 		close(join.box);
 	return status < 0 ? ranq_cli_fail(command, &err) : status;
@@ -570,7 +559,8 @@ const struct ranq_command ranq_command_join = {
 		"Inside a Slurm or PBS allocation it finds nodes, launcher and end time by itself, elsewhere it runs\n"
 		"mpirun on this machine. After a crash it starts the bridge again on what is left.\n"
 		"TERM, INT, HUP, USR1 and USR2 drain: running tasks end, the rest goes back; a second one kills.\n"
-		"RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.",
+		"RANQ_MPIRUN names another mpirun, mpiexec or srun; RANQ_BRIDGE another ranq-bridge.\n"
+		"RANQ_END_POLL=D: how often the scheduler is asked for the end (default: each 5 min, near the end 30 s).",
 	.groups = join_groups,
 	.max_operands = 0,
 	.run = run_join,

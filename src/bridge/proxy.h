@@ -41,6 +41,8 @@ int ranq_proxy_message(
 	struct ranq_proxy *proxy, int src, enum ranq_message_type type, struct ranq_reader *body, struct ranq_err *err);
 /* SIGTERM, SIGINT, SIGUSR1, SIGUSR2: drain, the second one hurries; SIGCONT: see proxy_end.c. */
 void ranq_proxy_signal(struct ranq_proxy *proxy, int sig);
+/* The allocation's end has moved (wall clock, ms): what is leased from now on goes by it. */
+void ranq_proxy_set_end(struct ranq_proxy *proxy, int64_t end_ms);
 /* Before each wait: sets the watches, gives the next time (ranq_clock_ms) at which tick is due. */
 int64_t ranq_proxy_prepare(struct ranq_proxy *proxy);
 void ranq_proxy_tick(struct ranq_proxy *proxy);

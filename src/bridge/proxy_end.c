@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "bridge/fault.h"
 #include "util/clock.h"
@@ -410,6 +411,20 @@ static void idle_tick(struct ranq_proxy *proxy)
 }
 
 /* ---- loop ---- */
+
+void ranq_proxy_set_end(struct ranq_proxy *proxy, int64_t end_ms)
+{
+	char text[32] = "?";
+	time_t end = (time_t)(end_ms / 1000);
+	struct tm local;
+
+	if (proxy->options.end_ms == end_ms)
+		return;
+	proxy->options.end_ms = end_ms;
+	if (localtime_r(&end, &local))
+		strftime(text, sizeof text, "%F %T", &local);
+	proxy_log(proxy, "the allocation ends at %s now", text);
+}
 
 int64_t proxy_left_ms(const struct ranq_proxy *proxy)
 {

@@ -260,6 +260,17 @@ START_TEST(plan_srun)
 }
 END_TEST
 
+START_TEST(preemption)
+{
+	ck_assert(ranq_allocation_parse_preempted(
+		"JobId=1 EndTime=2026-11-20T12:39:50 PreemptEligibleTime=2026-11-20T12:39:39 PreemptTime=2026-11-20T12:39:40 X=1"));
+	ck_assert(!ranq_allocation_parse_preempted(
+		"JobId=1 EndTime=2026-11-20T12:49:39 PreemptEligibleTime=2026-11-20T12:39:39 PreemptTime=None X=1"));
+	ck_assert(!ranq_allocation_parse_preempted("slurm_load_jobs error: Invalid job id specified"));
+	ck_assert(!ranq_allocation_parse_preempted("JobId=1 PreemptTime="));
+}
+END_TEST
+
 START_TEST(cpus_of_nodes)
 {
 	static const struct {
@@ -281,6 +292,7 @@ int main(void)
 	tcase_add_test(tests, qstat_end);
 	tcase_add_test(tests, nodefile);
 	tcase_add_test(tests, cpus_of_nodes);
+	tcase_add_test(tests, preemption);
 	tcase_add_test(tests, plan_one_machine);
 	tcase_add_test(tests, plan_mpich_and_none);
 	tcase_add_test(tests, plan_nodes);
