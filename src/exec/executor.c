@@ -48,12 +48,12 @@ static void drop_job(struct ranq_executor *x, struct ranq_executor_job *job)
 	free(job);
 }
 
-void ranq_executor_end(struct ranq_executor *x)
+void ranq_executor_end(struct ranq_executor *x, int status)
 {
 	while (!LIST_EMPTY(&x->jobs))
 		drop_job(x, LIST_FIRST(&x->jobs));
 	ranq_cache_destroy(x->cache);
-	_exit(0);
+	_exit(status);
 }
 
 /* The rank is built with us: what it sends is right, or memory was overwritten. Ending is all that is left; the rank
@@ -209,7 +209,7 @@ void ranq_executor_pump(struct ranq_executor *x, bool wait)
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
 		if (n <= 0)
-			ranq_executor_end(x);
+			ranq_executor_end(x, 0);
 		keep_fds(x, fds, nfds);
 		x->in.len += (size_t)n;
 		parse(x);

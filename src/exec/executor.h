@@ -144,7 +144,9 @@ int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_att
 	struct ranq_err *err);
 /* Works off one run and reports it. */
 void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run);
-_Noreturn void ranq_executor_end(struct ranq_executor *x);
+/* With the fini of all jobs. status: 0, or RANQ_EXECUTOR_WORN: the task that the page names wants another try elsewhere. */
+#define RANQ_EXECUTOR_WORN 73
+_Noreturn void ranq_executor_end(struct ranq_executor *x, int status);
 /* "the body failed": status ERROR with this reason. */
 void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -195,7 +195,7 @@ static void flush_results(struct ranq_executor *x)
 
 	if (ranq_outbox_due(&x->out, ranq_clock_ms()) && poll(&socket, 1, 0) == 1 &&
 		(ranq_outbox_pack(&x->out, false) < 0 || ranq_outbox_send(&x->out, x->fd) < 0))
-		ranq_executor_end(x);
+		ranq_executor_end(x, 0);
 }
 
 static void sleep_until_something(struct ranq_command *c)

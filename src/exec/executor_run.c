@@ -142,7 +142,7 @@ static void flush(struct ranq_executor *x, bool done)
 	if (done && next_is_safe(x) && ranq_outbox_may_hold(&x->out))
 		return;
 	if (ranq_outbox_send(&x->out, x->fd) < 0)
-		ranq_executor_end(x);
+		ranq_executor_end(x, 0);
 }
 
 /* A result that cannot be reduced is no result. */
@@ -187,6 +187,14 @@ static bool attempt_task(
 	return out->status == RANQ_TASK_OK;
 }
 
+/* What the task has left behind would be in the way of its own next try. */
+_Noreturn static void retry_elsewhere(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
+{
+	flush(x, false);
+	begin(x, run, index);
+	ranq_executor_end(x, RANQ_EXECUTOR_WORN);
+}
+
 /* False: the task was stopped and counts as not started. A task that fails after it was told to stop, and would be
  * tried again, is left to others: its failure may come from being told. */
 static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index,
@@ -203,6 +211,8 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 			return false;
 		if (tries++ >= job->spec.retries)
 			break;
+		if (x->worn)
+			retry_elsewhere(x, run, index);
 		now_ms = coarse_ms();
 	}
 	if (out->interrupted)
@@ -286,7 +296,7 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 	}
 	if (x->worn) {
 		flush(x, false); /* the rest of the run is for the next executor */
-		ranq_executor_end(x);
+		ranq_executor_end(x, 0);
 	}
 	flush(x, true);
 }

@@ -127,6 +127,25 @@ static void count_timeout(struct ranq_slot_chunk *chunk, const struct ranq_slot_
 	}
 }
 
+/* Did the executor itself ask for another try of its task in a fresh process? */
+static bool wants_retry(const struct ranq_slot *slot, const struct ranq_slot_job *job, struct ranq_slot_chunk *chunk,
+	uint64_t index)
+{
+	const struct ranq_trouble *trouble = ranq_slot_trouble_at(chunk, index);
+
+	return slot->end.status_known && WIFEXITED(slot->end.status) &&
+	       WEXITSTATUS(slot->end.status) == RANQ_EXECUTOR_WORN &&
+	       (trouble ? trouble->tries : 0) < job->spec.retries;
+}
+
+static void count_retry(struct ranq_slot_chunk *chunk, uint64_t index)
+{
+	struct ranq_trouble *trouble = make_trouble(chunk, index);
+
+	if (trouble)
+		trouble->tries++;
+}
+
 static void count_load_death(struct ranq_slot *slot, struct ranq_slot_job *job)
 {
 	int sig, exit_code;
@@ -174,7 +193,7 @@ static void blame_first(struct ranq_slot *slot)
 
 static void blame(struct ranq_slot *slot)
 {
-	uint64_t seq = atomic_load(&slot->end.page->seq), index;
+	uint64_t seq = atomic_load(&slot->end.page->seq), index = 0;
 	struct ranq_slot_chunk *chunk = seq % 2 ? running_task(slot, &index) : NULL;
 	struct ranq_slot_job *job = chunk ? ranq_slot_find_job(slot, chunk->given.job) : NULL;
 	bool loading = atomic_load(&slot->end.page->phase) == RANQ_PHASE_LOADING;
@@ -189,6 +208,8 @@ static void blame(struct ranq_slot *slot)
 	}
 	if (job && loading)
 		count_load_death(slot, job);
+	else if (job && wants_retry(slot, job, chunk, index))
+		count_retry(chunk, index);
 	else if (job)
 		count_death(slot, chunk, job, index);
 	else if (++slot->barren >= BARREN_MAX)

@@ -14,7 +14,7 @@ for b in 1 2; do
 	joins[b]=$!
 done
 unset RANQ_TEST_NODES
-both() { [ "$(ranq workers --json | grep -o '"name"\|"allocation"' | wc -l)" -ge 2 ]; }
+both() { [ "$(ranq workers --json | grep -o '"host"' | wc -l)" = 2 ]; }
 TEST="two bridges" ok wait_for 30 both
 
 served() { rcli info stats | sed -n 's/^total_net_output_bytes:\([0-9]*\).*/\1/p'; }

@@ -71,6 +71,19 @@ START_TEST(functions_after_a_leak)
 }
 END_TEST
 
+/* Nor from its own next try. */
+START_TEST(retry_after_a_leak)
+{
+	exec_rig_function(&spec, "takes_much");
+	spec.retries = 1;
+	spec.max_deaths = 1;
+	run_all(12, "bodies.so");
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 12);
+	ck_assert_uint_eq(rig.died_events, 0);
+	exec_rig_close(&rig);
+}
+END_TEST
+
 static void one_argument(const char *text)
 {
 	spec.args = RANQ_ARGS_LISTS;
@@ -136,6 +149,7 @@ static Suite *suite(void)
 	tcase_add_test(t, explain);
 	if (HAVE_FUNCTIONS) {
 		tcase_add_test(t, functions_after_a_leak);
+		tcase_add_test(t, retry_after_a_leak);
 		tcase_add_test(t, function_crashes);
 		tcase_add_test(t, stack_without_limit);
 	}
