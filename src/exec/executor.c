@@ -38,6 +38,8 @@ static void drop_job(struct ranq_executor *x, struct ranq_executor_job *job)
 	if (job->opened)
 		job->ops->close(x, job);
 	LIST_REMOVE(job, link);
+	if (x->entered == job)
+		x->entered = NULL;
 	if (job->module_fd >= 0)
 		close(job->module_fd);
 	if (job->data_fd >= 0)
@@ -254,8 +256,12 @@ int ranq_executor_enter(struct ranq_executor *x, const struct ranq_executor_job 
 {
 	const char *to = job->spec.cwd ? job->spec.cwd : x->home;
 
+	if (x->entered == job)
+		return 0;
+	x->entered = NULL;
 	if (to && chdir(to) < 0)
 		return ranq_err_sys(err, "cannot enter directory '%s' on %s", to, x->host);
+	x->entered = job;
 	return 0;
 }
 

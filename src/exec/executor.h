@@ -110,6 +110,7 @@ struct ranq_executor {
 	struct ranq_outbox out;
 	struct ranq_interrupt interrupt;
 	char *home;                /* where we started */
+	const struct ranq_executor_job *entered; /* whose directory we are in; NULL: not known */
 	uint64_t seq;              /* copy of page->seq */
 	int64_t oom_kills;         /* seen so far */
 	bool worn;                 /* to end after this task: its memory is full of what others left */
@@ -136,8 +137,8 @@ void ranq_executor_pump(struct ranq_executor *x, bool wait);
 bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run);
 /* Constant environment of a job; common to both kinds. */
 int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);
-/* Goes to the job's directory: before each run, for it may have been removed and made again, and a function may have
- * left it. */
+/* Goes to the job's directory, unless the run before was of this job, too: the directory may have been removed and made
+ * again between two jobs, and asking a file server at each run would be too much. */
 int ranq_executor_enter(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_err *err);
 /* The argument of a task (ranq_arg_clear it). Tasks of a run are asked for in rising order, each as often as needed. */
 int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_attempt *attempt, struct ranq_arg *arg,
