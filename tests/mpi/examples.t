@@ -9,6 +9,8 @@ ok wait_for 30 bash -c 'ranq workers | grep -q "$(hostname)"'
 
 TEST="matrix_sum" status 0 "$examples/matrix_sum"
 is "$out" "6.216482 4.672254" "listing 5/8: the sums of the chunks"
+TEST="matrix_cache" status 0 "$examples/matrix_cache" 10
+like "$out" '^6\.216482 4\.672254, 1[0-9] of 20 parts from a cache$' "listings 9-14: workers keep their parts"
 TEST="boot" status 0 "$examples/boot"
 like "$out" '^t0 1\.5203125, 999 replicates, 95% of them from 1\.2[0-9]* to 2\.[0-2]' "listing 3/6: a parallel boot"
 first=$out
