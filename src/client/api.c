@@ -122,7 +122,13 @@ static int set_policy(struct ranq_spec *spec, const struct ranq_submit_options *
 	if (!(options->timeout_s >= 0 && options->timeout_s < 1e9))
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "timeout_s is out of range");
 	spec->timeout_ms = (uint64_t)llround(options->timeout_s * 1000);
-	return copy_text(&spec->name, options->name) || copy_text(&spec->reduce, options->reduce) ? -1 : 0;
+	for (const char *const *word = options->env; word && *word; word++)
+		if (ranq_strings_add(&spec->env, *word, strlen(*word)))
+			return ranq_err_set(ranq_api_err(), RANQ_ERR_MEMORY, "out of memory");
+	return copy_text(&spec->name, options->name) || copy_text(&spec->reduce, options->reduce) ||
+			       copy_text(&spec->require, options->require) || copy_text(&spec->cwd, options->cwd)
+		       ? -1
+		       : 0;
 }
 
 /* The array of the caller as lines. */

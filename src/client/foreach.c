@@ -377,6 +377,10 @@ RANQ_API int ranq_foreach(struct ranq *ranq, const struct ranq_foreach_options *
 	if (check(options, ranq_api_err()))
 		return -1;
 	submit.stop_on_error = options->on_failure == RANQ_FAILURE_STOP;
+	if (submit.reduce)
+		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT,
+			"foreach combines the results of tasks, of which a job with a reduction has none: use "
+			"ranq_reduced");
 	if (!submit.keep_results)
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "foreach needs results: keep_results is 0");
 	struct ranq_job *job = ranq_submit(ranq, &submit);

@@ -212,6 +212,9 @@ struct ranq_submit_options {
 	uint64_t memory_bytes; /* that a task may take; 0: no limit */
 	const char *reduce;    /* sum_int64, sum_double, min_..., max_..., count, or a reduce function of the module: see ranq_reduced */
 	int reduce_ordered;    /* the same bits whatever workers and chunks */
+	const char *require;   /* run only on workers with this tag, or these: "gpu,avx512" */
+	const char *const *env; /* NULL-terminated "NAME=VALUE" for the tasks */
+	const char *cwd;        /* working directory of the tasks; NULL: that of their worker */
 };
 /* In the caller, so that it is the caller's own idea of the struct that the library checks. */
 static inline struct ranq_submit_options ranq_submit_init(void)

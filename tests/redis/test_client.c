@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client/session.h"
+#include "client/submit.h"
 
 static struct ranq_job *submit(struct ranq *ranq, uint64_t tasks)
 {
@@ -468,6 +469,61 @@ START_TEST(functions_forgotten)
 }
 END_TEST
 
+/* What a job of the public interface looks like in the queue; and a job of the programs that has no results of tasks.
+ */
+START_TEST(job_record)
+{
+	static const char *const env[] = {"A=1", "B=two words", NULL}, *const bad_env[] = {"novalue", NULL};
+	struct ranq *ranq = client_rig_open();
+	struct ranq_submit_options options = client_rig_echo(1);
+	struct ranq_server_addr addr;
+	struct ranq_session_options how = {.queue = "default", .patience_ms = 5000, .interrupt_fd = -1};
+	struct ranq_spec spec;
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply;
+	struct ranq_bytes packed;
+	enum ranq_job_state state;
+	options.env = bad_env;
+	ck_assert_ptr_null(ranq_submit(ranq, &options));
+	ck_assert_int_eq(ranq_last_status(), 2);
+	options.env = env;
+	options.require = "gpu";
+	options.cwd = "/tmp";
+	ranq_job_close(client_rig_submit(ranq, &options));
+	ranq_server_addr_init(&addr);
+	ck_assert_int_eq(ranq_server_addr_parse(rig.url, &addr, NULL), 0);
+	struct ranq_session *session = ranq_session_open(&addr, &how, NULL);
+	ranq_cmd_init(&cmd);
+	ck_assert_int_eq(ranq_queue_spec_cmd(&session->queue, &cmd, 1), 0);
+	ck_assert_int_eq(ranq_session_call(session, &cmd, RANQ_NEVER, &reply, NULL), 0);
+	ck_assert_int_eq(ranq_queue_spec_parse(reply, &packed, &state, NULL), 0);
+	ck_assert_int_eq(ranq_spec_unpack(packed.data, packed.len, &spec, NULL), 0);
+	ck_assert_str_eq(spec.require, "gpu");
+	ck_assert_str_eq(spec.cwd, "/tmp");
+	ck_assert_uint_eq(spec.env.n, 2);
+	ck_assert_str_eq(spec.env.at[1], "B=two words");
+	/* the same again with a reduction */
+	struct ranq_submission submission = {.spec = &spec, .tasks = 1};
+	struct ranq_producer *producer;
+	struct ranq_value value;
+	struct ranq_err err = {0};
+	uint64_t job;
+	spec.reduce = strdup("sum_int64");
+	ck_assert_msg(ranq_submit_prepare(&submission, &err) == 0, "%s", err.text);
+	ck_assert_msg(ranq_submit_send(session, &submission, &job, &producer, &err) == 0, "%s", err.text);
+	struct ranq_job *reduced = ranq_job_attach(ranq, "2");
+	ck_assert_int_eq(ranq_next(reduced, &value, 0, 30), -1);
+	ck_assert_msg(strstr(ranq_last_error(), "job default/2 has a reduction"), "%s", ranq_last_error());
+	ranq_job_close(reduced);
+	ranq_spec_clear(&spec);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	ranq_session_close(session);
+	ranq_server_addr_clear(&addr);
+	ranq_close(ranq);
+}
+END_TEST
+
 START_TEST(errors)
 {
 	static const char *const args[] = {"one"};
@@ -537,6 +593,7 @@ int main(void)
 	tcase_add_loop_test(tests, server_dies, 0, 2);
 	tcase_add_loop_test(tests, server_rolls_back, 0, 2);
 	tcase_add_loop_test(tests, functions_forgotten, 0, 2);
+	tcase_add_test(tests, job_record);
 	tcase_add_test(tests, errors);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

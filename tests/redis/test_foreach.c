@@ -271,6 +271,7 @@ START_TEST(bad_options)
 	REFUSED(bad.accumulator_bytes = SIZE_MAX);
 	REFUSED(bad.progress_s = 0);
 	REFUSED(bad.job.keep_results = 0);
+	REFUSED(bad.job.reduce = "sum_int64");
 	REFUSED(bad.job.command = NULL);
 	ck_assert_int_eq(jobs_left(), 0);
 	ranq_close(ranq);
