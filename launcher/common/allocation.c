@@ -349,6 +349,12 @@ void ranq_allocation_find(struct ranq_allocation *allocation)
 		allocation->cpus = ranq_local_default_ranks();
 	if (*allocation->id)
 		return;
+	/* `ranq scale` on a machine without a scheduler tells its processes apart */
+	const char *given = getenv("RANQ_ALLOCATION");
+	if (given && strncmp(given, "local:", 6) == 0 && given[6] && is_node_text(given + 6) && strlen(given) < 64) {
+		snprintf(allocation->id, sizeof allocation->id, "%s", given);
+		return;
+	}
 	gethostname(host, sizeof host - 1);
 	snprintf(allocation->id, sizeof allocation->id, "host:%.100s", host);
 }

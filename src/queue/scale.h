@@ -34,14 +34,14 @@ struct ranq_scale_record {
 int ranq_queue_scale_get_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, unsigned lines);
 int ranq_queue_scale_get_parse(const struct ranq_reply *r, struct ranq_scale_record *record, struct ranq_err *err);
 /* Entries of a reply that the parse function took. */
-void ranq_queue_scale_field(
-	const struct ranq_reply *r, size_t i, struct ranq_bytes *name, struct ranq_bytes *value);
+void ranq_queue_scale_field(const struct ranq_reply *r, size_t i, struct ranq_bytes *name, struct ranq_bytes *value);
 struct ranq_bytes ranq_queue_scale_line(const struct ranq_reply *r, const struct ranq_scale_record *record, size_t i);
 
 /* Becomes the holder, stays it, or (ms 0) lets go. who: shown to others, at most 200 bytes. */
 int ranq_queue_scale_hold_cmd(
 	const struct ranq_queue *q, struct ranq_cmd *cmd, const char *holder, int64_t ms, const char *who);
-int ranq_queue_scale_hold_parse(const struct ranq_reply *r, bool *held, struct ranq_scale_record *other, struct ranq_err *err);
+int ranq_queue_scale_hold_parse(
+	const struct ranq_reply *r, bool *held, struct ranq_scale_record *other, struct ranq_err *err);
 
 /* Writes n fields (then as many ..._field calls) and lines (any number up to 100 of ranq_cmd_str). holder "": only
  * `mode` and `want`. Reply: ranq_queue_control_parse; STATE: another one holds the record; NOTFOUND: there is none. */

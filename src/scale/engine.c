@@ -84,7 +84,17 @@ static int save(struct ranq_scale_engine *engine, struct ranq_err *err)
 /* Before each call of the scheduler: nobody takes over while it may take effect. */
 static int hold(struct ranq_scale_engine *engine, struct ranq_err *err)
 {
+	engine->held_long = true;
 	return engine->dry ? 0 : engine->door.hold(engine->door.user, RANQ_SCHED_CALL_MS + HOLD_MS, err);
+}
+
+/* Whoever comes after us when we are killed shall not wait for longer than need be. */
+static void hold_shorter(struct ranq_scale_engine *engine)
+{
+	struct ranq_err ignored;
+	if (engine->held_long && !engine->dry)
+		engine->door.hold(engine->door.user, HOLD_MS, &ignored);
+	engine->held_long = false;
 }
 
 /* ---- looking ---- */
@@ -114,8 +124,8 @@ static int list(struct ranq_scale_engine *engine, int64_t now_ms, struct ranq_er
 
 /* ---- acting ---- */
 
-static int submit(struct ranq_scale_engine *engine, const struct ranq_scale_action *action, int64_t now_ms,
-	struct ranq_err *err)
+static int submit(
+	struct ranq_scale_engine *engine, const struct ranq_scale_action *action, int64_t now_ms, struct ranq_err *err)
 {
 	const struct ranq_scheduler *scheduler = &engine->scheduler;
 	struct ranq_sched_request request = {.name = engine->name};
@@ -139,8 +149,8 @@ static int submit(struct ranq_scale_engine *engine, const struct ranq_scale_acti
 	else if (err->code != RANQ_ERR_UNKNOWN)
 		ranq_scale_state_forget(&engine->state, token);
 	if (rc == 0)
-		tell(engine, "submitted allocation %s (%u node%s): %s", id, action->nodes, action->nodes == 1 ? "" : "s",
-			action->reason);
+		tell(engine, "submitted allocation %s (%u node%s): %s", id, action->nodes,
+			action->nodes == 1 ? "" : "s", action->reason);
 	return rc;
 }
 
@@ -154,8 +164,8 @@ static void regret(struct ranq_scale_engine *engine, const char *what, int64_t n
 		err->code == RANQ_ERR_UNKNOWN ? "; it may have arrived all the same: that will show" : "");
 }
 
-static int cancel(struct ranq_scale_engine *engine, const struct ranq_scale_action *action, int64_t now_ms,
-	struct ranq_err *err)
+static int cancel(
+	struct ranq_scale_engine *engine, const struct ranq_scale_action *action, int64_t now_ms, struct ranq_err *err)
 {
 	const struct ranq_scheduler *scheduler = &engine->scheduler;
 	struct ranq_scale_alloc *alloc = &engine->state.allocs[action->alloc];
@@ -203,20 +213,24 @@ static int shrink(struct ranq_scale_engine *engine, const struct ranq_scale_acti
 	return 0;
 }
 
-static int perform(struct ranq_scale_engine *engine, const struct ranq_scale_action *action, int64_t now_ms,
-	struct ranq_err *err)
+static int perform(
+	struct ranq_scale_engine *engine, const struct ranq_scale_action *action, int64_t now_ms, struct ranq_err *err)
 {
 	switch (action->kind) {
-	case RANQ_SCALE_SUBMIT: return submit(engine, action, now_ms, err);
-	case RANQ_SCALE_CANCEL: return cancel(engine, action, now_ms, err);
-	case RANQ_SCALE_DRAIN: return drain(engine, action, err);
-	case RANQ_SCALE_SHRINK: return shrink(engine, action, err);
+	case RANQ_SCALE_SUBMIT:
+		return submit(engine, action, now_ms, err);
+	case RANQ_SCALE_CANCEL:
+		return cancel(engine, action, now_ms, err);
+	case RANQ_SCALE_DRAIN:
+		return drain(engine, action, err);
+	case RANQ_SCALE_SHRINK:
+		return shrink(engine, action, err);
 	}
 	return 0;
 }
 
-static const char *const failing[] = {
-	"cannot submit an allocation", "cannot cancel an allocation", "cannot drain an allocation", "cannot shrink an allocation"};
+static const char *const failing[] = {"cannot submit an allocation", "cannot cancel an allocation",
+	"cannot drain an allocation", "cannot shrink an allocation"};
 
 /* All of the plan, until something fails. */
 static int act(struct ranq_scale_engine *engine, int64_t now_ms, struct ranq_err *err)
@@ -266,7 +280,9 @@ int ranq_scale_engine_turn(struct ranq_scale_engine *engine, int64_t now_ms, str
 	ranq_scale_state_bridges(&engine->state, engine->scheduler.driver->name, bridges, n, now_ms, note, engine);
 	ranq_scale_work(&demand, &engine->limits, &work);
 	if (asked == 0) {
-		ranq_scale_decide(&engine->limits, engine->mode, engine->want, &work, &engine->state, now_ms, &engine->plan);
+		ranq_scale_decide(
+			&engine->limits, engine->mode, engine->want, &work, &engine->state, now_ms, &engine->plan);
+		engine->state.need = engine->plan.need;
 		rc = act(engine, now_ms, err);
 		if (rc == 0 && engine->plan.n == 0)
 			tell_verdict(engine);
@@ -278,6 +294,7 @@ int ranq_scale_engine_turn(struct ranq_scale_engine *engine, int64_t now_ms, str
 			rc = -1;
 		}
 	}
+	hold_shorter(engine);
 	bool stopping = engine->mode == RANQ_SCALE_STOP || engine->mode == RANQ_SCALE_STOP_NOW;
 	return rc ? -1 : stopping && asked == 0 && engine->state.n + engine->state.ndoubts == 0;
 }

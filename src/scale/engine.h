@@ -1,8 +1,8 @@
 /* engine.h - one turn of scaling: look at the queue and the scheduler, decide, act, remember. No clock and no sleep of
  * its own: the same code runs in `ranq scale`, from cron and in the simulation of the tests.
  *
- * A scheduler that cannot be asked stops scaling and nothing else: without a list that succeeded since the start nothing
- * is done; later ones that fail leave the last picture and forbid actions until one succeeds again. */
+ * A scheduler that cannot be asked stops scaling and nothing else: without a list that succeeded since the start
+ * nothing is done; later ones that fail leave the last picture and forbid actions until one succeeds again. */
 #ifndef RANQ_SCALE_ENGINE_H
 #define RANQ_SCALE_ENGINE_H
 
@@ -45,10 +45,11 @@ struct ranq_scale_engine {
 	struct ranq_scale_plan plan; /* the last decision */
 	enum ranq_scale_mode mode;
 	int want;
-	int64_t next_list_ms;   /* monotonic or simulated, as now_ms of the turns */
-	bool outage;            /* the last list failed */
-	char verdict[256];      /* told last */
-	char saved[64];         /* digest of what was saved last */
+	int64_t next_list_ms; /* monotonic or simulated, as now_ms of the turns */
+	bool outage;          /* the last list failed */
+	bool held_long;       /* in this turn, for a call of the scheduler */
+	char verdict[256];    /* told last */
+	char saved[64];       /* digest of what was saved last */
 	char *lines[RANQ_SCALE_LINES_MAX];
 	size_t nlines;
 };

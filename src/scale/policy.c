@@ -41,7 +41,8 @@ static bool fits(const struct ranq_demand_job *job, const struct ranq_scale_limi
 	return true;
 }
 
-void ranq_scale_work(const struct ranq_demand *demand, const struct ranq_scale_limits *limits, struct ranq_scale_work *work)
+void ranq_scale_work(
+	const struct ranq_demand *demand, const struct ranq_scale_limits *limits, struct ranq_scale_work *work)
 {
 	*work = (struct ranq_scale_work){.paused = demand->paused};
 	double total_ms = 0;
@@ -52,7 +53,8 @@ void ranq_scale_work(const struct ranq_demand *demand, const struct ranq_scale_l
 			continue;
 		}
 		uint64_t tasks = job->waiting + job->leased;
-		double each_ms = job->done ? (double)job->elapsed_us / 1e3 / (double)job->done : (double)limits->task_ms;
+		double each_ms =
+			job->done ? (double)job->elapsed_us / 1e3 / (double)job->done : (double)limits->task_ms;
 		work->tasks += tasks;
 		total_ms += (double)tasks * each_ms;
 	}
@@ -87,7 +89,8 @@ static unsigned ranks_of_one(const struct decision *d)
 static unsigned allocations_for(const struct decision *d, int64_t worth_ms)
 {
 	const struct ranq_scale_work *work = d->work;
-	uint64_t ranks = worth_ms > 0 ? (uint64_t)(work->work_ms / worth_ms) + (work->work_ms % worth_ms > 0) : work->tasks;
+	uint64_t ranks =
+		worth_ms > 0 ? (uint64_t)(work->work_ms / worth_ms) + (work->work_ms % worth_ms > 0) : work->tasks;
 	if (ranks > work->tasks)
 		ranks = work->tasks;
 	if (ranks == 0 && work->tasks > 0)
@@ -132,9 +135,10 @@ static void write_work(const struct decision *d, char *text, size_t size)
 			ranq_duration_format(d->work->work_ms, time));
 }
 
-static struct ranq_scale_action *act(struct decision *d, enum ranq_scale_kind kind, size_t alloc, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-static struct ranq_scale_action *act(struct decision *d, enum ranq_scale_kind kind, size_t alloc, const char *format, ...)
+static struct ranq_scale_action *act(struct decision *d, enum ranq_scale_kind kind, size_t alloc, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
+static struct ranq_scale_action *act(
+	struct decision *d, enum ranq_scale_kind kind, size_t alloc, const char *format, ...)
 {
 	static struct ranq_scale_action none; /* the plan is full: the next one goes on */
 	if (d->plan->n == RANQ_SCALE_ACTIONS_MAX)
@@ -216,7 +220,8 @@ static void grow(struct decision *d)
 	count = least(count, RANQ_SCALE_DOUBTS_MAX - d->state->ndoubts);
 	unsigned paid = affordable(d, count);
 	if (paid < count)
-		snprintf(plan->verdict, sizeof plan->verdict, "the budget of %.4g node-hours has no room for another allocation",
+		snprintf(plan->verdict, sizeof plan->verdict,
+			"the budget of %.4g node-hours has no room for another allocation",
 			(double)limits->budget_ms / 3.6e6);
 	write_work(d, work, sizeof work);
 	for (unsigned i = 0; i < paid; i++)
@@ -252,7 +257,8 @@ static bool next_to_drain(const struct decision *d, const bool *taken, bool busy
 		if (taken[i] || alloc->phase != RANQ_SCALE_RUNNING || alloc->drained || (!idle && !busy))
 			continue;
 		int64_t end_ms = alloc->job.end_ms ? alloc->job.end_ms : INT64_MAX;
-		int64_t best_ms = found && d->state->allocs[*at].job.end_ms ? d->state->allocs[*at].job.end_ms : INT64_MAX;
+		int64_t best_ms =
+			found && d->state->allocs[*at].job.end_ms ? d->state->allocs[*at].job.end_ms : INT64_MAX;
 		if (!found || end_ms < best_ms)
 			*at = i;
 		found = true;
@@ -294,8 +300,8 @@ static void make_smaller(struct decision *d, const bool *taken)
 {
 	size_t at;
 	uint64_t each = ranks_of_one(d), covered;
-	if (!d->limits->can_shrink || d->wished || d->work->paused || d->limits->worth_ms < 2 || d->plan->have > d->plan->keep ||
-		d->plan->have <= d->limits->min || !latest_pending(d, taken, &at))
+	if (!d->limits->can_shrink || d->wished || d->work->paused || d->limits->worth_ms < 2 ||
+		d->plan->have > d->plan->keep || d->plan->have <= d->limits->min || !latest_pending(d, taken, &at))
 		return;
 	const struct ranq_scale_alloc *alloc = &d->state->allocs[at];
 	uint64_t ranks = (uint64_t)(d->work->work_ms / (d->limits->worth_ms / 2)) + 1;
@@ -306,7 +312,8 @@ static void make_smaller(struct decision *d, const bool *taken)
 	uint64_t nodes = ((ranks - covered) * d->limits->nodes + each - 1) / each;
 	if (nodes < 1 || nodes * 2 > alloc->job.nodes)
 		return;
-	act(d, RANQ_SCALE_SHRINK, at, "%llu nodes are enough for what is left", (unsigned long long)nodes)->nodes = (unsigned)nodes;
+	act(d, RANQ_SCALE_SHRINK, at, "%llu nodes are enough for what is left", (unsigned long long)nodes)->nodes =
+		(unsigned)nodes;
 }
 
 /* ---- what went wrong ---- */
@@ -319,7 +326,8 @@ static void mend(struct decision *d, bool *taken)
 		if (alloc->cancelled)
 			continue;
 		if (alloc->phase == RANQ_SCALE_PENDING && alloc->job.wait == RANQ_SCHED_NEVER)
-			action = act(d, RANQ_SCALE_CANCEL, i, "the scheduler will never start it: %s", alloc->job.reason);
+			action = act(
+				d, RANQ_SCALE_CANCEL, i, "the scheduler will never start it: %s", alloc->job.reason);
 		else if (alloc->phase == RANQ_SCALE_STARTING && alloc->started_ms &&
 			 d->now_ms - alloc->started_ms > RANQ_SCALE_JOIN_LIMIT_MS)
 			action = act(d, RANQ_SCALE_CANCEL, i, "it has its nodes for 10 minutes and has not joined");
@@ -369,7 +377,8 @@ void ranq_scale_decide(const struct ranq_scale_limits *limits, enum ranq_scale_m
 		snprintf(plan->verdict, sizeof plan->verdict, "scaling is paused");
 	} else if (mode == RANQ_SCALE_STOP || mode == RANQ_SCALE_STOP_NOW) {
 		stop(&d, mode == RANQ_SCALE_STOP_NOW);
-		snprintf(plan->verdict, sizeof plan->verdict, "scaling is being stopped: %zu allocations are left", state->n);
+		snprintf(plan->verdict, sizeof plan->verdict, "scaling is being stopped: %zu allocations are left",
+			state->n);
 	} else {
 		mend(&d, taken);
 		grow(&d);

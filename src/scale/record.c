@@ -1,5 +1,6 @@
-/* record.c - the state of a scaler as text, a line a thing, in the record of the queue. Whoever may write to the queue may
- * have written it: nothing is taken that the scheduler's list would not correct or the policy's limits not bound. */
+/* record.c - the state of a scaler as text, a line a thing, in the record of the queue. Whoever may write to the queue
+ * may have written it: nothing is taken that the scheduler's list would not correct or the policy's limits not bound.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,18 +17,20 @@ static void pack_alloc(const struct ranq_scale_alloc *alloc, struct ranq_buf *te
 	const struct ranq_sched_job *job = &alloc->job;
 	int flags = (alloc->cancelled ? CANCELLED : 0) | (alloc->drained ? DRAINED : 0) | (alloc->joined ? JOINED : 0) |
 		    (alloc->requeued ? REQUEUED : 0);
-	ranq_buf_printf(text, "alloc %s %s %d %d %d %u %u %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s\n", job->id,
-		*job->token ? job->token : "-", (int)alloc->phase, (int)job->state, (int)job->wait, job->nodes,
-		alloc->ranks, flags, alloc->submitted_ms, alloc->started_ms, job->start_ms, job->end_ms, job->reason);
+	ranq_buf_printf(text,
+		"alloc %s %s %d %d %d %u %u %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s\n",
+		job->id, *job->token ? job->token : "-", (int)alloc->phase, (int)job->state, (int)job->wait, job->nodes,
+		alloc->ranks, flags, alloc->submitted_ms, alloc->started_ms, alloc->idle_since_ms, job->start_ms,
+		job->end_ms, job->reason);
 }
 
 void ranq_scale_state_pack(const struct ranq_scale_state *state, struct ranq_buf *text)
 {
-	ranq_buf_printf(text, FORM "\nserial %" PRIu64 "\nspent %" PRId64 "\nranks %u\nlisted %" PRId64 "\n", state->serial,
-		state->spent_ms, state->ranks, state->listed_ms);
+	ranq_buf_printf(text, FORM "\nserial %" PRIu64 "\nspent %" PRId64 "\nneed %u\nranks %u\nlisted %" PRId64 "\n",
+		state->serial, state->spent_ms, state->need, state->ranks, state->listed_ms);
 	if (state->failures)
-		ranq_buf_printf(text, "failed %u %" PRId64 " %s\n", state->failures, state->backoff_until_ms,
-			state->trouble);
+		ranq_buf_printf(
+			text, "failed %u %" PRId64 " %s\n", state->failures, state->backoff_until_ms, state->trouble);
 	for (size_t i = 0; i < state->nsubmits; i++)
 		ranq_buf_printf(text, "submit %" PRId64 "\n", state->submits_ms[i]);
 	for (size_t i = 0; i < state->ndoubts; i++)
@@ -47,15 +50,15 @@ static void unpack_alloc(struct ranq_scale_state *state, const char *line)
 	char id[RANQ_SCHED_ID_MAX + 1], token[RANQ_SCHED_TOKEN_MAX + 1];
 	int phase, job_state, wait, flags, used = 0;
 	unsigned nodes, ranks;
-	int64_t submitted_ms, started_ms, start_ms, end_ms;
-	if (sscanf(line, "%95s %23s %d %d %d %u %u %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %n", id, token, &phase,
-		    &job_state, &wait, &nodes, &ranks, &flags, &submitted_ms, &started_ms, &start_ms, &end_ms,
-		    &used) != 12)
+	int64_t submitted_ms, started_ms, idle_ms, start_ms, end_ms;
+	if (sscanf(line, "%95s %23s %d %d %d %u %u %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %n",
+		    id, token, &phase, &job_state, &wait, &nodes, &ranks, &flags, &submitted_ms, &started_ms, &idle_ms,
+		    &start_ms, &end_ms, &used) != 13)
 		return;
 	if (!ranq_sched_id_ok(id) || phase < 0 || phase > RANQ_SCALE_LEAVING || job_state < 0 ||
 		job_state > RANQ_SCHED_FAILED || wait < 0 || wait > RANQ_SCHED_NEVER || nodes < 1 || nodes > 1000000 ||
-		ranks > 100000000 || !time_ok(submitted_ms) || !time_ok(started_ms) || !time_ok(start_ms) ||
-		!time_ok(end_ms))
+		ranks > 100000000 || !time_ok(submitted_ms) || !time_ok(started_ms) || !time_ok(idle_ms) ||
+		!time_ok(start_ms) || !time_ok(end_ms))
 		return;
 	for (size_t i = 0; i < state->n; i++)
 		if (strcmp(state->allocs[i].job.id, id) == 0)
@@ -78,6 +81,7 @@ static void unpack_alloc(struct ranq_scale_state *state, const char *line)
 	alloc->requeued = flags & REQUEUED;
 	alloc->submitted_ms = submitted_ms;
 	alloc->started_ms = started_ms;
+	alloc->idle_since_ms = idle_ms;
 	job->start_ms = start_ms;
 	job->end_ms = end_ms;
 	ranq_sched_text(job->reason, sizeof job->reason, line + used, strlen(line + used));
@@ -129,6 +133,8 @@ static void unpack_line(struct ranq_scale_state *state, const char *word, const 
 		state->spent_ms = number;
 	else if (strcmp(word, "listed") == 0 && time_ok(number))
 		state->listed_ms = number;
+	else if (strcmp(word, "need") == 0 && number >= 0 && number <= RANQ_SCALE_ALLOCS_MAX)
+		state->need = (unsigned)number;
 	else if (strcmp(word, "ranks") == 0 && number >= 0 && number <= 100000000)
 		state->ranks = (unsigned)number;
 }

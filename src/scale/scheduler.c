@@ -61,27 +61,35 @@ static const char *skip_program(const char *line, const char *end)
 	return (size_t)(end - line) > 7 && memcmp(line, "error: ", 7) == 0 ? line + 7 : line;
 }
 
+#define WORDS_LINES 3
+
 static bool first_words(struct ranq_buf *from, char *text, size_t size)
 {
 	const char *at = ranq_buf_cstr(from);
-	for (size_t len; *at; at += len + (at[len] == '\n')) {
+	unsigned lines = 0;
+	size_t used = 0;
+	*text = '\0';
+	for (size_t len; *at && lines < WORDS_LINES; at += len + (at[len] == '\n')) {
 		len = strcspn(at, "\n");
 		bool letters = false;
 		for (size_t i = 0; i < len; i++)
 			letters = letters || isalpha((unsigned char)at[i]);
-		if (!letters)
+		if (!letters || used + 3 >= size)
 			continue;
 		const char *words = skip_program(at, at + len);
-		ranq_sched_text(text, size, words, (size_t)(at + len - words));
-		return true;
+		if (lines++) {
+			memcpy(text + used, "; ", 2);
+			used += 2;
+		}
+		ranq_sched_text(text + used, size - used, words, (size_t)(at + len - words));
+		used += strlen(text + used);
 	}
-	return false;
+	return lines > 0;
 }
 
-void ranq_tool_words(const struct ranq_tool_result *result, char *text, size_t size)
+void ranq_tool_words(struct ranq_tool_result *result, char *text, size_t size)
 {
-	struct ranq_tool_result *r = (struct ranq_tool_result *)(uintptr_t)result;
-	if (!first_words(&r->err, text, size) && !first_words(&r->out, text, size))
+	if (!first_words(&result->err, text, size) && !first_words(&result->out, text, size))
 		ranq_sched_text(text, size, "it says nothing", strlen("it says nothing"));
 }
 

@@ -53,9 +53,9 @@ void ranq_sched_list_clear(struct ranq_sched_list *list);
 struct ranq_sched_job *ranq_sched_list_add(struct ranq_sched_list *list);
 
 struct ranq_sched_request {
-	const char *name, *token; /* name: of all allocations of one queue; token: of this submission */
-	const char *script;       /* path of the job script */
-	const char *log;          /* where its output shall go; ends in TOKEN.log */
+	const char *name, *token;   /* name: of all allocations of one queue; token: of this submission */
+	const char *script;         /* path of the job script */
+	const char *log;            /* where its output shall go; ends in TOKEN.log */
 	const char *const *options; /* further words for the submitting program */
 	size_t noptions;
 };
@@ -92,8 +92,8 @@ struct ranq_tools {
 	void *user;
 };
 void ranq_tool_result_clear(struct ranq_tool_result *result);
-/* The first line of what a program said that holds letters, without its "NAME: error: " in front; for messages. */
-void ranq_tool_words(const struct ranq_tool_result *result, char *text, size_t size);
+/* The first lines of what a program said, without its "NAME: error: " in front; for messages. */
+void ranq_tool_words(struct ranq_tool_result *result, char *text, size_t size);
 
 /* Copies at most size - 1 bytes, control characters become blanks. */
 void ranq_sched_text(char *into, size_t size, const char *text, size_t len);

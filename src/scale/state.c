@@ -144,8 +144,8 @@ static int64_t run_time(const struct ranq_scale_alloc *alloc, int64_t until_ms)
 
 /* It is over. Joining and leaving, walltime, preemption and our own cancelling are how allocations end; one that ended
  * without having joined would fail again. */
-static void retire(
-	struct ranq_scale_state *state, struct ranq_scale_alloc *alloc, int64_t now_ms, ranq_scale_note *note, void *user)
+static void retire(struct ranq_scale_state *state, struct ranq_scale_alloc *alloc, int64_t now_ms,
+	ranq_scale_note *note, void *user)
 {
 	const struct ranq_sched_job *job = &alloc->job;
 	state->spent_ms = add_cost(state->spent_ms, job->nodes, run_time(alloc, now_ms));
@@ -206,8 +206,9 @@ static int take(struct ranq_scale_state *state, const struct ranq_sched_job *job
 			return ranq_err_set(err, RANQ_ERR_INPUT, "more than %d allocations bear the name of this queue",
 				RANQ_SCALE_ALLOCS_MAX);
 		alloc->submitted_ms = doubt ? doubt->at_ms : now_ms;
-		say(note, user, doubt ? "allocation %s is there: its submission had no answer"
-				      : "found allocation %s by its name",
+		say(note, user,
+			doubt ? "allocation %s is there: its submission had no answer"
+			      : "found allocation %s by its name",
 			job->id);
 		ranq_scale_state_forget(state, job->token);
 	}
@@ -311,8 +312,8 @@ static bool is_ours(const struct ranq_scale_state *state, const char *driver, co
 	return false;
 }
 
-void ranq_scale_state_bridges(struct ranq_scale_state *state, const char *driver, const struct ranq_bridge_info *bridges,
-	size_t n, int64_t now_ms, ranq_scale_note *note, void *user)
+void ranq_scale_state_bridges(struct ranq_scale_state *state, const char *driver,
+	const struct ranq_bridge_info *bridges, size_t n, int64_t now_ms, ranq_scale_note *note, void *user)
 {
 	for (size_t i = 0; i < state->n; i++) {
 		struct ranq_scale_alloc *alloc = &state->allocs[i];

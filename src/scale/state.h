@@ -1,9 +1,9 @@
 /* state.h - what a scaler knows: its allocations, submissions of unknown outcome, what it spent, what went wrong.
  *
- * It lives in the record of the queue (pack, unpack), so that a scaler may die at any instant and go on on another host.
- * The rule that makes it safe: a submission is noted as a doubt and saved *before* the scheduler is asked; it counts as an
- * allocation until the scheduler's own list, which is asked by name, shows it or has not shown it for DOUBT_MS. Times
- * are wall clock and given by the caller. */
+ * It lives in the record of the queue (pack, unpack), so that a scaler may die at any instant and go on on another
+ * host. The rule that makes it safe: a submission is noted as a doubt and saved *before* the scheduler is asked; it
+ * counts as an allocation until the scheduler's own list, which is asked by name, shows it or has not shown it for
+ * DOUBT_MS. Times are wall clock and given by the caller. */
 #ifndef RANQ_SCALE_STATE_H
 #define RANQ_SCALE_STATE_H
 
@@ -59,6 +59,7 @@ struct ranq_scale_state {
 	int64_t spent_ms;                         /* node-milliseconds of allocations that are over */
 	int64_t listed_ms;                        /* last list that succeeded; 0: none yet by this process */
 	uint64_t serial;
+	unsigned need;          /* allocations, as decided last: for people */
 	unsigned ranks;         /* of an allocation, as seen last; 0: none has joined yet */
 	unsigned foreign_ranks; /* of bridges that are not ours */
 };
@@ -83,8 +84,8 @@ typedef void ranq_scale_note(void *user, const char *line);
 int ranq_scale_state_listed(struct ranq_scale_state *state, const struct ranq_sched_list *list, int64_t asked_ms,
 	int64_t now_ms, ranq_scale_note *note, void *user, struct ranq_err *err);
 /* The bridges of the queue. driver: name of the scheduler. */
-void ranq_scale_state_bridges(struct ranq_scale_state *state, const char *driver, const struct ranq_bridge_info *bridges,
-	size_t n, int64_t now_ms, ranq_scale_note *note, void *user);
+void ranq_scale_state_bridges(struct ranq_scale_state *state, const char *driver,
+	const struct ranq_bridge_info *bridges, size_t n, int64_t now_ms, ranq_scale_note *note, void *user);
 
 /* ---- questions ---- */
 size_t ranq_scale_state_count(const struct ranq_scale_state *state, enum ranq_scale_phase phase);

@@ -20,7 +20,8 @@ static unsigned line_of(const char *text, const char *at)
 	return line;
 }
 
-static int refuse(const char *text, const char *at, size_t n, const struct ranq_template_value *values, struct ranq_err *err)
+static int refuse(
+	const char *text, const char *at, size_t n, const struct ranq_template_value *values, struct ranq_err *err)
 {
 	struct ranq_buf known;
 	ranq_buf_init(&known, 4096);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void sim_cluster_init(struct sim_cluster *c, uint64_t seed)
 {
@@ -70,7 +71,8 @@ static struct sim_cluster_job *create(struct sim_cluster *c, const struct ranq_s
 	return job;
 }
 
-static int sim_submit(void *self, const struct ranq_sched_request *request, char id[RANQ_SCHED_ID_MAX + 1], struct ranq_err *err)
+static int sim_submit(
+	void *self, const struct ranq_sched_request *request, char id[RANQ_SCHED_ID_MAX + 1], struct ranq_err *err)
 {
 	struct sim_cluster *c = self;
 	if (chance(c, c->crash)) {
@@ -81,6 +83,8 @@ static int sim_submit(void *self, const struct ranq_sched_request *request, char
 	}
 	if (c->down)
 		return ranq_err_set(err, RANQ_ERR_SERVER, "unable to contact the controller");
+	if (*request->script && access(request->script, R_OK) != 0)
+		return ranq_err_set(err, RANQ_ERR_INPUT, "cannot read the script");
 	if (chance(c, c->refuse))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "invalid partition");
 	if (chance(c, c->lose))
@@ -113,7 +117,7 @@ static int sim_list(void *self, const char *name, struct ranq_sched_list *list, 
 		job->end_ms = from->started_ms ? from->started_ms + c->walltime_ms : 0;
 		job->state = from->state == SIM_WAITS  ? RANQ_SCHED_PENDING
 			     : from->state == SIM_RUNS ? RANQ_SCHED_RUNNING
-			     : from->failed	       ? RANQ_SCHED_FAILED
+			     : from->failed            ? RANQ_SCHED_FAILED
 						       : RANQ_SCHED_ENDED;
 		if (from->never && from->state == SIM_WAITS) {
 			job->wait = RANQ_SCHED_NEVER;
@@ -200,8 +204,8 @@ static int look(void *user, struct ranq_demand *demand, const struct ranq_bridge
 			continue;
 		struct ranq_bridge_info *bridge = &c->bridges[c->nbridges++];
 		memset(bridge, 0, sizeof *bridge);
-		snprintf(bridge->allocation, sizeof bridge->allocation, job->restarts ? "fake:%s.%u" : "fake:%s", job->id,
-			job->restarts);
+		snprintf(bridge->allocation, sizeof bridge->allocation, job->restarts ? "fake:%s.%u" : "fake:%s",
+			job->id, job->restarts);
 		bridge->ranks = job->nodes * c->ranks_per_node;
 		bridge->idle = !job->busy;
 		bridge->fragments = job->busy;
@@ -289,7 +293,8 @@ static void start_jobs(struct sim_cluster *c)
 	unsigned used = nodes_used(c);
 	for (size_t i = 0; i < c->njobs; i++) {
 		struct sim_cluster_job *job = &c->jobs[i];
-		if (job->state != SIM_WAITS || job->never || c->now_ms < job->eligible_ms || used + job->nodes > c->nodes)
+		if (job->state != SIM_WAITS || job->never || c->now_ms < job->eligible_ms ||
+			used + job->nodes > c->nodes)
 			continue;
 		used += job->nodes;
 		job->state = SIM_RUNS;
@@ -339,8 +344,7 @@ static void live(struct sim_cluster *c, struct sim_cluster_job *job, int64_t dt_
 	} else if (job->fate == SIM_FAILS && c->now_ms >= job->joins_ms) {
 		c->failures++;
 		end_job(c, job, true);
-	} else if (joined && !job->busy &&
-		   (job->draining || c->now_ms - job->idle_since_ms >= c->idle_timeout_ms)) {
+	} else if (joined && !job->busy && (job->draining || c->now_ms - job->idle_since_ms >= c->idle_timeout_ms)) {
 		end_job(c, job, false);
 	} else if (joined && chance(c, (unsigned)(c->preempt * (uint64_t)dt_ms / 60000))) {
 		c->node_ms += (int64_t)job->nodes * (c->now_ms - job->started_ms);

@@ -1,5 +1,5 @@
-/* sim_cluster.h - a simulated batch scheduler with a queue of work, for scaling: the fake driver. Time passes when told to;
- * everything random comes from one seed. */
+/* sim_cluster.h - a simulated batch scheduler with a queue of work, for scaling: the fake driver. Time passes when told
+ * to; everything random comes from one seed. */
 #ifndef RANQ_TESTS_SIM_CLUSTER_H
 #define RANQ_TESTS_SIM_CLUSTER_H
 
@@ -25,8 +25,8 @@ struct sim_cluster {
 	int64_t wait_ms, join_ms, walltime_ms, idle_timeout_ms;
 	int64_t task_ms;
 	unsigned refuse, lose, phantom, fail_start, preempt, list_fails, crash; /* chances in 1000 */
-	bool never;             /* what is submitted can never start */
-	bool down;              /* the scheduler does not answer */
+	bool never;                                                             /* what is submitted can never start */
+	bool down;                                                              /* the scheduler does not answer */
 	bool paused;
 	uint64_t tasks, leased, done; /* of the queue: one job */
 	uint64_t seed;
@@ -51,7 +51,8 @@ struct sim_cluster {
 void sim_cluster_init(struct sim_cluster *c, uint64_t seed); /* a quiet machine of 16 nodes */
 void sim_cluster_clear(struct sim_cluster *c);
 /* An engine on it, going on from what the last one saved. */
-void sim_cluster_engine(struct sim_cluster *c, struct ranq_scale_engine *engine, const struct ranq_scale_limits *limits);
+void sim_cluster_engine(
+	struct sim_cluster *c, struct ranq_scale_engine *engine, const struct ranq_scale_limits *limits);
 /* Lets dt_ms pass: starts, works, ends. */
 void sim_cluster_pass(struct sim_cluster *c, int64_t dt_ms);
 unsigned sim_cluster_alive(const struct sim_cluster *c);

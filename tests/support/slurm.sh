@@ -8,7 +8,8 @@
 # Where namespaces are forbidden all daemons share the one host on ports of loopback: nodes are h1..hN there too and HOSTS_NONE=1 is set;
 # tests that kill hosts call hosts_needed.
 #
-# Knobs (environment, before slurm_enter): SLURM_CPUS (of a node, 2), SLURM_EXTRA_CONF (lines of slurm.conf), SLURM_KILL_WAIT (5)
+# Knobs (set before slurm_enter): SLURM_CPUS (of a node, 2), SLURM_EXTRA_CONF (lines of slurm.conf), SLURM_KILL_WAIT (5), SLURM_GRACE (10),
+# SLURM_MIN_JOB_AGE (300), SLURM_MESSAGE_TIMEOUT (10)
 . "$(dirname "${BASH_SOURCE[0]}")/hosts.sh"
 
 slurm_enter() {
@@ -64,7 +65,7 @@ slurm_conf() {
 		ReturnToService=2
 		SlurmdTimeout=10
 		SlurmctldTimeout=10
-		MessageTimeout=10
+		MessageTimeout=${SLURM_MESSAGE_TIMEOUT:-10}
 		BatchStartTimeout=10
 		KillWait=${SLURM_KILL_WAIT:-5}
 		MinJobAge=${SLURM_MIN_JOB_AGE:-300}

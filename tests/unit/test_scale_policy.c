@@ -84,12 +84,12 @@ START_TEST(needs_follow_the_work)
 		unsigned need;
 	} rows[] = {
 		{0, 0, 0},
-		{1, 1, 1},         /* little work is work */
-		{1, HOUR, 1},      /* one task, one rank */
-		{11, HOUR, 2},     /* more than ten ranks can do at once */
-		{1000, 1, 1},      /* a second of work */
-		{1000, 1000, 4},   /* a thousand seconds: 34 ranks would have half a minute each */
-		{400, 1000, 2},    /* 14 ranks */
+		{1, 1, 1},       /* little work is work */
+		{1, HOUR, 1},    /* one task, one rank */
+		{11, HOUR, 2},   /* more than ten ranks can do at once */
+		{1000, 1, 1},    /* a second of work */
+		{1000, 1000, 4}, /* a thousand seconds: 34 ranks would have half a minute each */
+		{400, 1000, 2},  /* 14 ranks */
 		{1000000000, 60000, 4},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -1,5 +1,5 @@
-/* Scaling in a simulated cluster: queue waits, walltimes, failures, preemption, outages, scalers that die, many seeds. What
- * must hold at every instant is checked at every instant. RANQ_SIM_SEED=N repeats one seed and tells its story. */
+/* Scaling in a simulated cluster: queue waits, walltimes, failures, preemption, outages, scalers that die, many seeds.
+ * What must hold at every instant is checked at every instant. RANQ_SIM_SEED=N repeats one seed and tells its story. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,8 @@ static void check_bounds(void)
 		ck_assert_msg(submits_within_an_hour() <= limits.submits_per_hour, "seed %llu: %u submissions",
 			(unsigned long long)seed, submits_within_an_hour());
 	if (limits.budget_ms)
-		ck_assert_msg(node_ms_now() <= limits.budget_ms, "seed %llu: over the budget", (unsigned long long)seed);
+		ck_assert_msg(
+			node_ms_now() <= limits.budget_ms, "seed %llu: over the budget", (unsigned long long)seed);
 }
 
 /* Lets so much time pass, a turn each two seconds; a scaler that died starts again half a minute later. */
@@ -211,7 +212,8 @@ START_TEST(what_can_never_start_is_no_storm)
 	start_scaler();
 	c->tasks = 1000;
 	run(4 * HOUR);
-	/* the first time four, until the list tells; then one after the other would do, four at once are not more harm */
+	/* the first time four, until the list tells; then one after the other would do, four at once are not more harm
+	 */
 	ck_assert_msg(c->submits <= 48, "%u submissions", c->submits);
 	ck_assert_uint_ge(engine.state.failures, 5);
 	end();
@@ -338,13 +340,13 @@ static void one_seed(uint64_t with)
 	}
 	c->down = false;
 	bool finished = run_until_done(24 * HOUR);
-	ck_assert_msg(finished, "seed %llu: %llu tasks are left: %s", (unsigned long long)with, (unsigned long long)c->tasks,
-		engine.plan.verdict);
+	ck_assert_msg(finished, "seed %llu: %llu tasks are left: %s", (unsigned long long)with,
+		(unsigned long long)c->tasks, engine.plan.verdict);
 	run(30 * MINUTE);
 	unsigned alive = sim_cluster_alive(c);
 	ck_assert_msg(alive <= limits.min, "seed %llu: %u allocations are left", (unsigned long long)with, alive);
-	ck_assert_msg(engine.state.n <= limits.min + 1, "seed %llu: %zu allocations are remembered", (unsigned long long)with,
-		engine.state.n);
+	ck_assert_msg(engine.state.n <= limits.min + 1, "seed %llu: %zu allocations are remembered",
+		(unsigned long long)with, engine.state.n);
 	end();
 }
 
