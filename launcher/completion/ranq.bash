@@ -51,6 +51,7 @@ _ranq() {
 	esac
 	case "$command" in
 	server) words="start stop status" ;;
+	scale) words="status set pause resume stop reconnect" ;;
 	drain) words="all $(ranq workers 2>/dev/null | awk 'NR > 1 {print $1}')" ;;
 	wait | results | tasks | info | log | cancel | retry | rm) words="last $(ranq jobs 2>/dev/null | awk 'NR > 1 {print $1}')" ;;
 	pause | resume | rm-queue) words=$(ranq queues 2>/dev/null | awk 'NR > 1 {print $1}') ;;

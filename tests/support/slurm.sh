@@ -3,7 +3,7 @@
 #
 #   slurm_enter N        starts the script again inside a sandbox where hosts h1..hN are nodes of a running Slurm
 #   slurmd_kill hK, slurmd_start hK                      its daemon only
-#   slurmctld_stop, slurmctld_cont (hangs, goes on), slurmctld_kill, slurmctld_start
+#   slurmctld_stop, slurmctld_cont (hangs, goes on), slurmctld_end, slurmctld_kill, slurmctld_start
 #
 # Where namespaces are forbidden all daemons share the one host on ports of loopback: nodes are h1..hN there too and HOSTS_NONE=1 is set;
 # tests that kill hosts call hosts_needed.
@@ -108,6 +108,12 @@ slurm_munge() {
 slurmctld_start() { slurm_daemon slurmctld slurmctld -D "$@"; }
 slurmctld_stop() { kill -STOP "$(cat "$SANDBOX/slurmctld.run")"; }
 slurmctld_cont() { kill -CONT "$(cat "$SANDBOX/slurmctld.run")"; }
+slurmctld_end() { # as an administrator does; what it knows is saved
+	local pid
+	pid=$(cat "$SANDBOX/slurmctld.run")
+	kill -TERM "$pid"
+	while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+}
 slurmctld_kill() { kill -KILL "$(cat "$SANDBOX/slurmctld.run")"; }
 slurmd_start() {
 	if [ -n "${HOSTS_NONE:-}" ]; then
