@@ -2,6 +2,7 @@
 #include "common/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -187,7 +188,9 @@ int ranq_output_before_ack(void *user, struct ranq_consumer_state *state, struct
 	/* Freed in the server means safe here: a file system that is full or gone may say so only now. */
 	if (fdatasync(output->fd) && errno != EINVAL && errno != EROFS)
 		return ranq_err_sys(err, "cannot write to standard output");
-	off_t offset = lseek(output->fd, 0, SEEK_CUR);
+	/* of a file that is appended to (>>) the position says nothing before the first write */
+	int flags = fcntl(output->fd, F_GETFL);
+	off_t offset = flags >= 0 && flags & O_APPEND ? st.st_size : lseek(output->fd, 0, SEEK_CUR);
 	if (offset < 0)
 		return ranq_err_sys(err, "cannot tell the position in standard output");
 	state->has_file = true;

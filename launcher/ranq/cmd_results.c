@@ -98,6 +98,8 @@ static int open_stream(struct reading *reading, struct ranq_err *err)
 	if (resumed >= 0 && before)
 		ranq_cli_say(reading->command, "%s %llu results that an earlier reader has",
 			resumed ? "going on behind" : "leaving out", (unsigned long long)before);
+	if (resumed == 0)
+		return ranq_stream_store_state(reading->stream, err);
 	return resumed < 0 ? -1 : 0;
 }
 

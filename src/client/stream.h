@@ -59,6 +59,9 @@ const struct ranq_stream_facts *ranq_stream_facts(const struct ranq_stream *stre
 /* What the last consumer's acknowledgement said about its output file; of a consuming stream, just after open or
  * consume. */
 const struct ranq_consumer_state *ranq_stream_state(const struct ranq_stream *stream);
+/* Stores what before_ack says now, though nothing was delivered. A consumer calls it before its first output: else one
+ * that is killed between that and its first acknowledgement leaves an output of which nobody knows where it begins. */
+int ranq_stream_store_state(struct ranq_stream *stream, struct ranq_err *err);
 bool ranq_stream_consumes(const struct ranq_stream *stream);
 
 #endif

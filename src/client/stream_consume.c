@@ -141,8 +141,11 @@ int ranq_stream_ack_now(struct ranq_stream *stream, struct ranq_err *err)
 {
 	if (ranq_stream_note_run(stream, err) || ranq_stream_handle_restart(stream, err))
 		return -1;
-	if (!stream->unacked.n)
-		return 0;
+	return stream->unacked.n ? ranq_stream_store_state(stream, err) : 0;
+}
+
+int ranq_stream_store_state(struct ranq_stream *stream, struct ranq_err *err)
+{
 	if (stream->options.before_ack && stream->options.before_ack(stream->options.user, &stream->state, err))
 		return -1;
 	/* The connection may be made anew at any call, to a server that is older than our last acknowledgement. */
