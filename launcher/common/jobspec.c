@@ -341,6 +341,14 @@ static int absolute(char **to, const char *path, struct ranq_err *err)
 	return copy(to, whole, err);
 }
 
+/* The nodes may have what this machine has not, so it is a warning only. */
+static void warn_missing(const char *option, const char *path)
+{
+	if (access(path, F_OK) != 0)
+		fprintf(stderr, "ranq: %s: there is no '%s' on this machine; tasks fail where it is missing\n", option,
+			path);
+}
+
 static int build_surroundings(
 	struct ranq_jobspec *jobspec, const struct ranq_job_options *options, struct ranq_err *err)
 {
@@ -352,6 +360,10 @@ static int build_surroundings(
 		return -1;
 	if (options->stdin_path && absolute(&spec->stdin_path, options->stdin_path, err))
 		return -1;
+	if (options->cwd)
+		warn_missing("--cwd", spec->cwd);
+	if (options->stdin_path)
+		warn_missing("--stdin", spec->stdin_path);
 	if (!options->data)
 		return 0;
 	if (ranq_blob_open(options->data, &jobspec->data, err))
@@ -396,8 +408,8 @@ static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *o
 	spec->ttl_ms = (uint64_t)options->ttl_ms;
 	spec->has_seed = options->seed != UINT64_MAX;
 	spec->seed = spec->has_seed ? options->seed : 0;
-	if (build_chunk(spec, options->chunk, err) || copy(&spec->reduce, options->reduce, err) || copy(&spec->name, options->name, err) ||
-		copy(&spec->require, options->require, err))
+	if (build_chunk(spec, options->chunk, err) || copy(&spec->reduce, options->reduce, err) ||
+		copy(&spec->name, options->name, err) || copy(&spec->require, options->require, err))
 		return -1;
 	return copy(&spec->warn_signal, options->warn_signal, err);
 }

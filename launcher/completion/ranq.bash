@@ -33,6 +33,7 @@ _ranq() {
 		words=$(_ranq_tables | awk -F '\t' -v c="$command" -v o="$prev" '$1 == c && ($2 == o || $3 == o) && $4 != "" {gsub(/\|/, " ", $5); print $4 " " $5; exit}')
 		case "$words" in
 		'') ;;
+		QUEUE*) mapfile -t COMPREPLY < <(compgen -W "$(ranq queues 2>/dev/null | awk 'NR > 1 {print $1}')" -- "$cur") && return ;;
 		FILE* | DIR* | PATH*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
 		*)
 			words=${words#* }

@@ -170,7 +170,8 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	struct ranq_session *session = rc == 0 ? ranq_cli_open(&options.common, false, 0, &err) : NULL;
 	rc = session ? drain(session, operands.at[0], &n, &err) : -1;
 	if (rc == 0)
-		ranq_cli_say(command, "%llu workers will leave queue '%s'", (unsigned long long)n, session->queue.name);
+		ranq_cli_say(command, "%llu worker%s will leave queue '%s'", (unsigned long long)n, n == 1 ? "" : "s",
+			session->queue.name);
 	if (rc == 0 && options.wait)
 		rc = wait_for(session, operands.at[0], deadline_ms, &err);
 	if (rc == 0 && options.wait)

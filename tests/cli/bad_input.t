@@ -117,4 +117,8 @@ rcli hset 'ranq:{other}:q' schema 999 >/dev/null
 bad 2 "version" "another schema version" ranq submit -q other -- echo
 TEST="right password" status 0 ranq submit -- echo
 is "$out" "default/1" "and the job is there"
+# what only the nodes must have is a warning
+TEST="a directory that is not here" status 0 ranq submit --cwd /nowhere/there --stdin /nowhere/input -- echo {} ::: a
+like "$err" "^ranq: --cwd: there is no '/nowhere/there' on this machine" "is warned of"
+like "$err" "--stdin: there is no '/nowhere/input'" "as is a file"
 done_testing
