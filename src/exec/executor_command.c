@@ -282,7 +282,9 @@ static void judge(struct ranq_command *c, int status, uint64_t peak, struct ranq
 		ranq_outcome_error(out, -1, "killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
 			WTERMSIG(status) == SIGKILL ? ranq_oom_text(&c->x->oom_kills) : "");
 	} else {
-		ranq_outcome_error(out, WEXITSTATUS(status), "exit status %d", WEXITSTATUS(status));
+		/* a shell's way of saying that its child got signal 9 */
+		ranq_outcome_error(out, WEXITSTATUS(status), "exit status %d%s", WEXITSTATUS(status),
+			WEXITSTATUS(status) == 128 + SIGKILL ? ranq_oom_text(&c->x->oom_kills) : "");
 	}
 	if (out->status == RANQ_TASK_ERROR && c->verdict == RANQ_COMMAND_RUNS)
 		ranq_memory_explain(out->reason, c->job->spec.memory, "peak", peak);
