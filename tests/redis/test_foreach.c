@@ -144,6 +144,47 @@ START_TEST(interrupted)
 }
 END_TEST
 
+/* Runs a foreach with a bar on a terminal of its own; returns what that showed. */
+static size_t on_terminal(char *shown, size_t size)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	ck_assert(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	int far = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+	pid_t child = fork();
+	if (child == 0) {
+		struct sum sum;
+		dup2(far, STDERR_FILENO);
+		close(terminal);
+		setenv("TERM", "xterm", 1);
+		struct ranq *own = ranq_open(rig.url, NULL);
+		struct ranq_foreach_options each = sum_each(40, &sum);
+		each.bar = 1;
+		_exit(own && ranq_foreach(own, &each) == 1 ? 0 : 1);
+	}
+	close(far);
+	size_t at = 0;
+	ssize_t n;
+	while (at + 1 < size && (n = read(terminal, shown + at, size - 1 - at)) > 0)
+		at += (size_t)n;
+	shown[at] = 0;
+	close(terminal);
+	int status;
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	return at;
+}
+
+START_TEST(bar)
+{
+	static char shown[65536];
+	client_rig_bridge("index8", "5", "60");
+	ck_assert_uint_gt(on_terminal(shown, sizeof shown), 0);
+	ck_assert_msg(strstr(shown, "/40") && strstr(shown, "workers 1"), "%s", shown);
+	const char *last = strrchr(shown, '\r');
+	ck_assert_str_eq(last, "\r\033[K"); /* nothing of it stays */
+}
+END_TEST
+
 /* ---- failed tasks ---------------------------------------------------------------------------------------------- */
 struct lines {
 	char text[400];
@@ -435,6 +476,7 @@ int main(void)
 	tcase_add_loop_test(tests, all_of_it, 0, 5);
 	tcase_add_test(tests, final_and_progress);
 	tcase_add_test(tests, interrupted);
+	tcase_add_test(tests, bar);
 	tcase_add_loop_test(tests, failures, 0, 2);
 	tcase_add_test(tests, combine_fails);
 	tcase_add_test(tests, cancelled_by_others);
