@@ -163,6 +163,46 @@ START_TEST(save_and_load)
 }
 END_TEST
 
+/* A large accumulator is not saved before each wait; what a client that leaves had not saved yet comes again. */
+struct large {
+	struct sum sum;
+	char rest[1 << 20];
+};
+
+static int stop_after_half(void *user, const struct ranq_progress *progress)
+{
+	(void)progress;
+	return ((struct sum *)user)->n >= 30;
+}
+
+START_TEST(large_accumulator)
+{
+	static struct large first, second;
+	struct ranq *ranq = client_rig_open();
+	struct ranq_foreach_options each = sum_each(0, &first.sum);
+	struct ranq_submit_options submit = client_rig_echo(60);
+	struct ranq_job *job = client_rig_submit(ranq, &submit);
+	memset(first.rest, 'x', sizeof first.rest);
+	each.accumulator = &first;
+	each.accumulator_bytes = sizeof first;
+	each.progress = stop_after_half;
+	each.progress_s = 0.02;
+	client_rig_bridge("index8", "1", "15");
+	ck_assert_int_eq(ranq_job_foreach(job, &each), -1);
+	ck_assert_uint_lt(first.sum.n, 60);
+	struct ranq_job *heir = ranq_job_attach(ranq, ranq_job_id(job));
+	each.user = each.accumulator = &second;
+	each.progress = NULL;
+	ck_assert_msg(ranq_job_foreach(heir, &each) == 1, "%s", ranq_last_error());
+	ck_assert_uint_eq(second.sum.hash, sum_expected(60).hash);
+	ck_assert_uint_lt(second.sum.calls, 61); /* those of the first one, as far as saved, and its own */
+	ck_assert_mem_eq(second.rest, first.rest, sizeof first.rest);
+	ranq_job_close(heir);
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
 /* What an earlier client took and did not leave behind is missed, not passed over. */
 START_TEST(earlier_readers)
 {
@@ -246,6 +286,7 @@ int main(void)
 	tcase_add_loop_test(tests, clients_die, 0, 4);
 	tcase_add_loop_test(tests, server_dies, 0, 2);
 	tcase_add_test(tests, save_and_load);
+	tcase_add_test(tests, large_accumulator);
 	tcase_add_test(tests, earlier_readers);
 	tcase_add_test(tests, from_start);
 	suite_add_tcase(suite, tests);
