@@ -280,6 +280,8 @@ static void bell_text(struct proxy_queue *pq, struct ranq_bytes text)
 		proxy_job_stop(pq, job);
 	else
 		proxy_queue_look(pq);
+	if (sscanf(word, "work %llu", &job) == 1)
+		pq->hint = job;
 }
 
 static void on_bell(const struct ranq_reply *reply, void *arg)

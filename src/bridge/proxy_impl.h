@@ -160,6 +160,7 @@ struct proxy_queue {
 	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
 	bool lease_asked, idle, paused, full, resync_again, resync_asked, leave_asked;
 	uint64_t last_job; /* of which something was granted last */
+	uint64_t hint;     /* a job that has work, says the bell; 0: none */
 	bool rung;         /* the bell rang since the last lease was asked for */
 	uint64_t last_want;
 	int64_t retry_ms; /* when idle or paused: ask again at; when out: join again at */

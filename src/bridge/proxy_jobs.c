@@ -98,6 +98,8 @@ static void have_spec(struct proxy_request *request, const struct ranq_reply *re
 			proxy_job_stop(request->pq, job->id);
 		else
 			take_spec(job, spec);
+	} else if (err.code == RANQ_ERR_NOTFOUND && job->unstarted == 0) {
+		proxy_job_drop(job, false); /* asked for on a hint */
 	} else if (err.code == RANQ_ERR_NOTFOUND) {
 		proxy_queue_missing(request->pq, job->id);
 	} else if (proxy_refused_alone(&err)) {

@@ -356,6 +356,10 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want)
 		pq->beat_ms = proxy->now_ms + pq->q.lease_ms / 5; /* it would say nothing more */
 	pq->lease_asked = true;
 	pq->last_want = want;
+	/* the record of a new job comes with the range: a round trip less for whoever waits */
+	if (pq->hint > 0)
+		proxy_job_get(pq, pq->hint);
+	pq->hint = 0;
 }
 
 /* As in the server: each rank cuts its pieces out of ranges. */

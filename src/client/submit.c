@@ -16,6 +16,7 @@
 
 #define STREAM_BYTES (1u << 20) /* input up to here is submitted whole */
 #define STREAM_MS 200           /* when it comes by then */
+#define ALONG_BYTES (64u << 10) /* a module up to here is sent without asking whether it is there */
 
 /* ---- preparation ----------------------------------------------------------------------------------------------- */
 static int count_tasks(struct ranq_submission *submission, struct ranq_err *err)
@@ -116,6 +117,22 @@ static int send_blobs(struct ranq_session *session, const struct ranq_submission
 			: ranq_blob_send(session, spec->data_hash, submission->data.data, submission->data.len, err))
 		return ranq_err_wrap(err, "cannot send the job data");
 	return 0;
+}
+
+/* A small module leaves together with the submit that needs it. False: nothing was sent. */
+static bool send_along(struct ranq_session *session, const struct ranq_submission *submission)
+{
+	const struct ranq_bytes *module = &submission->module;
+	struct ranq_cmd cmd;
+	if (!session->conn || !module->len || module->len > ALONG_BYTES || submission->spec->data_bytes)
+		return false;
+	ranq_cmd_init(&cmd);
+	bool built = ranq_queue_blob_put_cmd(&session->queue, &cmd, submission->spec->module_hash, 0, module->len,
+			     module->data, module->len) == 0;
+	if (built)
+		ranq_conn_send(session->conn, &cmd, NULL, NULL);
+	ranq_cmd_clear(&cmd);
+	return built;
 }
 
 static int stage(struct ranq_session *session, const char *uuid, uint64_t first, const struct ranq_bytes *block,
@@ -263,6 +280,15 @@ int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submi
 	get_uuid(submission->spec, uuid);
 	if (submission->spec->args == RANQ_ARGS_INPUT)
 		return send_lines(session, submission, uuid, job, producer, err);
+	if (send_along(session, submission)) {
+		struct ranq_err now = {0};
+		int rc = submit_call(session, submission, uuid, false, job, &now);
+		if (rc && err)
+			*err = now;
+		/* a server that did not keep the module refuses the submit: then step by step, to say why */
+		if (rc == 0 || now.code != RANQ_ERR_INPUT)
+			return rc;
+	}
 	if (send_blobs(session, submission, err))
 		return -1;
 	return submit_call(session, submission, uuid, false, job, err);

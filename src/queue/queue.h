@@ -194,7 +194,7 @@ struct ranq_task_name {
 	uint64_t job, index;
 };
 int ranq_queue_dead_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_task_name *blamed, size_t n);
-/* BLPOP on the bells of a bridge in several queues; timeout in seconds. Bell text: "work", "drain", "stop JOB", "look". */
+/* BLPOP on the bells of a bridge in several queues; timeout in seconds. Bell text: "work", "work JOB", "drain", "stop JOB", "look". */
 void ranq_queue_bell_cmd(struct ranq_cmd *cmd, const struct ranq_queue *const *queues, size_t n, const char *id, double timeout_s);
 /* Removes the bell of one who stops listening, so that no key stays behind (bells expire after a minute by themselves). Reply: any integer. */
 void ranq_queue_bell_drop_cmd(struct ranq_cmd *cmd, const struct ranq_queue *q, const char *id);

@@ -152,14 +152,14 @@ local function ring(q, id, text)
 	redis.call('EXPIRE', key, BELL_TTL)
 end
 
--- Wakes at most `count` bridges that found nothing to do.
-local function ring_idle(q, count)
+-- Wakes at most `count` bridges that found nothing to do; id: a job that has work, so that its record can be asked for with the lease.
+local function ring_idle(q, count, id)
 	if count > MANY then count = MANY end
 	local ids = redis.call('SPOP', q.P .. 'idle', count)
 	if #ids == 0 then return end
 	local marks = {}
 	for i = 1, #ids do
-		ring(q, ids[i], 'work')
+		ring(q, ids[i], id and 'work ' .. id or 'work')
 		marks[i] = 'i:' .. ids[i]
 		q.changed[marks[i]] = nil
 		if ids[i] == q.bridge then q.asleep = nil end

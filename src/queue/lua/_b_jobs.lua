@@ -263,7 +263,7 @@ local function flush(q)
 		q.deps = nil
 		dependents(q)
 	end
-	local bells = q.bells
+	local bells, hint = q.bells, nil
 	q.bells = 0
 	for k = 1, #q.order do
 		local j = q.order[k]
@@ -272,11 +272,13 @@ local function flush(q)
 			write_changes(j)
 			-- Who may not run it would swallow the bell.
 			if j.bells > 0 and (j.p.tags or j.p.treq > 0) then bells = MANY end
-			bells = bells + j.bells
+			if j.bells > 0 then
+				bells, hint = bells + j.bells, j.id
+			end
 			j.bells, j.everyone, j.lo, j.hi = 0, nil, LIMIT, 0
 		end
 	end
-	if bells > 0 then ring_idle(q, bells) end
+	if bells > 0 then ring_idle(q, bells, hint) end
 	if q.freshbytes ~= 0 then
 		q.rbytes = redis.call('HINCRBY', q.key, 'rbytes', S(q.freshbytes))
 		q.freshbytes = 0
