@@ -179,9 +179,9 @@ void ranq_proxy_tick(struct ranq_proxy *proxy)
 	proxy_steal(proxy);
 	if (proxy->phase == PROXY_RUN)
 		give_back_surplus(proxy);
-	proxy_lease(proxy);
 	for (size_t i = 0; i < proxy->options.nqueues; i++)
-		proxy_outbox_tick(&proxy->queues[i]);
+		proxy_outbox_tick(&proxy->queues[i]); /* somebody may wait for results: they go before the lease */
+	proxy_lease(proxy);
 	proxy_end_tick(proxy);
 	proxy->last_tick_ms = proxy->now_ms;
 	proxy_conn_tick(proxy); /* what was asked goes out now */

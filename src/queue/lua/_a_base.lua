@@ -8,10 +8,9 @@ local MANY = 1000
 local BELL_TTL = 60
 local STAGE_TTL = 3600
 
--- Numbers as text. Lua's own way writes 1e+14 from there on; redis.call writes numbers exactly by itself.
+-- Whole numbers as text. Lua's own way writes 1e+14 from there on, and takes twice as long.
 local function S(number)
-	if number < 1e14 and number > -1e14 then return number .. '' end
-	return string.format('%.0f', number)
+	return string.format('%d', number)
 end
 
 -- A decimal integer below 2^53, or nil.

@@ -159,13 +159,15 @@ local function finish(q, j, state, reason)
 	j.final = true
 	redis.call('ZREM', q.P .. 'ready', j.id)
 	redis.call('ZREM', q.P .. 'held', j.id)
-	redis.call('ZREM', q.P .. 'LP', j.id)
+	if j.open == 1 then redis.call('ZREM', q.P .. 'LP', j.id) end
 	redis.call('ZADD', q.P .. 'exp', S(q.vt + j.p.ttl), j.id)
 	q_due(q, 'chores', q.vt + j.p.ttl)
 	if j.leased > 0 then ring_bridges(q, 'stop ' .. j.id) end
 	j.everyone = true
-	redis.call('RPUSH', q.P .. 'deps', j.id)
-	q.deps = true
+	if redis.call('EXISTS', j.k .. ':rdeps') == 1 then
+		redis.call('RPUSH', q.P .. 'deps', j.id)
+		q.deps = true
+	end
 end
 
 local function damage(q, j, what)

@@ -22,7 +22,7 @@ local function grant(q, g, j, s, e, x, deaths, kind)
 	add(j, 'leased', e - s)
 	if j.state == 'PENDING' then
 		put(j, 'state', 'RUNNING')
-		if not cold(j).started then put(j, 'started', q.now) end
+		redis.call('HSETNX', j.k, 'started', S(q.now))
 	end
 end
 

@@ -73,8 +73,7 @@ end
 local function wait_for(q, j, waiter, want)
 	local k = j.k .. ':w'
 	if j.final or waiter == '' or j.w >= MANY then return end
-	redis.call('HSET', k, waiter, want)
-	put(j, 'w', redis.call('HLEN', k))
+	put(j, 'w', j.w + redis.call('HSET', k, waiter, want))
 end
 
 -- DEFERRED while a job in :deps still runs, IMPOSSIBLE when one ended otherwise than COMPLETE, else PENDING.

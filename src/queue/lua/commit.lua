@@ -37,6 +37,12 @@ local function commit_check(args)
 	return at
 end
 
+-- A fragment as commits need it: its end, and the rest of its text as it stands.
+local function commit_fragment(value)
+	local e, seq, rest = string.match(value or '', '^(%d+):(%d+)(:%d+:%d+:[nsNS])$')
+	if e then return { e = tonumber(e), text = e, seq = seq, rest = rest, kind = string.sub(rest, -1) } end
+end
+
 -- The fragments that the items name, and for each item the field.
 local function commit_load(q, args, at)
 	local fields, held, ask = {}, {}, {}
@@ -52,7 +58,7 @@ local function commit_load(q, args, at)
 	local values = redis.call('HMGET', q.b, unpack(ask))
 	local loaded = {}
 	for i = 1, #ask do
-		held[ask[i]] = values[i] and fragment(values[i])
+		held[ask[i]] = values[i] and commit_fragment(values[i])
 		loaded[ask[i]] = values[i]
 	end
 	return held, fields, loaded
@@ -65,10 +71,10 @@ local function commit_cut(held, touched, field, f, id, at, s, e)
 	if e < f.e then
 		local right = id .. ':' .. S(e)
 		touched[right] = true
-		held[right] = at < s and { e = f.e, seq = f.seq, x = f.x, deaths = f.deaths, kind = f.kind } or f
+		held[right] = at < s and { e = f.e, text = f.text, seq = f.seq, rest = f.rest, kind = f.kind } or f
 	end
 	if at < s then
-		f.e = s
+		f.e, f.text = s, S(s)
 		held[field] = f
 	end
 end
@@ -103,11 +109,11 @@ local function commit_count(q, args, p, j, kind, s, e)
 	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, item) end
 	if commit_acknowledged(j, s, e) then return add(cold(j), 'freed', e - s) end
 	local first, size, k, arr = S(s), #item, j.nstored, j.arr + 1
-	local member = first .. ':' .. S(e) .. ':' .. size
+	local member = first .. ':' .. S(e) .. ':' .. S(size)
 	j.arr, j.fresh, j.nstored = arr, j.fresh + size, k + 2
 	j.r[k + 1], j.r[k + 2] = first, item
 	j.i[k + 1], j.i[k + 2] = first, member
-	j.a[k + 1], j.a[k + 2] = arr, member
+	j.a[k + 1], j.a[k + 2] = S(arr), member
 end
 
 local function commit_store(q, j)
@@ -135,7 +141,7 @@ local function commit_write_fragments(q, held, touched, loaded)
 		local f = held[field]
 		if f then
 			changed[#changed + 1] = field
-			changed[#changed + 1] = S(f.e) .. ':' .. f.seq .. ':' .. S(f.x) .. ':' .. S(f.deaths) .. ':' .. f.kind
+			changed[#changed + 1] = f.text .. ':' .. f.seq .. f.rest
 		elseif loaded[field] then
 			gone[#gone + 1] = field
 		end
@@ -164,7 +170,7 @@ local function commit(keys, args)
 		accepted[n] = '0'
 		if not j or j.final then stopped[id] = true end
 		if f and f.seq == args[p + 2] and s >= start and e <= f.e then
-			local x, deaths, kind = f.x, f.deaths, f.kind
+			local rest, kind = f.rest, f.kind
 			commit_cut(held, touched, field, f, id, start, s, e)
 			if j and not j.final then
 				if not active[id] then
@@ -175,7 +181,7 @@ local function commit(keys, args)
 				commit_count(q, args, p, j, kind, s, e)
 				accepted[n] = '1'
 			elseif j then
-				give_back(q, id, s, e, { x = x, deaths = deaths, kind = kind }, 'drained', 0)
+				give_back(q, id, s, e, fragment(S(e) .. ':' .. args[p + 2] .. rest), 'drained', 0)
 			end
 		elseif j then
 			j.stale = (j.stale or 0) + 1

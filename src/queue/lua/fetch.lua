@@ -14,6 +14,7 @@ end
 local function fetch_freed(j, at)
 	if at >= j.n then return nil end
 	if at < j.fto then return math.min(j.fto, j.n) end
+	if j.nak == 0 then return nil end
 	local s, e = string.match(redis.call('ZREVRANGEBYSCORE', j.k .. ':ak', S(at), '-inf', 'LIMIT', 0, 1)[1] or '', '^(%d+):(%d+)$')
 	return e and tonumber(e) > at and math.min(tonumber(e), j.n) or nil
 end
@@ -99,7 +100,6 @@ local function fetch(keys, args)
 	if not q then return err end
 	local j = job(q, args[1])
 	if not j then return done(q, fail('NOTFOUND')) end
-	cold(j)
 	local plan, cursor, all = {}, 0, nil
 	if args[2] == '1' then
 		cursor, all = fetch_unordered(j, from, max_items, max_bytes, plan)

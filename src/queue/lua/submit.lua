@@ -41,9 +41,9 @@ local function submit_use_blob(q, hash)
 	redis.call('PERSIST', q.P .. 'blob:' .. hash)
 end
 
-local function submit_fields(args, now)
+local function submit_fields(q, args)
 	local f = { 'state', 'PENDING', 'n', args[4], 'policy', table.concat({ args[12], args[13], args[14], args[15], args[16], args[17],
-		args[18], args[19], args[20], args[21] }, ' '), 'uuid', args[3], 'created', S(now) }
+		args[18], args[19], args[20], args[21] }, ' '), 'uuid', args[3], 'created', S(q.now) }
 	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11] }) do
 		if value ~= '' then
 			f[#f + 1] = name
@@ -79,7 +79,7 @@ local function submit(keys, args)
 	clock(q)
 	local id = S(redis.call('HINCRBY', q.key, 'jobseq', 1))
 	local k = q.P .. 'j:' .. id
-	redis.call('HSET', k, unpack(submit_fields(args, q.now)))
+	redis.call('HSET', k, unpack(submit_fields(q, args)))
 	redis.call('SET', k .. ':spec', args[7])
 	redis.call('HSET', q.P .. 'uuids', uuid, id)
 	redis.call('ZADD', q.P .. 'all', id, id)
@@ -92,11 +92,12 @@ local function submit(keys, args)
 	end
 	local j = job(q, id)
 	if j.open == 1 then renew_producer(q, j) end
-	local state, cause = dependency_state(q, j)
+	local state, cause = 'PENDING', nil
+	if #args > 21 then state, cause = dependency_state(q, j) end
 	if state == 'IMPOSSIBLE' then
 		finish(q, j, 'IMPOSSIBLE', 'job ' .. cause .. ' ended ' .. job(q, cause).state)
 	else
-		put(j, 'state', state)
+		if state ~= j.state then put(j, 'state', state) end
 		if j.n > 0 then make_ready(q, j) end
 		if state == 'PENDING' then j.bells = j.n end
 	end
