@@ -250,7 +250,7 @@ const struct ranq_command ranq_command_results = {
 		   "that is held\n"
 		   "because its results are unread is read and freed. Results that were freed are named on standard "
 		   "error and give\n"
-		   "status 1. Of a job with a reduction its value is printed, once all tasks are done.\n"
+		   "status 1. Of a job with a reduction its value is printed, once the job is over.\n"
 		   "--json prints one object a line: index, arg, status, output (or output_base64).",
 	.groups = groups,
 	.min_operands = 1,
