@@ -19,6 +19,7 @@
 
 #define RANQ_ERR_TAIL_BYTES (6u << 10)
 #define RANQ_GRACE_DEFAULT_MS 2000
+#define RANQ_RARE __attribute__((noinline)) /* keeps what tasks of no length never do out of their way */
 
 struct ranq_executor;
 struct ranq_executor_job;
@@ -159,10 +160,11 @@ void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run, cons
 /* Adds the next task of the run; 0, or -1: does not fit into memory. */
 int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
 	const void *data, size_t len);
-/* The same for the common result of a reduction; false: take the long way. */
-static inline bool ranq_outbox_add8(struct ranq_outbox *out, const void *data, size_t len)
+/* The same for a number that needs no more than an addition to the sum; false: take the long way. */
+static inline bool ranq_outbox_add8(
+	struct ranq_outbox *out, const struct ranq_executor_job *job, const struct ranq_outcome *outcome)
 {
-	if (!ranq_reduction_add8(&out->reduction, data, len))
+	if (job->reduce.text || !ranq_reduction_add8(&out->reduction, outcome->data, outcome->len))
 		return false;
 	out->counts[RANQ_TASK_OK]++;
 	out->count++;

@@ -229,15 +229,24 @@ static int grow_result(struct ranq_task *task, size_t len)
 	return 0;
 }
 
-static int op_give(struct ranq_task *task, const void *data, size_t len)
+/* Apart, so that the common way through op_give saves no registers; likewise `explain`. */
+static RANQ_RARE int give_any(struct ranq_task *task, const void *data, size_t len)
 {
 	if ((len > task->cap || len > task->max) && grow_result(task, len) < 0)
 		return -1;
-	if (len == sizeof(double))
-		memcpy(task->data, data, sizeof(double));
-	else if (len)
+	if (len)
 		memcpy(task->data, data, len);
 	task->len = len;
+	task->too_large = task->out_of_memory = false;
+	return 0;
+}
+
+static int op_give(struct ranq_task *task, const void *data, size_t len)
+{
+	if (len != sizeof(double) || task->cap < sizeof(double) || task->max < sizeof(double))
+		return give_any(task, data, len);
+	memcpy(task->data, data, sizeof(double));
+	task->len = sizeof(double);
 	task->too_large = task->out_of_memory = false;
 	return 0;
 }
@@ -306,7 +315,7 @@ static const struct ranq_task_ops task_ops = {
 
 /* ---- one call ---------------------------------------------------------------------------------------------------- */
 
-static void clean(struct ranq_task *task)
+static RANQ_RARE void clean(struct ranq_task *task)
 {
 	struct block *block;
 
@@ -319,7 +328,7 @@ static void clean(struct ranq_task *task)
 	task->has_arg = task->has_rng = task->scratch_used = false;
 }
 
-static void explain(struct ranq_task *task, int rc, struct ranq_outcome *out)
+static RANQ_RARE void explain(struct ranq_task *task, int rc, struct ranq_outcome *out)
 {
 	char text[32];
 
@@ -345,7 +354,7 @@ static void explain(struct ranq_task *task, int rc, struct ranq_outcome *out)
 }
 
 /* A function that failed may have left much behind: then the tasks after it get a fresh process. */
-static void look_at_memory(struct ranq_executor *x, uint64_t limit, struct ranq_outcome *out)
+static RANQ_RARE void look_at_memory(struct ranq_executor *x, uint64_t limit, struct ranq_outcome *out)
 {
 	uint64_t used = ranq_memory_used();
 

@@ -101,7 +101,7 @@ static void open_job(struct ranq_executor *x, struct ranq_executor_job *job, con
 	snprintf(job->broken_reason, sizeof job->broken_reason, "%.*s", (int)sizeof job->broken_reason - 1, err.text);
 }
 
-static void add_failure(
+static RANQ_RARE void add_failure(
 	struct ranq_executor *x, const struct ranq_attempt *attempt, const struct ranq_outcome *out, int64_t since_ms)
 {
 	int64_t elapsed_us = ranq_clock_ns() / 1000 - since_ms * 1000;
@@ -146,13 +146,11 @@ static void flush(struct ranq_executor *x, bool done)
 }
 
 /* A result that cannot be reduced is no result. */
-static void make_reducible(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_outcome *out)
+static RANQ_RARE void make_reducible(struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_outcome *out)
 {
 	struct ranq_bytes value = {out->data, out->len};
 	struct ranq_err err;
 
-	if (out->len == sizeof(int64_t) && !job->reduce.text && job->reduce.kind != RANQ_REDUCE_count)
-		return;
 	if (ranq_reduce_leaf(&job->reduce, &value, &x->numbers, &err) < 0) {
 		out->err_tail.len = 0;
 		out->signal = 0;
@@ -163,10 +161,8 @@ static void make_reducible(struct ranq_executor *x, const struct ranq_executor_j
 }
 
 /* A module's reduce function is code of its author: a crash there is the task's, its time counts. */
-static void add_result(struct ranq_executor *x, const struct ranq_executor_job *job, const struct ranq_outcome *out)
+static RANQ_RARE void add_result(struct ranq_executor *x, const struct ranq_executor_job *job, const struct ranq_outcome *out)
 {
-	if (out->status == RANQ_TASK_OK && ranq_outbox_add8(&x->out, out->data, out->len))
-		return;
 	if (!ranq_outbox_add(&x->out, &job->spec, out->status, out->data, out->len))
 		return;
 	flush(x, false);
@@ -217,6 +213,8 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 	}
 	if (out->interrupted)
 		return false;
+	if (job->reduce.kind && out->status == RANQ_TASK_OK && ranq_outbox_add8(&x->out, job, out))
+		return true;
 	if (job->reduce.kind && out->status == RANQ_TASK_OK)
 		make_reducible(x, job, out);
 	if (out->status != RANQ_TASK_OK)
@@ -229,7 +227,7 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 	return true;
 }
 
-static void fail_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index,
+static RANQ_RARE void fail_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index,
 	const char *reason, int64_t now_ms)
 {
 	struct ranq_attempt attempt = {.run = run, .index = index, .attempt = 1};
