@@ -3,9 +3,11 @@ import os
 
 from . import programs
 from .contest import progress
-from .results import NoFigure, target
+from .results import Failed, NoFigure, target
 
 CPU, EACH, PROXY, TASK, MEMORY = "server CPU", "server CPU of a bridge", "proxy CPU", "proxy CPU of a task", "memory of a bridge"
+
+ENOUGH = 0.9  # of the ranks' time in tasks: below it the generator was too slow to be a load
 
 
 def simulate(context, **settings):
@@ -15,7 +17,11 @@ def simulate(context, **settings):
         argv += ["--" + name, str(value)]
     progress("simulation: " + " ".join(argv[1:]))
     with context.world.server() as server:
-        return {m["case"]: m for m in programs.measurements(argv, server.env, 300)}
+        measured = {m["case"]: m for m in programs.measurements(argv, server.env, 300)}
+    busy = measured[CPU]["more"]["efficiency"]
+    if busy < ENOUGH and settings["task"] == "1s":
+        raise Failed("the simulated ranks had work for %.0f %% of the time only: the machine is too slow or too busy" % (100 * busy))
+    return measured
 
 
 def take_down(context, benchmark, measured, case, targets=()):
