@@ -81,11 +81,11 @@ def trip(context):
         idle(context, bridge)
         contest(context, "trip", "ms", "lower", [
             Ranq(bridge, "trip", [context.module, trips], {"trips": trips, "ranks": 2}),
-            Trips(context, "mpi4py", context.scaled(3, 3)),
-            Trips(context, "dask", context.scaled(3, 3)),
-            Trips(context, "celery", context.scaled(3, 3), redis=redis),
-            Trips(context, "rq", context.scaled(3, 3), redis=redis),
-            Trips(context, "hyperqueue", context.scaled(3, 3), body="/bin/true"),
+            Trips(context, "mpi4py", context.scaled(2, 2)),
+            Trips(context, "dask", context.scaled(2, 2)),
+            Trips(context, "celery", context.scaled(2, 2), redis=redis),
+            Trips(context, "rq", context.scaled(2, 2), redis=redis),
+            Trips(context, "hyperqueue", context.scaled(2, 2), body="/bin/true"),
         ], 2, targets, "after idleness")
 
 
