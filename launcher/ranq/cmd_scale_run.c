@@ -15,6 +15,7 @@
 
 #define TURN_MS 2000
 #define FIRST_HOLD_MS 15000
+#define RENEWED_MS 1000 /* more than a slow answer makes of the same moment */
 
 /* ---- options ---- */
 
@@ -204,7 +205,7 @@ static int read_record(struct ranq_scaler *s, struct ranq_err *err)
 
 /* ---- the holder ---- */
 
-/* One that was killed holds on for some seconds; one that lives renews. */
+/* One that was killed holds on for some seconds; one that lives renews, which moves the end of its hold. */
 static int take_over(struct ranq_scaler *s, struct ranq_err *err)
 {
 	struct ranq_scale_record other;
@@ -215,15 +216,15 @@ static int take_over(struct ranq_scaler *s, struct ranq_err *err)
 		int held = ranq_scale_queue_hold(&s->queue, FIRST_HOLD_MS, &other, err);
 		if (held != 0)
 			return held < 0 ? -1 : 0;
-		if (until_ms == 0) {
-			until_ms = ranq_clock_ms() + other.left_ms + 1000;
+		int64_t now_until_ms = ranq_clock_ms() + other.left_ms;
+		if (until_ms == 0)
 			ranq_cli_say(s->command, "waiting for %.*s: it holds the queue for %.0f s more",
 				(int)strcspn(other.who, " "), other.who, (double)other.left_ms / 1000);
-		}
-		if (ranq_clock_ms() >= until_ms)
+		else if (llabs(now_until_ms - until_ms) > RENEWED_MS)
 			return ranq_err_set(err, RANQ_ERR_STATE,
 				"queue '%s' is scaled by %.*s already; see 'ranq scale status'", s->session->queue.name,
 				(int)strcspn(other.who, " "), other.who);
+		until_ms = until_ms ? until_ms : now_until_ms;
 		if (ranq_session_turn(s->session, ranq_clock_ms() + 500, err) < 0)
 			return -1;
 	}

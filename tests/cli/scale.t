@@ -82,7 +82,7 @@ scaler=$!
 TEST="a job by way of PBS" status 0 ranq wait --timeout 60s "$job"
 like "$(ranq results "$job" | sort -u | head -n 1)" '^[0-9]+\.pbs0$' "runs in its jobs"
 touch "$PBS_DOUBLE/down"
-ok wait_for 20 grep -q 'cannot ask the scheduler: qselect: .*cannot connect to server pbs0' "$T/pbs.log"
+ok wait_for 20 grep -qE 'cannot ask the scheduler: (qselect|qstat): .*cannot connect to server pbs0' "$T/pbs.log"
 rm "$PBS_DOUBLE/down"
 ok wait_for 20 grep -q 'the scheduler answers again' "$T/pbs.log"
 nothing() { is_field running 0 && is_field leaving 0 && is_field pending 0; }

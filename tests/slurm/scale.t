@@ -72,4 +72,14 @@ is $? 0 "the scaler has ended"
 ranq scale --scheduler slurm --submit-option=-pnosuch --once 2>"$T/err"
 like "$(cat "$T/err")" 'cannot submit an allocation: sbatch: invalid partition specified: nosuch' "the scheduler's own words"
 like "$(ranq scale --once 2>&1 --scheduler slurm)" 'waiting 1?[0-9](\.[0-9])? s after' "and patience"
+other=(ranq scale -q other --scheduler slurm --poll 500ms)
+ranq submit -q other --range 1-4 -- true >/dev/null
+like "$("${other[@]}" --fit -t 2h -N 2 --dry-run | tr '\n' ' ')" '#SBATCH --nodes=2 #SBATCH --time=120 #SBATCH --time-min=30 ' "a script that fits gaps"
+"${other[@]}" -N 99 --once 2>"$T/err"
+waiting() { [ -n "$(squeue -h -t PENDING -o %r | grep PartitionConfig)" ]; }
+ok wait_for 20 waiting
+"${other[@]}" -N 99 --once 2>>"$T/err"
+like "$(cat "$T/err")" 'cancelled allocation [0-9]+: the scheduler will never start it: PartitionConfig' "what can never start is taken back"
+is "$(squeue -h -n "$(ranq scale status -q other | grep -oE 'ranq-[0-9a-f]+')")" "" "and gone"
+like "$("${other[@]}" -N 99 --once 2>&1)" 'waiting .* after: allocation [0-9]+: the scheduler will never start it' "and not asked for again at once"
 done_testing
