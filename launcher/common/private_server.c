@@ -448,11 +448,11 @@ static int find_running(const struct ranq_private_options *options, const struct
 		return ranq_err_set(err, RANQ_ERR_STATE,
 			"a server with other settings runs already (%s): run 'ranq server stop' first",
 			ranq_server_addr_text(&file->addr));
-	if (!here)
+	if (!here && !options->take_over)
 		return ranq_err_set(err, RANQ_ERR_STATE,
 			"your server was started on '%s', from where it cannot be seen here: run 'ranq server stop' "
-			"there, or remove '%s' if it is gone",
-			file->host ? file->host : "another host", file_path);
+			"there, or give --take-over here if it is gone",
+			file->host ? file->host : "another host");
 	ranq_connection_file_clear(file);
 	ranq_connection_file_init(file);
 	return 0;

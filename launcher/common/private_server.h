@@ -21,6 +21,7 @@ struct ranq_private_options {
 	const char *dir;    /* NULL: as before, or the default */
 	const char *listen; /* ADDR, ADDR:PORT, [V6]:PORT; NULL: Unix socket */
 	bool plain;         /* no TLS */
+	bool take_over;     /* the one that was started on another host and does not answer is gone for good */
 	uint64_t maxmemory; /* 0: 60 % of the machine */
 };
 

@@ -17,6 +17,7 @@
 #include "bridge/link_local.h"
 #include "bridge/link_mpi.h"
 #include "bridge/placing.h"
+#include "client/resolve.h"
 #include "common/config.h"
 #include "end_file.h"
 #include "exec/black_box.h"
@@ -226,6 +227,7 @@ static int make_proxy(struct rank *rank, struct ranq_err *err)
 		.link = rank->bridge.link,
 		.facts = rank->all,
 		.addr = &rank->addr,
+		.find_again = ranq_resolve_again,
 		.queues = s->queue_list,
 		.nqueues = s->nqueues,
 		.computes = compute_from(rank) == 0,

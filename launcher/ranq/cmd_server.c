@@ -14,7 +14,7 @@
 
 struct server_options {
 	const char *dir, *listen;
-	bool plain, json;
+	bool plain, take_over, json;
 	uint64_t maxmemory;
 };
 
@@ -26,6 +26,8 @@ static const struct ranq_option server_option_table[] = {
 		"serve other hosts too, with a random password and TLS; 0.0.0.0: on all networks"},
 	{"plain", 0, NULL, RANQ_OPTION_FLAG, FIELD(plain),
 		"with --listen: no TLS; whoever sees the network can read all and take over"},
+	{"take-over", 0, NULL, RANQ_OPTION_FLAG, FIELD(take_over),
+		"start although a server on another host did not say that it ended: that host is gone"},
 	{"maxmemory", 0, "SIZE", RANQ_OPTION_SIZE, FIELD(maxmemory), "memory limit (default: 60 % of the machine)"},
 	{"json", 0, NULL, RANQ_OPTION_FLAG, FIELD(json), "print JSON (status)"},
 	{"help", 'h', NULL, RANQ_OPTION_FLAG, 0, "show this help"},
@@ -64,7 +66,8 @@ static void say_started(const struct ranq_command *command, const struct ranq_pr
 static int start(const struct ranq_command *command, const struct server_options *given)
 {
 	struct ranq_private_options options = {
-		.dir = given->dir, .listen = given->listen, .plain = given->plain, .maxmemory = given->maxmemory};
+		.dir = given->dir, .listen = given->listen, .plain = given->plain, .take_over = given->take_over,
+		.maxmemory = given->maxmemory};
 	struct ranq_private_start started;
 	struct ranq_err err = {0};
 	if (given->maxmemory && given->maxmemory < 16 << 20) {
@@ -273,7 +276,7 @@ static int run_server(const struct ranq_command *command, int argc, char **argv)
 const struct ranq_command ranq_command_server = {
 	.name = "server",
 	.summary = "a private Redis server of your own",
-	.synopsis = "start [--dir DIR] [--listen ADDR[:PORT] [--plain]] [--maxmemory SIZE]\nstop\nstatus [--json]",
+	.synopsis = "start [--dir DIR] [--listen ADDR[:PORT] [--plain]] [--maxmemory SIZE] [--take-over]\nstop\nstatus [--json]",
 	.details = "start   starts it unless it runs already and leaves a connection file that every ranq of yours "
 		   "reads, on\n"
 		   "        each host that shares your home directory; without --listen it serves this host only\n"

@@ -18,7 +18,8 @@ struct ranq_proxy_options {
 	struct event_base *base;
 	struct ranq_link *link;
 	const struct ranq_rank_facts *facts; /* of all ranks */
-	const struct ranq_server_addr *addr;
+	struct ranq_server_addr *addr;
+	void (*find_again)(struct ranq_server_addr *addr); /* before another connection: the server may have moved; or NULL */
 	const char *const *queues; /* in order of priority */
 	size_t nqueues;
 	bool computes;                           /* this rank has a worker of its own */

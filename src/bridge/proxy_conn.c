@@ -222,6 +222,8 @@ int proxy_connect(struct ranq_proxy *proxy, bool first, struct ranq_err *err)
 {
 	int64_t deadline_ms = ranq_clock_ms() + (first ? OPEN_FIRST_MS : OPEN_MS);
 
+	if (!first && proxy->options.find_again)
+		proxy->options.find_again(proxy->options.addr);
 	proxy->conn = ranq_conn_open(proxy->options.addr, deadline_ms, err);
 	if (!proxy->conn)
 		return -1;

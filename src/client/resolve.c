@@ -267,9 +267,26 @@ static int resolve(
 int ranq_resolve_server(
 	const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err)
 {
-	enum ranq_origin ignored;
+	enum ranq_origin from = RANQ_ORIGIN_NONE;
 	ranq_server_addr_init(addr);
-	return resolve(url_option, addr, origin ? origin : &ignored, err);
+	int found = resolve(url_option, addr, &from, err);
+	addr->moves = found > 0 && from == RANQ_ORIGIN_CONNECTION;
+	if (origin)
+		*origin = from;
+	return found;
+}
+
+void ranq_resolve_again(struct ranq_server_addr *addr)
+{
+	struct ranq_server_addr now;
+	if (!addr->moves)
+		return;
+	if (ranq_resolve_server(NULL, &now, NULL, NULL) <= 0 || !now.moves) {
+		ranq_server_addr_clear(&now);
+		return;
+	}
+	ranq_server_addr_clear(addr);
+	*addr = now;
 }
 
 int ranq_resolve_none(struct ranq_err *err)

@@ -20,6 +20,9 @@ const char *ranq_origin_text(enum ranq_origin origin); /* "option", "environment
  * `password-file` of the config file, or with the connection file. origin may be NULL. */
 int ranq_resolve_server(
 	const char *url_option, struct ranq_server_addr *addr, enum ranq_origin *origin, struct ranq_err *err);
+/* Before another connection: where the server of a connection file is now (addr->moves; others do not change). What cannot be read
+ * leaves addr as it is: the file is away for a moment while a server moves. */
+void ranq_resolve_again(struct ranq_server_addr *addr);
 /* The queue: option, RANQ_QUEUE, `queue` of the config file, "default". Checked. origin may be NULL. */
 int ranq_resolve_queue(
 	const char *option, char name[RANQ_QUEUE_NAME_MAX + 1], enum ranq_origin *origin, struct ranq_err *err);

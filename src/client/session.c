@@ -4,6 +4,7 @@
  * replica, out of memory while it still frees) is asked again as well until the patience is over: the last words of the
  * server are the error then. What is never repeated: AUTH, SCHEMA and answers of the protocol itself. */
 #include "client/session.h"
+#include "client/resolve.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -35,6 +36,7 @@ static int copy_addr(struct ranq_server_addr *to, const struct ranq_server_addr 
 	to->port = from->port;
 	to->db = from->db;
 	to->tls = from->tls;
+	to->moves = from->moves;
 	if ((from->unix_path && !to->unix_path) || (from->host && !to->host) || (from->ca_pem && !to->ca_pem) ||
 		(from->user && !to->user) || (from->password && !to->password)) {
 		ranq_server_addr_clear(to);
@@ -75,6 +77,8 @@ void ranq_session_disconnect(struct ranq_session *session)
 /* One attempt. */
 static int connect_once(struct ranq_session *session, int64_t deadline_ms, struct ranq_err *err)
 {
+	if (session->connects)
+		ranq_resolve_again(&session->addr);
 	struct ranq_conn *conn = ranq_conn_open(&session->addr, deadline_ms, err);
 	if (!conn)
 		return -1;

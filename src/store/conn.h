@@ -56,6 +56,7 @@ struct ranq_server_addr {
 	char *ca_pem;   /* pinned certificate(s), PEM text; NULL: the system's */
 	char *user;     /* NULL: default user */
 	char *password; /* NULL: none; wiped by clear */
+	bool moves;     /* from a connection file, which may name another host by the next connection: look again before it */
 };
 void ranq_server_addr_init(struct ranq_server_addr *addr);
 void ranq_server_addr_clear(struct ranq_server_addr *addr);

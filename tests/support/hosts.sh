@@ -55,6 +55,7 @@ hosts_up() {
 	ip link set lo up
 	ip link add ranq type bridge && ip addr add 10.88.0.254/24 dev ranq && ip link set ranq up || return
 	{ echo "127.0.0.1 localhost"; for n in $(seq "$1"); do echo "10.88.0.$n h$n"; done; echo "10.88.0.254 $(hostname -s)"; } >"$SANDBOX/hosts"
+	mount --bind "$SANDBOX/hosts" /etc/hosts || return # names for the sandbox itself
 	for n in $(seq "$1"); do host_init "$n" || return; done
 	# shellcheck disable=SC2016 # for the script
 	printf '%s\n' '#!/bin/sh' 'host=$1; shift' \
