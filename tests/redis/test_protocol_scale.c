@@ -91,6 +91,17 @@ START_TEST(demand_counts_what_could_run)
 	ck_assert_uint_eq(demand().jobs[0].waiting, 90);
 	tq_cancel(first);
 	ck_assert_uint_eq(demand().n, 1);
+	/* a job that is leased as a whole is work as well, of which more may come back */
+	tq_join(B, 4);
+	first = TQ_JOB(.tasks = 6);
+	r = tq_lease_opt(B, 30, 1, 0, -1, NULL).ranges[0];
+	ck_assert_uint_eq(r.end - r.start, 6);
+	d = demand();
+	ck_assert(d.n == 2 && d.ready == 1);
+	ck_assert_uint_eq(d.jobs[1].job, first);
+	ck_assert(d.jobs[1].leased == 6 && d.jobs[1].waiting == 0);
+	ck_assert(tq_commit(B, &r, 0, 0, 6));
+	ck_assert_uint_eq(demand().n, 1);
 	ranq_queue_pause_cmd(&tq.q, &tq.cmd, true);
 	tq_control();
 	ck_assert(demand().paused);

@@ -188,7 +188,7 @@ static int look(void *user, struct ranq_demand *demand, const struct ranq_bridge
 	memset(demand, 0, sizeof *demand);
 	demand->exists = true;
 	demand->paused = c->paused;
-	if (c->tasks > c->leased) {
+	if (c->tasks > 0) {
 		demand->ready = demand->n = 1;
 		demand->jobs[0] = (struct ranq_demand_job){.job = 1,
 			.tasks = c->tasks + c->done,
