@@ -320,9 +320,7 @@ static uint64_t chunk_size(struct ranq_proxy *proxy, const struct proxy_piece *p
 
 	if (late_in_ms(job) == 0)
 		return 0;
-	if (piece->suspect)
-		return 1;
-	n = ranq_chunking_size(&job->pace, &c);
+	n = piece->suspect ? 1 : ranq_chunking_size(&job->pace, &c);
 	if (n > piece->end - piece->start)
 		n = piece->end - piece->start;
 	if (n > 0 && job->spec.args == RANQ_ARGS_INPUT)

@@ -102,6 +102,55 @@ START_TEST(input_lines)
 }
 END_TEST
 
+static struct ranq_reply *call(struct ranq_cmd *cmd)
+{
+	struct ranq_reply *reply;
+	struct ranq_err err;
+
+	ck_assert_msg(ranq_conn_call(rig.conn, cmd, ranq_clock_ms() + 5000, &reply, &err) == 0, "%s", err.text);
+	return reply;
+}
+
+/* Another bridge leases [0, n) of a job and gives it back as suspect. */
+static void make_suspects(uint64_t job, uint64_t n)
+{
+	const struct ranq_bridge_meta meta = {
+		.host = "node1", .allocation = "job-17", .user = "me", .version = "1", .ranks = 1};
+	const struct ranq_fragment all = {.job = job, .seq = 1, .end = n, .kind = RANQ_RELEASE_SUSPECT};
+	char id[RANQ_ID_LEN + 1];
+	struct ranq_cmd cmd;
+
+	ranq_id_new(id);
+	ranq_cmd_init(&cmd);
+	ck_assert_int_eq(ranq_queue_join_cmd(&rig.queue, &cmd, id, &meta), 0);
+	ranq_reply_destroy(call(&cmd));
+	ck_assert_int_eq(ranq_queue_lease_cmd(&rig.queue, &cmd, id, 1, n, 1, 0, -1, NULL), 0);
+	ranq_reply_destroy(call(&cmd));
+	ck_assert_int_eq(ranq_queue_release_cmd(&rig.queue, &cmd, id, &all, 1), 0);
+	ranq_reply_destroy(call(&cmd));
+	ck_assert_int_eq(ranq_queue_leave_cmd(&rig.queue, &cmd, id), 0);
+	ranq_reply_destroy(call(&cmd));
+	ranq_cmd_clear(&cmd);
+}
+
+/* What a dead bridge held of a job with input goes to one that has no line of it yet. */
+START_TEST(input_of_suspects)
+{
+	static const char *const argv[] = {"echo", "{}", NULL};
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	uint64_t n = 8997, job;
+
+	options.command = argv;
+	options.generator = next_line;
+	options.generator_user = &n;
+	job = rig_submit(&rig, NULL, &options);
+	make_suspects(job, 3);
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, 3);
+	ck_assert_uint_eq(rig_info(&rig, job).deaths, 0);
+}
+END_TEST
+
 START_TEST(server_killed_and_restarted)
 {
 	uint64_t job = rig_command(&rig, 400, echo_index);
@@ -429,7 +478,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {commands_on_two_workers, one_rank_does_everything, functions_on_two_nodes,
-		input_lines, server_killed_and_restarted, a_silent_rank, a_silent_rank_that_comes_back,
+		input_lines, input_of_suspects, server_killed_and_restarted, a_silent_rank, a_silent_rank_that_comes_back,
 		all_workers_silent, cancel_frees_the_workers, a_job_that_cannot_run, drain_by_command, drain_by_signal,
 		a_registration_that_is_gone, a_task_that_kills_its_executor, the_first_queue_comes_first,
 		leaves_when_idle, leaves_before_the_end, work_is_taken_back_for_idle_workers};
