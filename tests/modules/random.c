@@ -1,4 +1,5 @@
-/* Draws of a task's own stream, a quarter of a millisecond each. */
+/* Draws of a task's own stream; a task takes DRAW_US microseconds. */
+#include <stdlib.h>
 #include <time.h>
 
 #include <ranq.h>
@@ -7,7 +8,8 @@ RANQ_MODULE;
 
 int draws(struct ranq_task *task)
 {
-	struct timespec left = {0, 250000};
+	const char *us = getenv("DRAW_US");
+	struct timespec left = {0, us ? atoi(us) * 1000 : 0};
 	double x[3];
 
 	while (nanosleep(&left, &left) < 0)

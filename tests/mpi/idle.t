@@ -9,11 +9,15 @@ TEST="it works" status 0 ranq wait --timeout 30s "$j"
 ticks() { # of all processes of the bridge
 	local p
 	for p in $(pgrep -x ranq-bridge) $(pgrep -x ranq-exec); do
-		tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -qx "RANQ_TEST_MARK=$RANQ_TEST_MARK" && sed 's/.*) //' "/proc/$p/stat" | awk '{print $12+$13}'
+		{ tr '\0' '\n' <"/proc/$p/environ"; } 2>/dev/null | grep -qx "RANQ_TEST_MARK=$RANQ_TEST_MARK" && sed 's/.*) //' "/proc/$p/stat" | awk '{print $12+$13}'
 	done | awk '{s+=$1} END {print s+0}'
 }
 # by the server's own count, which includes what the functions do inside
 commands() { rcli info stats | awk -F: '/^total_commands_processed/ {print $2+0}'; }
+# what the job leaves to do is over: no call for a second
+calls() { rcli info commandstats | sed -n 's/^cmdstat_fcall:calls=\([0-9]*\).*/\1/p'; }
+settled() { local before; before=$(calls); read -r -t 1 <> <(:) || [ "$(calls)" = "$before" ]; }
+ok wait_for 30 settled
 seconds=30
 t0=$(ticks) c0=$(commands) n0=$(date +%s%N)
 # measuring takes time by its nature: this is the interval, not a wait for something

@@ -24,7 +24,7 @@ draw >"$T/next"
 same "two ranks: the same"
 leave
 bridge 5
-draw --chunk 37 >"$T/next" &
+draw --chunk 37 --env DRAW_US=4000 >"$T/next" &
 draws=$!
 done_count() { ranq info --json last | sed -n 's/.*"done": *\([0-9]*\).*/\1/p' | head -1; }
 under_way() { [ "$(done_count)" -gt 500 ] && [ "$(done_count)" -lt "$tasks" ]; }
