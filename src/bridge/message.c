@@ -406,7 +406,7 @@ int ranq_message_notice_decode(struct ranq_reader *in, struct ranq_message_notic
 
 	m->kind = (enum ranq_notice)kind;
 	m->value = ranq_reader_varint(in);
-	if (kind != RANQ_NOTICE_SIGNAL && kind != RANQ_NOTICE_BROKEN)
+	if (kind < RANQ_NOTICE_SIGNAL || kind > RANQ_NOTICE_MISSING)
 		in->failed = true;
 	return finish(in, err);
 }

@@ -31,7 +31,7 @@
 	X(HELLO, PROXY)     /* first message of a worker */ \
 	X(RESULTS, PROXY)   /* tasks of a chunk are over, or the chunk is */ \
 	X(PONG, PROXY)      /* answer to PING */ \
-	X(NOTICE, PROXY)    /* a signal came, or this worker cannot go on */ \
+	X(NOTICE, PROXY)    /* a signal came, a blob did not, or this worker cannot go on */ \
 	X(GOODBYE, PROXY)   /* last message of a worker */
 enum ranq_message_type {
 	RANQ_MESSAGE_INVALID = 0,
@@ -92,7 +92,11 @@ struct ranq_message_results {
 	struct ranq_bytes *failures;
 	struct ranq_bytes segment;
 };
-enum ranq_notice { RANQ_NOTICE_SIGNAL = 1, RANQ_NOTICE_BROKEN = 2 };
+enum ranq_notice {
+	RANQ_NOTICE_SIGNAL = 1, /* value: its number */
+	RANQ_NOTICE_BROKEN = 2,
+	RANQ_NOTICE_MISSING = 3 /* value: the blob that a job here waits for */
+};
 struct ranq_message_notice {
 	enum ranq_notice kind;
 	uint64_t value;

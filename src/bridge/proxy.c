@@ -98,6 +98,8 @@ static int notice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, 
 	if (m.kind == RANQ_NOTICE_BROKEN) {
 		proxy->workers[rank].broken = true;
 		proxy_worker_lost(proxy, rank, "it cannot start executors");
+	} else if (m.kind == RANQ_NOTICE_MISSING) {
+		proxy_blob_missing(proxy, m.value, rank);
 	} else if (proxy->phase == PROXY_RUN && m.value <= 64) {
 		proxy_signal(proxy, (int)m.value, false); /* the same one came here, or will */
 	}

@@ -324,3 +324,29 @@ void proxy_blobs_lost(struct ranq_proxy *proxy, int rank)
 	if (blob->receiver[node] == rank + 1)
 		share_there(proxy, blob, node);
 }
+
+/* On another node all of it goes to the receiver again, which shares it again: without harm where it is already, and
+ * not while it is on its way. */
+void proxy_blob_missing(struct ranq_proxy *proxy, uint64_t number, int rank)
+{
+	struct ranq_link *link = proxy->options.link;
+	unsigned char note[RANQ_LINK_NOTE_MAX];
+	const struct proxy_transfer *transfer;
+	struct proxy_blob *blob;
+	int node = link->node[rank];
+
+	TAILQ_FOREACH(blob, &proxy->blobs, next)
+	if (blob->number == number)
+		break;
+	if (!blob || !blob->whole || !blob->receiver[node])
+		return;
+	if (node == link->node[link->rank]) {
+		ranq_link_send_file(
+			link, rank, blob->fd, note, ranq_blob_note_encode(note, blob->number, blob->have), NULL);
+		return;
+	}
+	TAILQ_FOREACH(transfer, &proxy->transfers, next)
+	if (transfer->blob == blob && link->node[transfer->rank] == node)
+		return;
+	share_there(proxy, blob, node);
+}

@@ -314,6 +314,7 @@ void proxy_blobs_ask(struct ranq_proxy *proxy);
 void proxy_blobs_trim(struct ranq_proxy *proxy, uint64_t bytes); /* of unused ones, at most so much may stay */
 void proxy_blobs_pump(struct ranq_proxy *proxy);
 void proxy_blobs_lost(struct ranq_proxy *proxy, int rank);
+void proxy_blob_missing(struct ranq_proxy *proxy, uint64_t number, int rank); /* it waits for it in vain */
 
 /* proxy_input.c */
 void proxy_input_ask(struct proxy_job *job);

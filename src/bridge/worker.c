@@ -36,7 +36,7 @@ static void send_number(struct ranq_worker *worker, enum ranq_message_type type,
 	ranq_link_send(worker->options.link, 0, &buf, NULL);
 }
 
-static void send_notice(struct ranq_worker *worker, enum ranq_notice kind, uint64_t value)
+void ranq_worker_notice(struct ranq_worker *worker, enum ranq_notice kind, uint64_t value)
 {
 	struct ranq_buf buf;
 
@@ -47,7 +47,7 @@ static void send_notice(struct ranq_worker *worker, enum ranq_notice kind, uint6
 
 void ranq_worker_signal(struct ranq_worker *worker, int sig)
 {
-	send_notice(worker, RANQ_NOTICE_SIGNAL, (uint64_t)sig);
+	ranq_worker_notice(worker, RANQ_NOTICE_SIGNAL, (uint64_t)sig);
 }
 
 static void send_hello(struct ranq_worker *worker)
@@ -127,7 +127,7 @@ static void slot_broken(struct worker_slot *slot)
 		chunk_end(slot, chunk, true);
 	slot_close(slot);
 	if (slot_open(slot, NULL) != 0)
-		send_notice(slot->worker, RANQ_NOTICE_BROKEN, slot->number);
+		ranq_worker_notice(slot->worker, RANQ_NOTICE_BROKEN, slot->number);
 }
 
 static int give(struct worker_slot *slot, struct worker_chunk *chunk, struct worker_job *job)
@@ -292,7 +292,7 @@ static void pump_exec(struct ranq_worker *worker)
 			chunk_end(slot, chunk, false);
 		slot_close(slot);
 	}
-	send_notice(worker, RANQ_NOTICE_BROKEN, 0);
+	ranq_worker_notice(worker, RANQ_NOTICE_BROKEN, 0);
 }
 
 static void on_exec(int fd, short what, void *arg)
@@ -454,6 +454,9 @@ int64_t ranq_worker_prepare(struct ranq_worker *worker)
 
 	if (t < due)
 		due = t;
+	t = ranq_worker_jobs_due(worker);
+	if (t < due)
+		due = t;
 	ranq_watch_set(
 		&worker->exec_watch, worker->options.base, ranq_exec_fd(worker->options.exec), false, on_exec, worker);
 	for (unsigned s = 0; s < worker->options.slots; s++) {
@@ -489,6 +492,7 @@ void ranq_worker_tick(struct ranq_worker *worker)
 	int64_t now = ranq_clock_ms();
 
 	check_rank0(worker, now);
+	ranq_worker_jobs_tick(worker, now);
 	if (now >= ranq_exec_deadline_ms(worker->options.exec))
 		pump_exec(worker);
 	for (unsigned s = 0; s < worker->options.slots; s++) {

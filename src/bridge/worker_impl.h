@@ -24,7 +24,8 @@ struct worker_job {
 	char *id_text;
 	unsigned char *spec;
 	size_t spec_len;
-	bool *added; /* for each slot: the executor side knows it */
+	bool *added;    /* for each slot: the executor side knows it */
+	int64_t ask_ms; /* when to ask for its blobs, if they are not here by then */
 };
 struct worker_slot {
 	struct ranq_worker *worker;
@@ -47,6 +48,7 @@ struct ranq_worker {
 
 void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot); /* worker.c */
 void ranq_worker_feed_all(struct ranq_worker *worker);
+void ranq_worker_notice(struct ranq_worker *worker, enum ranq_notice kind, uint64_t value);
 
 struct worker_job *ranq_worker_job_find(struct ranq_worker *worker, uint64_t key);
 int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_job *m, struct ranq_err *err);
@@ -55,6 +57,10 @@ bool ranq_worker_job_ready(const struct ranq_worker *worker, const struct worker
 /* Makes the job known to the slot, once. */
 int ranq_worker_job_introduce(
 	struct ranq_worker *worker, struct worker_job *job, struct worker_slot *slot, struct ranq_err *err);
+/* A descriptor may be lost on its way (this process had too many open), and nobody else would notice: what a job waits
+ * for is asked for again. */
+void ranq_worker_jobs_tick(struct ranq_worker *worker, int64_t now_ms);
+int64_t ranq_worker_jobs_due(const struct ranq_worker *worker);
 int ranq_worker_blob(struct ranq_worker *worker, const struct ranq_message_blob *m, struct ranq_err *err);
 
 #endif

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/clock.h"
+
+#define ASK_MS 2000
+
 size_t ranq_blob_note_encode(unsigned char note[RANQ_LINK_NOTE_MAX], uint64_t blob, uint64_t total)
 {
 	struct ranq_buf buf;
@@ -71,6 +75,7 @@ int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_jo
 	if (m->spec.len)
 		memcpy(job->spec, m->spec.data, m->spec.len);
 	job->spec_len = m->spec.len;
+	job->ask_ms = ranq_clock_ms() + ASK_MS;
 	TAILQ_INSERT_TAIL(&worker->jobs, job, next);
 	return 0;
 }
@@ -84,10 +89,41 @@ void ranq_worker_job_remove(struct ranq_worker *worker, struct worker_job *job)
 	job_destroy(job);
 }
 
+static bool missing(const struct ranq_worker *worker, uint64_t blob)
+{
+	return blob && ranq_blobs_fd(worker->blobs, blob) < 0;
+}
+
 bool ranq_worker_job_ready(const struct ranq_worker *worker, const struct worker_job *job)
 {
-	return (!job->module || ranq_blobs_fd(worker->blobs, job->module) >= 0) &&
-	       (!job->data || ranq_blobs_fd(worker->blobs, job->data) >= 0);
+	return !missing(worker, job->module) && !missing(worker, job->data);
+}
+
+void ranq_worker_jobs_tick(struct ranq_worker *worker, int64_t now_ms)
+{
+	struct worker_job *job;
+
+	TAILQ_FOREACH(job, &worker->jobs, next)
+	{
+		if (now_ms < job->ask_ms || ranq_worker_job_ready(worker, job))
+			continue;
+		job->ask_ms = now_ms + ASK_MS;
+		if (missing(worker, job->module))
+			ranq_worker_notice(worker, RANQ_NOTICE_MISSING, job->module);
+		if (missing(worker, job->data))
+			ranq_worker_notice(worker, RANQ_NOTICE_MISSING, job->data);
+	}
+}
+
+int64_t ranq_worker_jobs_due(const struct ranq_worker *worker)
+{
+	const struct worker_job *job;
+	int64_t due = RANQ_NEVER;
+
+	TAILQ_FOREACH(job, &worker->jobs, next)
+	if (job->ask_ms < due && !ranq_worker_job_ready(worker, job))
+		due = job->ask_ms;
+	return due;
 }
 
 int ranq_worker_job_introduce(

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bridge/proxy_impl.h"
 
@@ -120,6 +121,36 @@ START_TEST(lost_with_all_of_it)
 }
 END_TEST
 
+static void (*take_file)(void *arg, int src, int fd, const void *note, size_t len);
+static unsigned lost_files;
+
+static void lose_file(void *arg, int src, int fd, const void *note, size_t len)
+{
+	(void)arg;
+	(void)src;
+	(void)note;
+	(void)len;
+	close(fd);
+	if (++lost_files == 2) /* module and data */
+		rig.links[2]->handler.file = take_file;
+}
+
+/* What is shared within a node is lost once, as with too many open files: the rank asks for it. */
+START_TEST(lost_on_its_way)
+{
+	const int here[] = {0, 0, 0}, there[] = {0, 1, 1};
+	uint64_t job;
+
+	rig_bridge(&rig, 3, _i ? there : here, 1);
+	take_file = rig.links[2]->handler.file;
+	rig.links[2]->handler.file = lose_file;
+	lost_files = 0;
+	job = submit();
+	finish(job);
+	ck_assert_uint_eq(lost_files, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("bridge_data");
@@ -132,6 +163,7 @@ int main(void)
 	tcase_add_test(tcase, receivers_die);
 	tcase_add_test(tcase, receiver_comes_back);
 	tcase_add_test(tcase, lost_with_all_of_it);
+	tcase_add_loop_test(tcase, lost_on_its_way, 0, 2);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
