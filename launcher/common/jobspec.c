@@ -56,6 +56,7 @@ const struct ranq_option ranq_job_options_table[] = {
 	{"on-error", 0, "continue|stop", RANQ_OPTION_CHOICE, AT(on_error),
 		"what a failed task does to the job (default: continue)", "continue|stop", 0, 0},
 	ROW("require", 0, "TAG", TEXT, require, "run only on workers with this tag"),
+	ROW("sticky", 0, NULL, FLAG, sticky, "prefer for each task the worker that had it in the last such job"),
 	LIMITED("time-request", "D", DURATION, time_request_ms, "start a task only where this much time is left", 1, 0),
 	ROW("warn-signal", 0, "SIGNAL", TEXT, warn_signal,
 		"signal to running tasks before their worker leaves: TERM, USR1, ..."),
@@ -393,6 +394,7 @@ static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *o
 	if (options->reduce_ordered && !options->reduce)
 		return usage(err, "--reduce-ordered needs --reduce NAME");
 	spec->reduce_ordered = options->reduce_ordered;
+	spec->sticky = options->sticky;
 	spec->results = (enum ranq_results_mode)options->results;
 	spec->on_error = (enum ranq_on_error)options->on_error;
 	spec->backlog = options->backlog;

@@ -14,7 +14,7 @@ struct ranq_job_options {
 	int results, on_error;
 	uint64_t backlog, max_output, memory, max_fails, retries, max_deaths, seed;
 	int64_t priority, timeout_ms, time_request_ms, ttl_ms, grace_ms, lease_ms;
-	bool shell, reduce_ordered;
+	bool shell, reduce_ordered, sticky;
 };
 extern const struct ranq_option ranq_job_options_table[];
 void ranq_job_options_init(struct ranq_job_options *options); /* the defaults */

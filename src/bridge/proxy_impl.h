@@ -58,6 +58,7 @@ struct proxy_lane {                   /* an executor of a worker */
 	TAILQ_ENTRY(proxy_lane) next; /* in proxy->free, while the worker lives */
 	int rank, list;               /* list: free[list], -1: it has enough */
 	unsigned slot, n;             /* n: chunks */
+	unsigned number;              /* among all lanes, for sticky jobs */
 	unsigned filled;              /* n when it was filled last */
 	struct proxy_chunks chunks; /* the first one runs */
 };
@@ -161,6 +162,7 @@ struct proxy_queue {
 	bool lease_asked, idle, paused, full, resync_again, resync_asked, leave_asked;
 	uint64_t last_job; /* of which something was granted last */
 	uint64_t hint;     /* a job that has work, says the bell; 0: none */
+	bool elsewhere;    /* there is work that has its home elsewhere: to be asked for when a lane is idle */
 	bool rung;         /* the bell rang since the last lease was asked for */
 	uint64_t last_want;
 	int64_t retry_ms; /* when idle or paused: ask again at; when out: join again at */
@@ -343,6 +345,14 @@ uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, doub
 void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane);  /* a new one, idle */
 void proxy_lane_leave(struct ranq_proxy *proxy, struct proxy_lane *lane); /* of a lost worker */
 int64_t proxy_work_due(const struct ranq_proxy *proxy);
+
+/* proxy_sticky.c */
+bool proxy_sticky(const struct proxy_piece *piece);
+/* The part of the piece that this lane takes: the first block of its own, or with `any` the last one of the piece, which
+ * its own lane would take last. Its length, 0: none. */
+uint64_t proxy_sticky_part(const struct proxy_lane *lane, const struct proxy_piece *piece, bool any, uint64_t *at);
+/* Cuts the piece; what begins at `at`, NULL: out of memory. */
+struct proxy_piece *proxy_sticky_cut(struct proxy_piece *piece, uint64_t at);
 
 /* proxy_steal.c */
 void proxy_steal(struct ranq_proxy *proxy);

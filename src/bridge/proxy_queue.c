@@ -31,6 +31,7 @@ void proxy_queue_missing(struct proxy_queue *pq, uint64_t job)
 void proxy_queue_look(struct proxy_queue *pq)
 {
 	pq->idle = false;
+	pq->elsewhere = false;
 	pq->paused = false;
 	pq->rung = true;
 	pq->retry_ms = 0;
@@ -284,6 +285,9 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 	pq->last_want = 0;
 	if (pq->rung) /* the bell, which comes by another connection, overtook this reply: there is work by now */
 		return;
+	pq->elsewhere = lease->elsewhere;
+	if (pq->elsewhere)
+		return;
 	pq->paused = lease->paused;
 	pq->idle = true;
 	pq->retry_ms =
@@ -330,15 +334,16 @@ static void leased(struct proxy_request *request, const struct ranq_reply *reply
 	}
 }
 
-static void ask_lease(struct proxy_queue *pq, uint64_t want)
+static void ask_lease(struct proxy_queue *pq, uint64_t want, bool busy)
 {
 	struct ranq_proxy *proxy = pq->proxy;
 	int64_t left_ms = proxy_left_ms(proxy);
-	unsigned flags = pq->full ? RANQ_LEASE_RETURNED_ONLY : 0;
+	unsigned flags = (pq->full ? RANQ_LEASE_RETURNED_ONLY : 0) | (busy ? RANQ_LEASE_BUSY : 0);
 	struct proxy_request *request;
 	struct ranq_cmd cmd;
 
 	pq->rung = false;
+	pq->elsewhere = false;
 	pq->full = false; /* the next one tries new work again */
 	ranq_cmd_init(&cmd);
 	pq->seq++;
@@ -392,6 +397,15 @@ static uint64_t chunk_cap(struct proxy_queue *pq)
 	return job && job->state == PROXY_JOB_READY ? job->spec.chunk : 0;
 }
 
+/* A task for each lane at least, or each lane would get the one that another should have. */
+static uint64_t at_least(struct proxy_queue *pq, uint64_t want)
+{
+	const struct proxy_job *job = proxy_job_find(pq, pq->last_job);
+	uint64_t each = job && job->spec.sticky ? (job->spec.chunk ? job->spec.chunk : 1) : 0;
+
+	return want > each * pq->proxy->lanes ? want : each * pq->proxy->lanes;
+}
+
 /* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not
  * keep us from asking an earlier one. */
 void proxy_lease(struct ranq_proxy *proxy)
@@ -404,6 +418,7 @@ void proxy_lease(struct ranq_proxy *proxy)
 		struct ranq_leasing leasing = {
 			.lanes = proxy->lanes, .idle = proxy->idle_lanes, .last_want = pq->last_want};
 		uint64_t want;
+		bool busy;
 
 		leasing.task_ns = task_ns(pq);
 		leasing.cap = chunk_cap(pq);
@@ -411,8 +426,9 @@ void proxy_lease(struct ranq_proxy *proxy)
 		want = ranq_leasing_want(&leasing);
 		if (want == 0)
 			return;
-		if (may_lease(pq))
-			ask_lease(pq, want);
+		busy = proxy->idle_lanes == 0 || leasing.unstarted >= proxy->idle_lanes;
+		if (may_lease(pq) && !(busy && pq->elsewhere))
+			ask_lease(pq, at_least(pq, want), busy);
 		if (pq->lease_asked)
 			return;
 	}

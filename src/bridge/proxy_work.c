@@ -200,7 +200,7 @@ static void lane_filled(struct ranq_proxy *proxy, struct proxy_lane *lane)
 void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane)
 {
 	lane_list(proxy, lane, true);
-	proxy->lanes++;
+	lane->number = proxy->lanes++;
 }
 
 void proxy_lane_leave(struct ranq_proxy *proxy, struct proxy_lane *lane)
@@ -348,10 +348,12 @@ static uint64_t depth(const struct ranq_proxy *proxy, const struct proxy_job *jo
 }
 
 /* The piece that this lane may start now, and how much of it. */
-static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_lane *lane, int reserved, uint64_t *n)
+static struct proxy_piece *choose(
+	struct ranq_proxy *proxy, const struct proxy_lane *lane, int reserved, bool any, uint64_t *n)
 {
 	const struct proxy_worker *worker = &proxy->workers[lane->rank];
 	struct proxy_piece *piece;
+	uint64_t at = 0;
 
 	if (worker->suspects > 0)
 		return NULL;
@@ -365,9 +367,12 @@ static struct proxy_piece *choose(struct ranq_proxy *proxy, const struct proxy_l
 		if (lane->n >= RANQ_CHUNKING_DEPTH_MAX || (lane->n > 0 && lane->n >= ranq_chunking_depth(&job->pace, 1)) ||
 			(job->broken > 0 && job->broke[lane->rank] && others_may_try(job)))
 			continue;
-		*n = chunk_size(proxy, piece);
+		if (proxy_sticky(piece))
+			*n = late_in_ms(job) == 0 ? 0 : proxy_sticky_part(lane, piece, any, &at);
+		else
+			*n = chunk_size(proxy, piece);
 		if (*n > 0 && lane->n < depth(proxy, job, *n))
-			return piece;
+			return proxy_sticky(piece) ? proxy_sticky_cut(piece, at) : piece;
 	}
 	return NULL;
 }
@@ -392,12 +397,12 @@ static int reserve_worker(const struct ranq_proxy *proxy)
 	return -1;
 }
 
-static void fill(struct ranq_proxy *proxy, struct proxy_lane *lane, int reserved, unsigned upto)
+static void fill(struct ranq_proxy *proxy, struct proxy_lane *lane, int reserved, bool any, unsigned upto)
 {
 	struct proxy_piece *piece;
 	uint64_t n;
 
-	while (lane->n < upto && may_dispatch(proxy) && (piece = choose(proxy, lane, reserved, &n))) {
+	while (lane->n < upto && may_dispatch(proxy) && (piece = choose(proxy, lane, reserved, any, &n))) {
 		unsigned before = lane->n;
 
 		give(lane, piece, n);
@@ -406,21 +411,29 @@ static void fill(struct ranq_proxy *proxy, struct proxy_lane *lane, int reserved
 	}
 }
 
-/* Empty lanes first, then more for those that have few. */
+static void fill_idle(struct ranq_proxy *proxy, int reserved, bool any)
+{
+	struct proxy_lane *lane, *next;
+
+	for (lane = TAILQ_FIRST(&proxy->free[0]); lane && may_dispatch(proxy); lane = next) {
+		next = TAILQ_NEXT(lane, next);
+		fill(proxy, lane, reserved, any, 1);
+	}
+}
+
+/* Empty lanes first, then more for those that have few. A lane that stays idle takes what others should have. */
 void proxy_dispatch(struct ranq_proxy *proxy)
 {
 	int reserved = may_dispatch(proxy) ? reserve_worker(proxy) : -1;
 	struct proxy_lane *lane, *next;
 
-	for (lane = TAILQ_FIRST(&proxy->free[0]); lane && may_dispatch(proxy); lane = next) {
-		next = TAILQ_NEXT(lane, next);
-		fill(proxy, lane, reserved, 1);
-	}
+	fill_idle(proxy, reserved, false);
+	fill_idle(proxy, reserved, true);
 	for (lane = TAILQ_FIRST(&proxy->free[1]); lane && may_dispatch(proxy); lane = next) {
 		unsigned before = lane->n;
 
 		next = TAILQ_NEXT(lane, next);
-		fill(proxy, lane, reserved, RANQ_CHUNKING_DEPTH_MAX);
+		fill(proxy, lane, reserved, false, RANQ_CHUNKING_DEPTH_MAX);
 		if (lane->n > before)
 			lane_filled(proxy, lane);
 	}

@@ -119,6 +119,7 @@ static int set_policy(struct ranq_spec *spec, const struct ranq_submit_options *
 	spec->max_output = options->max_output_bytes;
 	spec->memory = options->memory_bytes;
 	spec->reduce_ordered = options->reduce_ordered != 0;
+	spec->sticky = options->sticky != 0;
 	if (!(options->timeout_s >= 0 && options->timeout_s < 1e9))
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "timeout_s is out of range");
 	spec->timeout_ms = (uint64_t)llround(options->timeout_s * 1000);

@@ -213,6 +213,7 @@ struct ranq_submit_options {
 	const char *reduce;    /* sum_int64, sum_double, min_..., max_..., count, or a reduce function of the module: see ranq_reduced */
 	int reduce_ordered;    /* the same bits whatever workers and chunks */
 	const char *require;   /* run only on workers with this tag, or these: "gpu,avx512" */
+	int sticky;            /* task k goes to the worker that had task k of an earlier such job, unless it is busy and another idle */
 	const char *const *env; /* NULL-terminated "NAME=VALUE" for the tasks */
 	const char *cwd;        /* working directory of the tasks; NULL: that of their worker */
 };

@@ -72,17 +72,19 @@ static int read_range(struct ranq_call_reader *in, uint64_t seq, struct ranq_ran
 int ranq_queue_lease_parse(const struct ranq_reply *r, struct ranq_lease_reply *out, struct ranq_err *err)
 {
 	struct ranq_call_reader in = {.array = r};
-	uint64_t seq, n;
+	uint64_t seq, n, idle;
 
 	if (ranq_call_array(r, 5, err))
 		return -1;
 	memset(out, 0, sizeof *out);
 	out->paused = ranq_call_next_flag(&in);
 	out->drain = ranq_call_next_flag(&in);
-	out->idle = ranq_call_next_flag(&in);
+	idle = ranq_call_next(&in);
+	out->idle = idle > 0;
+	out->elsewhere = idle == 2;
 	seq = ranq_call_next(&in);
 	n = ranq_call_next(&in);
-	if (in.failed || n > sizeof out->ranges / sizeof *out->ranges || ranq_reply_count(r) < 5 + 6 * n)
+	if (in.failed || idle > 2 || n > sizeof out->ranges / sizeof *out->ranges || ranq_reply_count(r) < 5 + 6 * n)
 		return ranq_call_malformed(err);
 	for (; out->n < n; out->n++)
 		if (read_range(&in, seq, &out->ranges[out->n]))

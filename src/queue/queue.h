@@ -104,7 +104,8 @@ int ranq_queue_join_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const 
 int ranq_queue_join_parse(const struct ranq_reply *r, int64_t *lease_ms, struct ranq_err *err);
 
 enum ranq_lease_flags { RANQ_LEASE_RETURNED_ONLY = 1, /* the allow-oom twin: only ranges that came back */
-	RANQ_LEASE_NO_SUSPECTS = 2 };
+	RANQ_LEASE_NO_SUSPECTS = 2,
+	RANQ_LEASE_BUSY = 4 /* no lane is idle: nothing of sticky jobs that has its home elsewhere */ };
 struct ranq_range { /* a leased range as granted */
 	uint64_t job, start, end; /* [start, end) */
 	uint64_t seq;             /* token: (bridge, seq) */
@@ -115,6 +116,7 @@ struct ranq_range { /* a leased range as granted */
 struct ranq_lease_reply {
 	bool paused, drain, idle; /* idle: nothing to lease, the bridge is in the idle set and will be rung; neither idle nor paused
 				   * and n == 0: there may be more behind what it may not run, ask again soon */
+	bool elsewhere; /* it is idle, and was not given what has its home elsewhere, as it said that it is busy */
 	size_t n;
 	struct ranq_range ranges[64];
 	uint64_t bridges; /* alive in the queue; 0: not told */

@@ -75,7 +75,7 @@ static void add_policy(struct ranq_cmd *cmd, const struct ranq_spec *spec)
 	ranq_call_u64(cmd, spec->max_output);
 	ranq_call_u64(cmd, spec->max_deaths);
 	ranq_call_u64(cmd, spec->max_fails);
-	ranq_cmd_int(cmd, spec->on_error == RANQ_ON_ERROR_STOP);
+	ranq_cmd_int(cmd, (spec->on_error == RANQ_ON_ERROR_STOP) + 2 * spec->sticky);
 	ranq_cmd_int(cmd, spec->priority);
 	ranq_call_u64(cmd, spec->time_request_ms);
 	ranq_call_u64(cmd, spec->ttl_ms);

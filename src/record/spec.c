@@ -31,7 +31,7 @@ static const struct field fields[] = {
 	F(on_error, ENUM), F(keep_stderr, BOOL), F(max_output, U64), F(memory, U64), F(backlog, U64), F(chunk, U64),
 	F(seed, U64), F(has_seed, BOOL), F(retries, U32), F(max_deaths, U32), F(max_fails, U32),
 	F(priority, I32), F(timeout_ms, U64), F(time_request_ms, U64), F(warn_signal, TEXT), F(grace_ms, U64),
-	F(reduce, TEXT), F(reduce_ordered, BOOL), F(require, TEXT), F(offload, TEXT), F(ttl_ms, U64), F(created_ms, I64),
+	F(reduce, TEXT), F(reduce_ordered, BOOL), F(require, TEXT), F(sticky, BOOL), F(offload, TEXT), F(ttl_ms, U64), F(created_ms, I64),
 	F(expires_ms, I64), F(signature, BYTES),
 };
 #undef F

@@ -80,7 +80,9 @@ struct ranq_spec {
 	uint64_t grace_ms;
 	char *reduce;                         /* NULL: none; else see record/reduce.h */
 	bool reduce_ordered;                  /* the same bits whatever chunks and workers */
-	char *require, *offload;              /* NULL: none */
+	char *require;                        /* NULL: none */
+	bool sticky;                          /* tasks go where the same task of an earlier job went */
+	char *offload;                        /* NULL: none */
 	uint64_t ttl_ms;
 	int64_t created_ms, expires_ms; /* wall clock, informative */
 	struct ranq_buf signature;      /* empty: unsigned */

@@ -32,6 +32,7 @@ static const struct {
 	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 1001 0 0 \"\""},
 	{"submit", "ARG", "0 0 " ID " 5 0 0 \"\" n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\""},
 	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o nothash \"\" 0 1 1 1 1 0 0 0 0 \"\""},
+	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 4 0 0 0 \"\""},
 	{"submit", "ARG", "0 0 ../../x 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\""},
 	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\" x"},
 	{"submit", "AFTER", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\" 99"},

@@ -174,6 +174,7 @@ uint64_t tq_submit(const struct tq_job *job)
 	spec.time_request_ms = job->time_request_ms;
 	spec.ttl_ms = job->ttl_ms ? job->ttl_ms : spec.ttl_ms;
 	spec.require = job->require ? strdup(job->require) : NULL;
+	spec.sticky = job->sticky;
 	spec.name = strdup("test");
 	PARSED(ranq_queue_submit_cmd(&tq.q, &tq.cmd, &s, &tq.err));
 	ranq_spec_clear(&spec);

@@ -44,7 +44,7 @@ struct tq_job {
 	enum ranq_results_mode results;
 	uint32_t max_deaths, max_fails;
 	int32_t priority;
-	bool stop, open, staged;
+	bool stop, open, staged, sticky;
 	const char *require, *uuid;
 	uint64_t after[4];
 	size_t nafter;

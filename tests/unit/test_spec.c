@@ -171,10 +171,12 @@ START_TEST(test_function_round_trip)
 	spec.module_path = strdup("/opt/m.so");
 	spec.reduce = strdup("join_words");
 	spec.reduce_ordered = true;
+	spec.sticky = true;
 	ck_assert_int_eq(ranq_spec_pack(&spec, &out, &err), 0);
 	ck_assert_int_eq(ranq_spec_unpack(out.data, out.len, &again, &err), 0);
 	expect_same(again.reduce, "join_words");
 	ck_assert(again.reduce_ordered);
+	ck_assert(again.sticky);
 	expect_same(again.function, "f");
 	expect_same(again.module_path, "/opt/m.so");
 }

@@ -1,6 +1,6 @@
 /* matrix_cache.c - the same loop over the parts of a matrix again and again, as an iterative method has it; workers keep
- * their parts (listings 9 to 14 of the older vignette of doRedis, with its task assignment by tags left out: a task goes
- * to whoever is free, which has the part or makes it).
+ * their parts (listings 9 to 14 of the older vignette of doRedis, whose task assignment by tags is `sticky` here: a part
+ * goes to the worker that had it, or to one that is idle, which makes it).
  *
  *     matrix_cache [ROUNDS] */
 #include <stdio.h>
@@ -45,6 +45,7 @@ int main(int argc, char **argv)
 	each.job.module = beside("matrix_sum.so");
 	each.job.function = "matrix_part";
 	each.job.tasks = 2;
+	each.job.sticky = 1;
 	each.combine = take;
 	each.user = &round;
 	fclose(file);

@@ -18,8 +18,8 @@ local function parse_policy(text)
 	if known then return known end
 	local a, b, c, d, e, f, g, h, i, tags = string.match(text, POLICY)
 	if not a then return nil end
-	local p = { results = nat(a), backlog = nat(b), maxout = nat(c), maxdeaths = nat(d), maxfails = nat(e), stop = nat(f),
-		prio = num(g), treq = nat(h), ttl = nat(i), tags = tags ~= '' and tags or nil }
+	local p = { results = nat(a), backlog = nat(b), maxout = nat(c), maxdeaths = nat(d), maxfails = nat(e), stop = nat(f) % 2 == 1,
+		sticky = nat(f) >= 2, prio = num(g), treq = nat(h), ttl = nat(i), tags = tags ~= '' and tags or nil }
 	if npolicies > 100 then policies, npolicies = {}, 0 end
 	policies[text] = p
 	npolicies = npolicies + 1
@@ -41,7 +41,7 @@ local function job_sanitize(j, v)
 	for i, name in ipairs(FIELDS) do
 		if name ~= 'state' and name ~= 'policy' then j[name] = nat(v[i]) end
 	end
-	j.p = j.p or { results = 0, backlog = 0, maxout = 0, maxdeaths = 0, maxfails = 0, stop = 0, prio = 0, treq = 0, ttl = 604800000 }
+	j.p = j.p or { results = 0, backlog = 0, maxout = 0, maxdeaths = 0, maxfails = 0, prio = 0, treq = 0, ttl = 604800000 }
 	j.broken = true
 end
 
@@ -190,7 +190,7 @@ local function settle(q, j)
 	local failed = j.c1 + j.c2 + j.c3 + j.c4
 	if failed > j.p.maxfails then
 		return finish(q, j, 'ERROR', 'more than ' .. S(j.p.maxfails) .. ' tasks failed')
-	elseif failed > 0 and j.p.stop == 1 then
+	elseif failed > 0 and j.p.stop then
 		return finish(q, j, 'ERROR', 'stopped because a task failed')
 	elseif j.open == 1 or j.done + j.parked < j.n then
 		return

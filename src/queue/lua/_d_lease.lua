@@ -85,6 +85,97 @@ local function grant_new(q, g, j)
 	grant(q, g, j, s, s + k, 0, 0, 'n')
 end
 
+-- Sticky jobs: each task has a home, the bridge that it goes to unless another one is idle. Homes are contiguous and follow from the
+-- bridges of the moment and their ranks alone, so that the next job of as many tasks finds them where they were. Unstarted tasks stand
+-- in `ret`, from which any part can be given; so only a job all of whose results have room gets homes.
+local HOMES_MAX = 256
+
+local function assign_homes(q, j)
+	local ids = redis.call('ZRANGE', q.P .. 'L', 0, HOMES_MAX)
+	if #ids < 2 or #ids > HOMES_MAX or room(q, j) < j.n then return end
+	table.sort(ids)
+	local ranks, total = {}, 0
+	for i, id in ipairs(ids) do
+		ranks[i] = num(redis.call('HGET', q.P .. 'bm:' .. id, 'ranks'))
+		total = total + ranks[i]
+	end
+	if total < 1 then return end
+	local homes, s, sum = {}, 0, 0
+	for i, id in ipairs(ids) do
+		sum = sum + ranks[i]
+		local e = sum == total and j.n or math.min(j.n, math.floor(j.n / total * sum))
+		if e > s then
+			homes[#homes + 1] = id .. ':' .. S(s) .. ':' .. S(e)
+			redis.call('ZADD', j.k .. ':ret', S(s), S(s) .. ':' .. S(e) .. ':0:0:n')
+			s = e
+		end
+	end
+	redis.call('HSET', j.k, 'homes', table.concat(homes, ' '))
+	add(j, 'retn', j.n)
+	put(j, 'next', j.n)
+end
+
+-- A returned range that nothing speaks against giving in any part, or nil.
+local function ordinary(member)
+	local a, b, c, d, kind = string.match(member or '', FRAGMENT)
+	if not a or is_suspect(kind) or tonumber(c) >= 3 then return nil end
+	return { s = tonumber(a), e = tonumber(b), x = tonumber(c), deaths = tonumber(d), kind = kind, tail = ':' .. c .. ':' .. d .. ':' .. kind }
+end
+
+-- Gives [s, e) of a returned range; what is before and behind it stays.
+local function grant_part(q, g, j, member, r, s, e)
+	local ret = j.k .. ':ret'
+	redis.call('ZREM', ret, member)
+	if r.s < s then redis.call('ZADD', ret, S(r.s), S(r.s) .. ':' .. S(s) .. r.tail) end
+	if e < r.e then redis.call('ZADD', ret, S(e), S(e) .. ':' .. S(r.e) .. r.tail) end
+	add(j, 'retn', s - e)
+	grant(q, g, j, s, e, r.x, r.deaths, r.kind)
+end
+
+-- What has its home here, lowest first.
+local function grant_home(q, g, j, homes)
+	local a, b = string.match(homes, q.bridge .. ':(%d+):(%d+)')
+	if not a then return end
+	local ret = j.k .. ':ret'
+	local list = peek('ZREVRANGEBYSCORE', ret, a, '-inf', 'LIMIT', 0, 1)
+	for _, member in ipairs(peek('ZRANGEBYSCORE', ret, '(' .. a, '(' .. b, 'LIMIT', 0, 64)) do list[#list + 1] = member end
+	for _, member in ipairs(list) do
+		if g.want < 1 or g.count >= g.max then return end
+		local r = ordinary(member)
+		local s = r and math.max(r.s, tonumber(a))
+		local e = r and math.min(r.e, tonumber(b), s + g.want)
+		if r and s < e then grant_part(q, g, j, member, r, s, e) end
+	end
+end
+
+-- For a bridge with an idle lane and nothing at home: a share of what is left, from the end of the longest range, as its own bridge
+-- begins at the other end. Suspects and ranges that are being narrowed down go the way of all jobs.
+local function grant_elsewhere(q, g, j, homes)
+	local best, longest
+	for _, member in ipairs(peek('ZRANGE', j.k .. ':ret', 0, 63)) do
+		local r = ordinary(member)
+		if not r then return grant_returned(q, g, j) end
+		if not longest or r.e - r.s > longest.e - longest.s then best, longest = member, r end
+	end
+	if not longest then return grant_returned(q, g, j) end
+	local _, others = string.gsub(homes, ' ', ' ')
+	local k = math.min(g.want, longest.e - longest.s, math.max(1, math.floor(j.retn / (2 * (others + 1)))))
+	grant_part(q, g, j, best, longest, longest.e - k, longest.e)
+end
+
+local function grant_sticky(q, g, j)
+	local homes = redis.call('HGET', j.k, 'homes')
+	if not homes or g.returned_only then return grant_returned(q, g, j) end
+	local before = g.count
+	grant_home(q, g, j, homes)
+	if g.count > before then return end
+	if g.busy then
+		g.elsewhere = true
+	else
+		grant_elsewhere(q, g, j, homes)
+	end
+end
+
 local function may_run(g, j)
 	if j.p.treq > 0 and g.time_left and g.time_left < j.p.treq then return false end
 	if not j.p.tags then return true end
@@ -103,7 +194,8 @@ local function serve(q, g, id)
 		return false
 	end
 	if not may_run(g, j) then return true end
-	if j.retn > 0 then grant_returned(q, g, j) end
+	if j.p.sticky and j.next == 0 and j.n > 0 and j.open == 0 and j.parked == 0 and j.held == 0 and not g.returned_only then assign_homes(q, j) end
+	if j.retn > 0 then (j.p.sticky and grant_sticky or grant_returned)(q, g, j) end
 	if j.final then return false end
 	local fresh = j.parked == 0 and j.held == 0 and j.next < j.n
 	if fresh and g.want > 0 and g.count < g.max and not g.returned_only then grant_new(q, g, j) end
@@ -165,12 +257,12 @@ local function lease_ranges(keys, args, returned_only)
 	if seq <= num(q.seq) then return done(q, fail('SEQ')) end
 	q.seq = S(seq)
 	local g = { seq = q.seq, want = want, max = max, count = 0, time_left = int(args[6]), tags = args[7], returned_only = returned_only,
-		suspects_allowed = flags % 4 < 2, writes = {}, reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }
+		suspects_allowed = flags % 4 < 2, busy = flags % 8 >= 4, writes = {}, reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }
 	local nothing = not q.drain and (q.paused or walk(q, g))
 	if g.count > 0 then redis.call('HSET', q.b, unpack(g.writes)) end
 	if nothing then
 		sleep(q)
-		g.reply[3] = 1
+		g.reply[3] = g.elsewhere and 2 or 1
 	elseif q.asleep then
 		wake(q)
 	end

@@ -1,5 +1,5 @@
 -- args: lease wish in ms or 0, limit of all results in bytes or 0, uuid, tasks, open, staged, spec, name, owner, module hash, data hash,
---       results mode, backlog, max output, max deaths, max fails, stop on error, priority, time request, ttl, require, then the ids
+--       results mode, backlog, max output, max deaths, max fails, stop on error (1) + sticky (2), priority, time request, ttl, require, then the ids
 --       of the jobs that must COMPLETE before
 -- reply: job, 1 when this uuid was submitted before
 
@@ -13,7 +13,7 @@ local function submit_check(args)
 		if not int(args[i]) then return false end
 	end
 	return hex(args[3], 32) and prio and prio >= -1000 and prio <= 1000 and (n > 0 or args[5] == '1') and int(args[12]) <= 2 and
-		#args[7] > 0 and #args[7] <= 8388608 and #args[8] <= 256 and #args[9] <= 256 and #args[21] <= 256 and #args <= 21 + 100 and
+		int(args[17]) <= 3 and #args[7] > 0 and #args[7] <= 8388608 and #args[8] <= 256 and #args[9] <= 256 and #args[21] <= 256 and #args <= 21 + 100 and
 		(args[10] == '' or hex(args[10], 64)) and (args[11] == '' or hex(args[11], 64))
 end
 

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Sticky jobs: the worker that had a task gets it again, and no worker waits for that.
+. "$(dirname "$0")/../support/tap.sh"
+start_redis
+module=$RANQ_TEST_BUILDDIR/tests/modules/keeper.so
+loop() { ranq run --timeout 60s --module "$module" --function keep --range 1-24 "$@"; }
+two() { [ "$(ranq workers --json | grep -o '"ranks": *2' | wc -l)" = "$1" ]; }
+
+ranq join -n 2 >"$T/one" 2>&1 &
+one=$!
+ranq join -n 2 >"$T/two" 2>&1 &
+two=$!
+ok wait_for 30 two 2
+TEST="the first time" status 0 loop --sticky
+is "$(grep -c new "$T/out")" 24 "nobody has anything"
+kept=0
+for _ in 1 2 3; do
+	TEST="again" status 0 loop --sticky
+	kept=$((kept + $(grep -c kept "$T/out")))
+done
+echo "# $kept of 72 were there already"
+ok [ "$kept" -ge 65 ]
+
+# the place of half of the tasks is gone
+kill -TERM "$two"
+wait "$two"
+is "$?" 0 "a bridge leaves"
+TEST="with one bridge less" status 0 loop --sticky
+is "$(wc -l <"$T/out")" 24 "all tasks"
+
+# or is slow: it does what it had begun and put aside, the other one the rest
+KEEPER_SLOW_MS=1000 ranq join -n 2 >"$T/three" 2>&1 &
+three=$!
+ok wait_for 30 two 2
+TEST="with a slow bridge" status 0 loop --sticky
+slow=$(grep -c slow "$T/out")
+echo "# $slow of 24 by the slow one"
+ok [ "$slow" -ge 1 ]
+ok [ "$slow" -le 8 ]
+kill -TERM "$one" "$three"
+wait "$one" "$three"
+done_testing
