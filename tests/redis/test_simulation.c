@@ -41,7 +41,8 @@ static void begin(void)
 			.uuid = job->uuid,
 			.max_deaths = 1000,
 			.backlog = sim_chance(500) ? 500 + sim_below(3000) : 0,
-			.priority = (int32_t)sim_below(5) - 2});
+			.priority = (int32_t)sim_below(5) - 2,
+			.sticky = sim_chance(400)});
 		SIM_MUST(job->id, "submit: %s", tq.err.text);
 	}
 	for (size_t i = 0; i < sim_nbridges; i++)

@@ -203,7 +203,8 @@ bool sim_bridge_lease(struct sim_bridge *b, uint64_t want)
 	struct ranq_lease_reply out;
 	bool executed;
 
-	ranq_queue_lease_cmd(&tq.q, &tq.cmd, b->id, ++b->seq, want, 1 + (unsigned)sim_below(4), 0, -1, NULL);
+	ranq_queue_lease_cmd(&tq.q, &tq.cmd, b->id, ++b->seq, want, 1 + (unsigned)sim_below(4),
+		sim_chance(300) ? RANQ_LEASE_BUSY : 0, -1, NULL);
 	if (sim_network(&executed) == LOST) {
 		b->broken = true;
 		return false;
