@@ -69,7 +69,7 @@ const struct ranq_option ranq_job_options_table[] = {
 		"max_int64, max_double, count, or a reduce function of the module"),
 	ROW("reduce-ordered", 0, NULL, FLAG, reduce_ordered,
 		"reduce in an order that gives the same bits whatever workers and chunks"),
-	ROW("offload", 0, "DIR", TEXT, offload, "keep results in files (not in this version)"),
+	ROW("offload", 0, "DIR", TEXT, offload, "keep results above 1 MiB in files of this directory"),
 	{0},
 };
 
@@ -361,6 +361,8 @@ static int build_surroundings(
 		return -1;
 	if (options->stdin_path && absolute(&spec->stdin_path, options->stdin_path, err))
 		return -1;
+	if (options->offload && absolute(&spec->offload, options->offload, err))
+		return -1;
 	if (options->cwd)
 		warn_missing("--cwd", spec->cwd);
 	if (options->stdin_path)
@@ -389,8 +391,8 @@ static int build_chunk(struct ranq_spec *spec, const char *text, struct ranq_err
 
 static int build_policy(struct ranq_spec *spec, const struct ranq_job_options *options, struct ranq_err *err)
 {
-	if (options->offload)
-		return usage(err, "option '--offload' is not in this version of ranq");
+	if (options->offload && (options->reduce || options->results != RANQ_RESULTS_KEEP))
+		return usage(err, "--offload keeps results in files: give no --reduce or --results with it");
 	if (options->reduce_ordered && !options->reduce)
 		return usage(err, "--reduce-ordered needs --reduce NAME");
 	spec->reduce_ordered = options->reduce_ordered;

@@ -1,6 +1,7 @@
 /* cmd_rm.c - `ranq rm JOB...`: removes jobs with everything that belongs to them. */
 #include <limits.h>
 
+#include "client/remove.h"
 #include "common/cli.h"
 
 struct options {
@@ -12,15 +13,10 @@ static const struct ranq_option_group groups[] = {
 	{0},
 };
 
-static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
-{
-	return ranq_queue_remove_cmd(q, cmd, *(const uint64_t *)user);
-}
-
 static int remove_job(void *user, struct ranq_session *session, uint64_t job, struct ranq_err *err)
 {
 	(void)user;
-	return ranq_session_control(session, build, &job, NULL, err);
+	return ranq_job_remove(session, job, true, err);
 }
 
 static int run(const struct ranq_command *command, int argc, char **argv)

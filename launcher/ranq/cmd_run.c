@@ -21,6 +21,7 @@
 #include "common/reduced.h"
 #include "common/table.h"
 #include "common/waiting.h"
+#include "record/offload.h"
 
 #define LOCAL_PATIENCE_MS 1000 /* a private server that is gone does not come back */
 #define NO_WORKER_MS 2000
@@ -365,6 +366,7 @@ static int perform(struct run *run, struct ranq_err *err)
 
 static void clear(struct run *run)
 {
+	struct ranq_err err;
 	ranq_stream_close(run->stream);
 	ranq_reducing_close(run->reducing);
 	if (run->session)
@@ -374,6 +376,9 @@ static void clear(struct run *run)
 		ranq_arguments_close(&run->arguments);
 	ranq_session_close(run->session);
 	ranq_local_stop(run->local);
+	/* the job went with its server */
+	if (run->local && run->submitted && ranq_offload_remove(&run->jobspec.spec, &err))
+		ranq_cli_say(run->command, "%s", err.text);
 	ranq_jobspec_clear(&run->jobspec);
 	ranq_output_clear(&run->output);
 }

@@ -9,9 +9,11 @@
 #include "client/blob.h"
 #include "client/jobid.h"
 #include "client/module.h"
+#include "client/remove.h"
 #include "client/resolve.h"
 #include "client/wait.h"
 #include "record/input.h"
+#include "record/offload.h"
 
 #define PATIENCE_MS 60000
 #define PROGRESS_MS 1000
@@ -127,7 +129,8 @@ static int set_policy(struct ranq_spec *spec, const struct ranq_submit_options *
 		if (ranq_strings_add(&spec->env, *word, strlen(*word)))
 			return ranq_err_set(ranq_api_err(), RANQ_ERR_MEMORY, "out of memory");
 	return copy_text(&spec->name, options->name) || copy_text(&spec->reduce, options->reduce) ||
-			       copy_text(&spec->require, options->require) || copy_text(&spec->cwd, options->cwd)
+			       copy_text(&spec->require, options->require) || copy_text(&spec->cwd, options->cwd) ||
+			       copy_text(&spec->offload, options->offload)
 		       ? -1
 		       : 0;
 }
@@ -239,6 +242,7 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 		return -1;
 	if (submission->spec->results == RANQ_RESULTS_KEEP)
 		job->backlog = submission->spec->backlog;
+	job->no_files = !ranq_offload_wanted(submission->spec);
 	return ranq_submit_send(job->session, submission, &job->id, &job->producer, ranq_api_err());
 }
 
@@ -465,12 +469,7 @@ RANQ_API int ranq_cancel(struct ranq_job *job)
 	return ranq_session_control(job->session, build_cancel, &job->id, NULL, ranq_api_err());
 }
 
-static int build_remove(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
-{
-	return ranq_queue_remove_cmd(q, cmd, *(const uint64_t *)user);
-}
-
 RANQ_API int ranq_remove(struct ranq_job *job)
 {
-	return ranq_session_control(job->session, build_remove, &job->id, NULL, ranq_api_err());
+	return ranq_job_remove(job->session, job->id, !job->no_files, ranq_api_err());
 }

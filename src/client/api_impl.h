@@ -24,6 +24,7 @@ struct ranq_job {
 	char text[RANQ_QUEUE_NAME_MAX + 32];
 	struct ranq_stream *stream;     /* from the first ranq_next or foreach on */
 	uint64_t backlog;               /* of a job submitted here that keeps its results; else 0 */
+	bool no_files;                  /* known to have no results in files */
 	struct ranq_reduce reduce;
 	char *module; /* that has the reduce function, as far as we know */
 	struct ranq_reducing *reducing; /* from the first ranq_reduced on */

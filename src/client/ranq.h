@@ -216,6 +216,7 @@ struct ranq_submit_options {
 	int sticky;            /* task k goes to the worker that had task k of an earlier such job, unless it is busy and another idle */
 	const char *const *env; /* NULL-terminated "NAME=VALUE" for the tasks */
 	const char *cwd;        /* working directory of the tasks; NULL: that of their worker */
+	const char *offload;    /* results above 1 MiB go to files below this directory (absolute) that all workers and readers see; NULL: none do */
 };
 /* In the caller, so that it is the caller's own idea of the struct that the library checks. */
 static inline struct ranq_submit_options ranq_submit_init(void)

@@ -116,17 +116,37 @@ static int advance(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_
 	return 0;
 }
 
+/* The value of the next task is in a file: *value becomes its content. */
+static int fetch_file(struct ranq_stream *stream, const struct ranq_result *found, struct ranq_bytes *value,
+	struct ranq_err *err)
+{
+	if (!stream->has_spec && ranq_session_spec(stream->session, stream->job, &stream->spec, err))
+		return -1;
+	stream->has_spec = true;
+	struct ranq_file_ref ref = ranq_file_ref_of(found);
+	if (ranq_offload_open(&stream->spec, &ref, &stream->file, err))
+		return ranq_err_wrap(err, "task %llu", (unsigned long long)stream->at);
+	*value = stream->file;
+	return 0;
+}
+
+/* A file that cannot be read now is owed: whoever asks again gets that result, not the one behind it. */
 static int deliver_run(struct ranq_stream *stream, struct ranq_stream_result *result, struct ranq_err *err)
 {
 	result->index = stream->at;
 	result->end = stream->at + 1;
 	result->kind = RANQ_STREAM_VALUE;
-	struct ranq_result found = {RANQ_TASK_OK, {NULL, 0}};
-	if (stream->item_kind == RANQ_STREAM_VALUE && ranq_segment_reader_next(&stream->segments, &found, err) != 1)
+	struct ranq_result found = stream->owed;
+	if (!found.in_file && stream->item_kind == RANQ_STREAM_VALUE && ranq_segment_reader_next(&stream->segments, &found, err) != 1)
 		return ranq_err_set(err, RANQ_ERR_REPLY, "results of task %llu are damaged in the server",
 			(unsigned long long)stream->at);
-	bool patched = stream->patch.n && ranq_patch_find(&stream->patch, stream->at, &found);
-	if (stream->item_kind != RANQ_STREAM_VALUE && !patched) {
+	bool patched = !stream->owed.in_file && stream->patch.n && ranq_patch_find(&stream->patch, stream->at, &found);
+	if (found.in_file) {
+		stream->owed = found;
+		if (fetch_file(stream, &found, &found.value, err))
+			return -1;
+		stream->owed = (struct ranq_result){0};
+	} else if (stream->item_kind != RANQ_STREAM_VALUE && !patched) {
 		uint64_t stop = ranq_patch_next(&stream->patch, stream->at);
 		result->kind = stream->item_kind;
 		result->end = stop < stream->run_end ? stop : stream->run_end;
@@ -141,6 +161,8 @@ int ranq_stream_next(
 	struct ranq_stream *stream, struct ranq_stream_result *result, int64_t deadline_ms, struct ranq_err *err)
 {
 	struct ranq_err local;
+	if (stream->file.len)
+		ranq_offload_close(&stream->file);
 	if (stream->at >= stream->run_end) {
 		int rc = advance(stream, deadline_ms, err ? err : &local);
 		if (rc <= 0)
@@ -250,6 +272,8 @@ void ranq_stream_close(struct ranq_stream *stream)
 	for (int i = 0; i < 2; i++)
 		ranq_buf_clear(&stream->batch[i].bytes);
 	ranq_patch_clear(&stream->patch);
+	ranq_offload_close(&stream->file);
+	ranq_spec_clear(&stream->spec);
 	ranq_consumer_state_clear(&stream->state);
 	ranq_ledger_clear(&stream->unacked);
 	free(stream);

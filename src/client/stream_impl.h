@@ -5,6 +5,7 @@
 
 #include "client/patch.h"
 #include "client/stream.h"
+#include "record/offload.h"
 
 #define RANQ_STREAM_ACK_BYTES (4u << 20) /* and never more than an eighth of the backlog */
 #define RANQ_STREAM_SMALL_STATE (64u << 10) /* acknowledged before each wait */
@@ -40,6 +41,10 @@ struct ranq_stream {
 	bool item_open;
 	enum ranq_stream_kind item_kind;
 	struct ranq_segment_reader segments;
+	struct ranq_spec spec; /* of a job with results in files, once one was met */
+	bool has_spec;
+	struct ranq_bytes file;  /* the mapped value that was delivered last */
+	struct ranq_result owed; /* was read, and could not be delivered; only while it is in_file */
 	struct ranq_patch patch; /* results of later rounds for the open item */
 };
 

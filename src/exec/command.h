@@ -35,7 +35,9 @@ struct ranq_command {
 	pid_t pid;
 	int out, err;                /* our ends of its pipes; -1: at their end */
 	int64_t timeout_ms, kill_ms; /* monotonic; RANQ_NEVER */
-	enum { RANQ_COMMAND_RUNS, RANQ_COMMAND_TIMED_OUT, RANQ_COMMAND_TOO_LONG, RANQ_COMMAND_INTERRUPTED } verdict;
+	enum { RANQ_COMMAND_RUNS, RANQ_COMMAND_TIMED_OUT, RANQ_COMMAND_TOO_LONG, RANQ_COMMAND_NO_FILE, RANQ_COMMAND_INTERRUPTED } verdict;
+	uint64_t spilled; /* bytes of output that are in x->spill */
+	int no_file;      /* errno of NO_FILE */
 };
 
 struct ranq_command_body *ranq_command_body_create(struct ranq_executor_job *job, struct ranq_err *err);

@@ -55,7 +55,7 @@ struct ranq_command_body *ranq_command_body_create(struct ranq_executor_job *job
 		if (!is_task_variable(job->env.at[i]))
 			body->envp[body->nconstant++] = job->env.at[i];
 	body->fixed_word0 = job->spec.shell || !ranq_template_has_replacement(&word0);
-	ranq_buf_init(&body->output, job->spec.max_output + OUTPUT_SLACK);
+	ranq_buf_init(&body->output, ranq_offload_kept(&job->spec) + OUTPUT_SLACK);
 	return body;
 }
 

@@ -55,6 +55,7 @@ void ranq_executor_end(struct ranq_executor *x, int status)
 	while (!LIST_EMPTY(&x->jobs))
 		drop_job(x, LIST_FIRST(&x->jobs));
 	ranq_cache_destroy(x->cache);
+	ranq_offload_discard(x->spill);
 	_exit(status);
 }
 
@@ -99,6 +100,7 @@ static void on_job(struct ranq_executor *x, struct ranq_reader *in)
 	if (!job->id_text || ranq_spec_unpack(spec.data, spec.len, &job->spec, NULL) < 0)
 		broken();
 	job->reduce = ranq_reduce_of(&job->spec);
+	job->offload = ranq_offload_wanted(&job->spec);
 	job->ops = job->spec.body == RANQ_BODY_COMMAND ? &ranq_command_ops : &ranq_function_ops;
 	drop_job(x, find_job(x, job->id));
 	LIST_INSERT_HEAD(&x->jobs, job, link);

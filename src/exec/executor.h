@@ -13,6 +13,7 @@
 #include "exec/environment.h"
 #include "exec/wire.h"
 #include "record/input.h"
+#include "record/offload.h"
 #include "record/reduce.h"
 #include "record/segment.h"
 #include "record/spec.h"
@@ -30,6 +31,8 @@ struct ranq_outcome {
 	bool interrupted; /* ended because of cancel or warn: not a result */
 	const void *data;
 	size_t len;
+	bool in_file; /* all of it, `data` too, is in `file` */
+	struct ranq_file_ref file;
 	int exit_code, signal;
 	struct ranq_bytes err_tail;
 	char reason[160];
@@ -71,7 +74,8 @@ struct ranq_executor_job {
 	struct ranq_spec spec;
 	int module_fd, data_fd;
 	const struct ranq_body_kind_ops *ops;
-	bool opened, broken;
+	bool opened, broken, offload;
+	bool offload_made; /* see ranq_offload_begin */
 	char broken_reason[160];
 	struct ranq_environment env; /* constant part */
 	struct ranq_reduce reduce;
@@ -119,6 +123,7 @@ struct ranq_executor {
 	struct ranq_buf numbers;   /* of an output that is reduced */
 	struct ranq_cache *cache;  /* of functions */
 	struct ranq_spawner *spawner;
+	struct ranq_offload_file *spill; /* first part of the task's output; its end is in memory */
 };
 
 struct ranq_executor_options {
@@ -149,6 +154,10 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run);
 /* With the fini of all jobs. status: 0, or RANQ_EXECUTOR_WORN: the task that the page names wants another try elsewhere. */
 #define RANQ_EXECUTOR_WORN 73
 _Noreturn void ranq_executor_end(struct ranq_executor *x, int status);
+/* Moves what the task has given so far to the file of its output. -1: errno; there is no such file then. */
+int ranq_executor_spill(struct ranq_executor *x, struct ranq_executor_job *job, const void *data, size_t len);
+/* A result that could not be written: errno says why. */
+void ranq_executor_no_file(const struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_outcome *out);
 /* "the body failed": status ERROR with this reason. */
 void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -158,8 +167,7 @@ void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *for
 void ranq_outbox_init(struct ranq_outbox *out);
 void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run, const struct ranq_reduce *reduce);
 /* Adds the next task of the run; 0, or -1: does not fit into memory. */
-int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
-	const void *data, size_t len);
+int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, const struct ranq_outcome *outcome);
 /* The same for a number that needs no more than an addition to the sum; false: take the long way. */
 static inline bool ranq_outbox_add8(
 	struct ranq_outbox *out, const struct ranq_executor_job *job, const struct ranq_outcome *outcome)

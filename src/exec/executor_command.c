@@ -98,6 +98,26 @@ static void keep_tail(struct ranq_command_body *body, const char *data, size_t l
 	body->tail_len += len;
 }
 
+static void stop_reading(struct ranq_command *c, unsigned verdict)
+{
+	stop_for(c, verdict, SIGKILL, 0);
+	close_pipe(&c->out);
+}
+
+/* Memory never holds more of an output than would stay there. */
+static void spill(struct ranq_command *c)
+{
+	struct ranq_buf *output = &c->body->output;
+
+	if (!ranq_executor_spill(c->x, c->job, output->data, output->len)) {
+		c->spilled += output->len;
+	} else {
+		c->no_file = errno;
+		stop_reading(c, RANQ_COMMAND_NO_FILE);
+	}
+	ranq_buf_reset(output);
+}
+
 /* Reads once what poll or FIONREAD said is there. */
 static void read_output(struct ranq_command *c, size_t most)
 {
@@ -107,8 +127,7 @@ static void read_output(struct ranq_command *c, size_t most)
 
 	if (!room) { /* out of memory counts as too long: there is no room for it */
 		output->failed = false;
-		stop_for(c, RANQ_COMMAND_TOO_LONG, SIGKILL, 0);
-		close_pipe(&c->out);
+		stop_reading(c, RANQ_COMMAND_TOO_LONG);
 		return;
 	}
 	n = read(c->out, room, most);
@@ -116,11 +135,12 @@ static void read_output(struct ranq_command *c, size_t most)
 		output->len += (size_t)n;
 	else if (n == 0 || errno != EINTR)
 		close_pipe(&c->out);
-	if (output->len > c->job->spec.max_output) {
-		output->len = c->job->spec.max_output;
-		stop_for(c, RANQ_COMMAND_TOO_LONG, SIGKILL, 0);
-		close_pipe(&c->out);
+	if (output->len > c->job->spec.max_output - c->spilled) {
+		output->len = c->job->spec.max_output - c->spilled;
+		stop_reading(c, RANQ_COMMAND_TOO_LONG);
 	}
+	if (c->job->offload && output->len > RANQ_OFFLOAD_MIN)
+		spill(c);
 }
 
 static void read_errors(struct ranq_command *c, size_t most)
@@ -269,6 +289,9 @@ static void judge(struct ranq_command *c, int status, uint64_t peak, struct ranq
 	if (c->verdict == RANQ_COMMAND_TOO_LONG) {
 		ranq_outcome_error(out, out->exit_code, "output exceeds %s (--max-output)",
 			ranq_size_format(c->job->spec.max_output, text));
+	} else if (c->verdict == RANQ_COMMAND_NO_FILE) {
+		errno = c->no_file;
+		ranq_executor_no_file(c->x, c->job, out);
 	} else if (c->verdict == RANQ_COMMAND_TIMED_OUT) {
 		out->status = RANQ_TASK_TIMEOUT;
 		snprintf(out->reason, sizeof out->reason, "timed out after %s",

@@ -1,4 +1,5 @@
 /* executor_run.c - works off one run: attempts, retries, results, in task order. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -163,11 +164,57 @@ static RANQ_RARE void make_reducible(struct ranq_executor *x, const struct ranq_
 /* A module's reduce function is code of its author: a crash there is the task's, its time counts. */
 static RANQ_RARE void add_result(struct ranq_executor *x, const struct ranq_executor_job *job, const struct ranq_outcome *out)
 {
-	if (!ranq_outbox_add(&x->out, &job->spec, out->status, out->data, out->len))
+	if (!ranq_outbox_add(&x->out, &job->spec, out))
 		return;
 	flush(x, false);
-	if (ranq_outbox_add(&x->out, &job->spec, out->status, out->data, out->len) < 0)
+	if (ranq_outbox_add(&x->out, &job->spec, out) < 0)
 		_exit(72);
+}
+
+/* ---- results in files -------------------------------------------------------------------------------------------- */
+
+static RANQ_RARE void drop_spill(struct ranq_executor *x)
+{
+	ranq_offload_discard(x->spill);
+	x->spill = NULL;
+}
+
+int ranq_executor_spill(struct ranq_executor *x, struct ranq_executor_job *job, const void *data, size_t len)
+{
+	if (!x->spill)
+		x->spill = ranq_offload_begin(&job->spec, &job->offload_made);
+	if (!x->spill)
+		return -1;
+	if (!ranq_offload_add(x->spill, data, len))
+		return 0;
+	drop_spill(x);
+	return -1;
+}
+
+void ranq_executor_no_file(const struct ranq_executor *x, const struct ranq_executor_job *job, struct ranq_outcome *out)
+{
+	ranq_outcome_error(out, 0, "cannot write the result into '%.60s' on %.40s: %s", job->spec.offload, x->host,
+		strerror(errno));
+	out->signal = 0;
+	out->err_tail.len = 0;
+}
+
+/* A large result gets its file. One that cannot be written is no result; of a task that failed, its own reason is the
+ * one to tell. */
+static RANQ_RARE void keep_in_file(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_outcome *out)
+{
+	struct ranq_offload_file *file;
+
+	if (out->in_file || (!x->spill && out->len <= RANQ_OFFLOAD_MIN))
+		return;
+	if (!ranq_executor_spill(x, job, out->data, out->len)) {
+		file = x->spill;
+		x->spill = NULL;
+		out->in_file = !ranq_offload_finish(file, &out->file);
+	}
+	out->len = 0;
+	if (!out->in_file && out->status == RANQ_TASK_OK)
+		ranq_executor_no_file(x, job, out);
 }
 
 static bool attempt_task(
@@ -176,9 +223,13 @@ static bool attempt_task(
 	begin(x, attempt->run, attempt->index);
 	attempt->seq = x->seq;
 	out->status = RANQ_TASK_OK;
-	out->interrupted = false;
+	out->interrupted = out->in_file = false;
 	out->len = 0;
+	if (x->spill)
+		drop_spill(x);
 	job->ops->run(x, job, attempt, out);
+	if (job->offload && out->status == RANQ_TASK_OK)
+		keep_in_file(x, job, out);
 	end(x);
 	return out->status == RANQ_TASK_OK;
 }
@@ -217,6 +268,8 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 		return true;
 	if (job->reduce.kind && out->status == RANQ_TASK_OK)
 		make_reducible(x, job, out);
+	if (job->offload)
+		keep_in_file(x, job, out);
 	if (out->status != RANQ_TASK_OK)
 		add_failure(x, &attempt, out, now_ms);
 	if (job->reduce.kind == RANQ_REDUCE_FUNCTION)
@@ -292,6 +345,7 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 		if (time_to_look(&pace, job) && ranq_outbox_due(&x->out, pace.now_ms) && index + 1 < run->end)
 			flush(x, false);
 	}
+	drop_spill(x);
 	if (x->worn) {
 		flush(x, false); /* the rest of the run is for the next executor */
 		ranq_executor_end(x, 0);

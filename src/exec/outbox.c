@@ -45,27 +45,33 @@ void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run, cons
 	out->run_ns = out->since_ns;
 }
 
-static int reduce(struct ranq_outbox *out, enum ranq_task_status status, const void *data, size_t len)
+static int reduce(struct ranq_outbox *out, const struct ranq_outcome *outcome)
 {
 	struct ranq_part part = {.count = 1};
 
-	if (status == RANQ_TASK_OK) {
+	if (outcome->status == RANQ_TASK_OK) {
 		part.ok = 1;
-		part.value = (struct ranq_bytes){data, len};
+		part.value = (struct ranq_bytes){outcome->data, outcome->len};
 	}
 	return ranq_reduction_add(&out->reduction, &part);
 }
 
-int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, enum ranq_task_status status,
-	const void *data, size_t len)
+static int add_value(struct ranq_segment_writer *writer, const struct ranq_outcome *outcome)
+{
+	if (outcome->in_file)
+		return ranq_segment_writer_add_file(writer, outcome->status, &outcome->file);
+	return ranq_segment_writer_add(writer, outcome->status, outcome->data, outcome->len);
+}
+
+int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, const struct ranq_outcome *outcome)
 {
 	if (out->reduction.how.kind) {
-		if (reduce(out, status, data, len) < 0)
+		if (reduce(out, outcome) < 0)
 			return -1;
-	} else if (spec->results == RANQ_RESULTS_KEEP && ranq_segment_writer_add(&out->writer, status, data, len) < 0) {
+	} else if (spec->results == RANQ_RESULTS_KEEP && add_value(&out->writer, outcome) < 0) {
 		return -1;
 	}
-	out->counts[status]++;
+	out->counts[outcome->status]++;
 	out->count++;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "exec/slot.h"
+#include "record/offload.h"
 #include "util/clock.h"
 
 #define READ_BYTES (256u << 10)
@@ -238,8 +239,8 @@ static size_t frame_max(const struct ranq_slot *slot)
 	size_t max = slot->end.exec ? ranq_exec_max_buffer(slot->end.exec) : 0;
 
 	LIST_FOREACH(job, &slot->jobs, link)
-		if (job->spec.max_output + FRAME_SLACK > max)
-			max = job->spec.max_output + FRAME_SLACK;
+		if (ranq_offload_kept(&job->spec) + FRAME_SLACK > max)
+			max = ranq_offload_kept(&job->spec) + FRAME_SLACK;
 	return max;
 }
 

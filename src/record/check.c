@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "record/colsep.h"
+#include "record/offload.h"
 #include "record/reduce.h"
 
 static int bad(struct ranq_err *err, const char *what, const char *why)
@@ -156,6 +157,8 @@ static int check_surroundings(const struct ranq_spec *spec, struct ranq_err *err
 		return -1;
 	if (spec->cwd && spec->cwd[0] != '/')
 		return bad(err, "the working directory", "is not an absolute path");
+	if (spec->offload && spec->offload[0] != '/')
+		return bad(err, "the offload directory", "is not an absolute path");
 	if (!spec->data_hash && spec->data_bytes)
 		return bad(err, "the job data", "has a size but no hash");
 	return check_env(spec, err);
@@ -180,7 +183,8 @@ static int check_policy(const struct ranq_spec *spec, struct ranq_err *err)
 {
 	if (check_enum("--results", (int)spec->results, RANQ_RESULTS_KEEP, RANQ_RESULTS_NONE, err) < 0 ||
 		check_enum("--on-error", (int)spec->on_error, RANQ_ON_ERROR_CONTINUE, RANQ_ON_ERROR_STOP, err) < 0 ||
-		check_max("--max-output", spec->max_output, RANQ_SPEC_MAX_OUTPUT, err) < 0 ||
+		check_max("--max-output", spec->max_output,
+			ranq_offload_wanted(spec) ? RANQ_SPEC_MAX_OFFLOADED : RANQ_SPEC_MAX_OUTPUT, err) < 0 ||
 		check_max("--memory", spec->memory, RANQ_TASKS_MAX, err) < 0 ||
 		check_max("--backlog", spec->backlog, RANQ_TASKS_MAX, err) < 0 ||
 		check_max("the job data", spec->data_bytes, RANQ_TASKS_MAX, err) < 0 ||

@@ -1,6 +1,8 @@
 #include "record/segment.h"
 
 #define SEGMENT_HEAD_MAX 21 /* kind and two varints */
+#define IN_FILE 0x80        /* beside the status of a record */
+#define FILE_REF_MAX (10 + RANQ_FILE_HASH_BYTES)
 
 const char *ranq_task_status_name(enum ranq_task_status status)
 {
@@ -56,12 +58,12 @@ static bool has_room(struct ranq_buf *buf, size_t n)
 }
 
 /* has_room was asked for it. */
-static void add_record(struct ranq_buf *body, enum ranq_task_status status, const void *data, size_t len)
+static void add_record(struct ranq_buf *body, unsigned tag, const void *data, size_t len)
 {
 	unsigned char *at = body->data + body->len;
 	size_t rest = len;
 
-	*at++ = (unsigned char)status;
+	*at++ = (unsigned char)tag;
 	for (; rest >= 0x80; rest >>= 7)
 		*at++ = (unsigned char)(rest | 0x80);
 	*at++ = (unsigned char)rest;
@@ -92,13 +94,14 @@ static int become_varied(struct ranq_segment_writer *w, size_t extra)
 	return 0;
 }
 
-int ranq_segment_writer_add_slow(
-	struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len)
+/* tag: a status, or one with IN_FILE. */
+static int add_tagged(struct ranq_segment_writer *w, unsigned tag, const void *data, size_t len)
 {
-	bool fits = status == RANQ_TASK_OK && (!w->count || len == w->size);
+	bool fits = tag == RANQ_TASK_OK && (!w->count || len == w->size);
 	size_t record = 1 + varint_size(len);
+	unsigned status = tag & ~(unsigned)IN_FILE;
 
-	if ((unsigned)status >= RANQ_TASK_STATUS_COUNT || len > SIZE_MAX - record)
+	if (status >= RANQ_TASK_STATUS_COUNT || len > SIZE_MAX - record)
 		return -1;
 	record += len;
 	if (w->uniform && !fits && become_varied(w, record) < 0)
@@ -109,11 +112,32 @@ int ranq_segment_writer_add_slow(
 		w->size = len;
 		ranq_buf_add(&w->body, data, len);
 	} else {
-		add_record(&w->body, status, data, len);
+		add_record(&w->body, tag, data, len);
 	}
 	w->count++;
 	w->counts[status]++;
 	return 0;
+}
+
+int ranq_segment_writer_add_slow(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const void *data, size_t len)
+{
+	return (unsigned)status < RANQ_TASK_STATUS_COUNT ? add_tagged(w, status, data, len) : -1;
+}
+
+int ranq_segment_writer_add_file(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const struct ranq_file_ref *file)
+{
+	unsigned char packed[FILE_REF_MAX], *at = packed;
+	uint64_t rest = file->size;
+
+	if ((unsigned)status >= RANQ_TASK_STATUS_COUNT)
+		return -1;
+	for (; rest >= 0x80; rest >>= 7)
+		*at++ = (unsigned char)(rest | 0x80);
+	*at++ = (unsigned char)rest;
+	memcpy(at, file->hash, sizeof file->hash);
+	return add_tagged(w, (unsigned)status | IN_FILE, packed, (size_t)(at - packed) + sizeof file->hash);
 }
 
 int ranq_segment_writer_finish(struct ranq_segment_writer *w, struct ranq_buf *out)
@@ -190,10 +214,34 @@ static int begin_segment(struct ranq_segment_reader *r, struct ranq_err *err)
 	return 0;
 }
 
+/* False: these bytes are no reference. */
+static bool read_file_ref(const struct ranq_bytes *bytes, struct ranq_file_ref *file)
+{
+	struct ranq_reader in;
+	const unsigned char *hash;
+
+	ranq_reader_init(&in, bytes->data, bytes->len);
+	file->size = ranq_reader_varint(&in);
+	hash = ranq_reader_bytes(&in, sizeof file->hash);
+	if (in.failed || ranq_reader_left(&in) || !file->size || file->size > INT64_MAX)
+		return false;
+	memcpy(file->hash, hash, sizeof file->hash);
+	return true;
+}
+
+struct ranq_file_ref ranq_file_ref_of(const struct ranq_result *result)
+{
+	struct ranq_file_ref file = {0};
+
+	read_file_ref(&result->value, &file);
+	return file;
+}
+
 static int next_record(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err)
 {
-	unsigned char status = ranq_reader_byte(&r->in);
+	unsigned char tag = ranq_reader_byte(&r->in), status = tag & (IN_FILE - 1);
 	uint64_t len = ranq_reader_varint(&r->in);
+	struct ranq_file_ref file;
 
 	if (r->in.failed || r->in.pos > r->size || len > r->size - r->in.pos)
 		return malformed(r, "a result is longer than its segment", err);
@@ -202,7 +250,10 @@ static int next_record(struct ranq_segment_reader *r, struct ranq_result *result
 	if (!--r->left && r->in.pos + len != r->size)
 		return malformed(r, "bytes left over in a segment", err);
 	result->status = (enum ranq_task_status)status;
+	result->in_file = tag & IN_FILE;
 	result->value = (struct ranq_bytes){r->in.data + r->in.pos, (size_t)len};
+	if (result->in_file && (r->parts || !read_file_ref(&result->value, &file)))
+		return malformed(r, "it names no file", err);
 	r->in.pos += (size_t)len;
 	return 1;
 }

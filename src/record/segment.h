@@ -3,7 +3,8 @@
  * An item (what one commit stores) is one or more segments end to end; the first task index is known from outside.
  *   segment := kind:1 count:varint body       count >= 1
  *   kind 'u' uniform: every task OK, same size:   size:varint  count*size bytes
- *   kind 'v' varied:  body_len:varint  count * (status:1  len:varint  bytes)
+ *   kind 'v' varied:  body_len:varint  count * (status:1  len:varint  bytes); status + 128: the value is in a file, and
+ *                     bytes say in which (record/offload.h): size:varint hash:32
  *   kind 'r' reduced: ok:varint  len:varint  bytes: one value for the `ok` tasks of the `count` that succeeded; none, no
  *                     bytes. Only in jobs with a reduction (record/reduce.h), whose segments are of kinds 'r' and 'v'.
  * Segments of a job with results "count" or "none" are not stored. Bytes of a failed task are the output that it had
@@ -25,6 +26,13 @@ enum ranq_task_status {
 		RANQ_TASK_STATUS_COUNT
 };
 const char *ranq_task_status_name(enum ranq_task_status status); /* "OK", "ERROR", ... */
+
+/* Which file has a value. Only what it must contain: where it lies is said by the job, never by a result. */
+#define RANQ_FILE_HASH_BYTES 32
+struct ranq_file_ref {
+	uint64_t size; /* at least 1 */
+	unsigned char hash[RANQ_FILE_HASH_BYTES];
+};
 
 /* Writer: collects results; stays uniform as long as it can. `max` limits the bytes of the body (0: no limit). */
 struct ranq_segment_writer {
@@ -58,6 +66,9 @@ static inline int ranq_segment_writer_add(
 	w->counts[RANQ_TASK_OK]++;
 	return 0;
 }
+/* The same for a result whose value is in a file. */
+int ranq_segment_writer_add_file(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const struct ranq_file_ref *file);
 /* Appends the finished segment to out and resets the writer. A writer without tasks appends nothing. */
 int ranq_segment_writer_finish(struct ranq_segment_writer *w, struct ranq_buf *out);
 size_t ranq_segment_writer_bytes(const struct ranq_segment_writer *w); /* what finish would append, at most */
@@ -72,8 +83,11 @@ struct ranq_segment_reader {
 };
 struct ranq_result {
 	enum ranq_task_status status;
-	struct ranq_bytes value; /* borrowed from the item */
+	bool in_file;
+	struct ranq_bytes value; /* borrowed from the item; in_file: for ranq_file_ref_of */
 };
+/* What the value of a result in a file stands for; the reader has checked it. */
+struct ranq_file_ref ranq_file_ref_of(const struct ranq_result *result);
 void ranq_segment_reader_init(struct ranq_segment_reader *r, const void *item, size_t len);
 int ranq_segment_reader_next_slow(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err);
 /* 1: *result is the next task's; 0: clean end; -1: the item is malformed (never reads outside it), for good. A uniform
@@ -84,6 +98,7 @@ static inline int ranq_segment_reader_next(
 	if (!r->uniform || !r->left)
 		return ranq_segment_reader_next_slow(r, result, err);
 	result->status = RANQ_TASK_OK;
+	result->in_file = false;
 	result->value.data = r->in.data + r->in.pos; /* inside: the whole body was checked when the segment began */
 	result->value.len = r->size;
 	r->in.pos += r->size;

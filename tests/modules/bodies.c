@@ -9,6 +9,7 @@
 int misbehave(struct ranq_task *task);
 int takes_much(struct ranq_task *task);
 int hold_data(struct ranq_task *task);
+int large(struct ranq_task *task);
 
 /* Up to 10 GB; keeps it. False when there is no more. */
 static int leak(void)
@@ -112,3 +113,16 @@ int hold_data(struct ranq_task *task)
 }
 
 RANQ_MODULE;
+
+/* As many bytes as its argument says. */
+int large(struct ranq_task *task)
+{
+	size_t len = strtoul(ranq_task_arg(task, NULL), NULL, 10), i;
+	char *text = ranq_task_scratch(task, len);
+
+	if (!text)
+		return 1;
+	for (i = 0; i < len; i++)
+		text[i] = (char)('a' + (i + ranq_task_index(task)) % 23);
+	return ranq_task_return(task, text, len);
+}

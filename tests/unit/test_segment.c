@@ -233,8 +233,58 @@ static const struct {
 	ROW('v', 2, 3, 0, 0, 0),         /* second result cut off */
 	ROW('v', 3, 4, 0, 0, 0, 0),      /* more tasks than results */
 	ROW('v', 1, 3, 0, 0x81, 0x00),   /* length 1 behind the end of the body */
+	ROW('v', 1, 2, 0x80, 0),         /* a file without a name */
+	ROW('v', 1, 12, 0x80, 10, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9), /* a name that is too short */
+	ROW('v', 1, 12, 0x80, 10, '.', '.', '/', '.', '.', '/', 'e', 't', 'c', '/'), /* a path */
+	ROW('v', 1, 2, 0x85, 0),         /* no such status */
 	ROW('v', 1, 11, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1), /* a length of 2^64 - 1 */
 };
+
+START_TEST(test_values_in_files)
+{
+	struct ranq_file_ref file = {.size = (uint64_t)1 << 40}, again;
+	struct ranq_segment_reader r;
+	struct ranq_result result;
+	struct ranq_part part;
+
+	memset(file.hash, 0xe7, sizeof file.hash);
+	add(RANQ_TASK_OK, "a");
+	ck_assert_int_eq(ranq_segment_writer_add_file(&w, RANQ_TASK_ERROR, &file), 0);
+	add(RANQ_TASK_OK, "b");
+	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
+	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), 3);
+	ranq_segment_reader_init(&r, out.data, out.len);
+	expect(&r, RANQ_TASK_OK, "a");
+	ck_assert_int_eq(ranq_segment_reader_next(&r, &result, NULL), 1);
+	ck_assert_int_eq(result.status, RANQ_TASK_ERROR);
+	ck_assert(result.in_file);
+	again = ranq_file_ref_of(&result);
+	ck_assert_uint_eq(again.size, file.size);
+	ck_assert_mem_eq(again.hash, file.hash, sizeof file.hash);
+	ck_assert_int_eq(ranq_segment_reader_next(&r, &result, NULL), 1);
+	ck_assert(!result.in_file);
+	/* a reduction never has one */
+	ranq_segment_reader_init(&r, out.data, out.len);
+	ck_assert_int_eq(ranq_segment_reader_next_part(&r, &part, NULL), 1);
+	ck_assert_int_eq(ranq_segment_reader_next_part(&r, &part, NULL), -1);
+}
+END_TEST
+
+START_TEST(test_names_of_files_are_exact)
+{
+	struct ranq_file_ref file = {.size = 0};
+	unsigned char *bytes;
+
+	ck_assert_int_eq(ranq_segment_writer_add_file(&w, RANQ_TASK_OK, &file), 0);
+	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
+	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), -1); /* of no bytes */
+	bytes = out.data + out.len - RANQ_FILE_HASH_BYTES - 1;
+	*bytes = 1;
+	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), 1);
+	*bytes = 0x80; /* the length takes a byte of the hash */
+	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), -1);
+}
+END_TEST
 
 START_TEST(test_hostile)
 {
@@ -384,6 +434,8 @@ int main(void)
 	tcase_add_test(c, test_segments_end_to_end);
 	tcase_add_test(c, test_limit_leaves_the_writer_as_it_was);
 	tcase_add_test(c, test_limit_of_varied);
+	tcase_add_test(c, test_values_in_files);
+	tcase_add_test(c, test_names_of_files_are_exact);
 	tcase_add_loop_test(c, test_hostile, 0, (int)(sizeof hostile / sizeof hostile[0]));
 	tcase_add_test(c, test_failure_round_trip);
 	tcase_add_test(c, test_failure_is_bounded);

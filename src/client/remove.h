@@ -1,0 +1,11 @@
+/* remove.h - removes a job with everything that belongs to it: also its files (record/offload.h), as far as they are seen
+ * from here. */
+#ifndef RANQ_CLIENT_REMOVE_H
+#define RANQ_CLIENT_REMOVE_H
+
+#include "client/session.h"
+
+/* files: it may have some; costs a round trip. -1: also when the job is gone from the server and its files are left; the message says where. */
+int ranq_job_remove(struct ranq_session *session, uint64_t job, bool files, struct ranq_err *err);
+
+#endif
