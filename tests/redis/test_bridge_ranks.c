@@ -279,7 +279,7 @@ START_TEST(what_comes_too_late_goes_back)
 {
 	static char command[400];
 	const char *const argv[] = {"sh", "-c", command, NULL};
-	int64_t end = ranq_wall_ms() + 6000; /* of which 2 s are for leaving: the drain is after 4 s */
+	int64_t end = ranq_wall_ms() + 10000; /* of which 2 s are for leaving: the drain is after 8 s */
 	uint64_t job;
 
 	snprintf(command, sizeof command,
