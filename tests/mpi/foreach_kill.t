@@ -3,7 +3,7 @@
 # what an undisturbed run ends with.
 . "$(dirname "$0")/../support/tap.sh"
 start_redis
-: "${TASKS:=800}"
+: "${TASKS:=1600}" # some seconds more than the lease
 client="$RANQ_TEST_BUILDDIR/tests/support/main_foreach"
 modules="$RANQ_TEST_BUILDDIR/tests/modules"
 join() { ranq join --lease 3s -n 2 >>"$T/join.log" 2>&1 & }

@@ -59,7 +59,6 @@ START_TEST(work_that_nobody_announced_is_found)
 	tq_join(A, 1);
 	ck_assert(TQ_JOB(.tasks = 1));
 	tq_command("HSET %sq work 0", tq.q.base);
-	ck_assert(tq_lease(A, 1).idle);
 	while (!tq_lease(A, 1).n && ++calls < 10)
 		tq_pass(3000);
 	ck_assert_int_le(calls, 6);

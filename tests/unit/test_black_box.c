@@ -11,11 +11,11 @@ static const char id[] = "0123456789abcdef0123456789abcdef";
 
 static int make(const char *name)
 {
-	char variable[64];
+	static char variable[64]; /* stands in the environment */
 	int fd = ranq_black_box_create(name, variable);
 
 	ck_assert_int_gt(fd, 0);
-	putenv(strdup(variable));
+	putenv(variable);
 	return fd;
 }
 
@@ -63,7 +63,7 @@ START_TEST(only_a_file_of_that_name_is_opened)
 
 	ck_assert_int_eq(ranq_black_box_open("there:1:2"), -1);
 	ck_assert_int_eq(ranq_black_box_open(NULL), -1);
-	putenv(strdup("RANQ_BLACK_BOX=/dev/null"));
+	setenv("RANQ_BLACK_BOX", "/dev/null", 1);
 	ck_assert_int_eq(ranq_black_box_open("here:1:2"), -1);
 	unsetenv("RANQ_BLACK_BOX");
 	ck_assert_int_eq(ranq_black_box_open("here:1:2"), -1);
