@@ -10,6 +10,15 @@
 
 static unsigned state;
 
+/* The finalizer of MurmurHash3: process ids of successive bridges are a constant apart, and a linear generator whose states are a constant
+ * apart may draw the same again and again. */
+static unsigned mixed(unsigned h)
+{
+	h = (h ^ h >> 16) * 0x85ebca6bu;
+	h = (h ^ h >> 13) * 0xc2b2ae35u;
+	return h ^ h >> 16;
+}
+
 /* Parses "point:probability:seed" in the list; the seed starts the generator at the first use. */
 static double probability(const char *point)
 {
@@ -24,8 +33,8 @@ static double probability(const char *point)
 			continue;
 		chance = strtod(p + len + 1, &end);
 		if (state == 0)
-			state = (*end == ':' ? (unsigned)strtoul(end + 1, NULL, 10) : 1u) * 2654435761u +
-				(unsigned)getpid();
+			state = mixed((*end == ':' ? (unsigned)strtoul(end + 1, NULL, 10) : 1u) * 2654435761u +
+				      (unsigned)getpid());
 		return chance;
 	}
 	return 0;
