@@ -287,10 +287,10 @@ int ranq_queue_overlay_parse(const struct ranq_reply *r, size_t i, uint64_t *sta
 	struct ranq_err *err);
 
 /* The one consumer of a job: attach takes over from an earlier one (its acks are refused from then on); the state is what the last ack stored. */
-/* Looks only; the reply is that of attach_consumer. */
-int ranq_queue_consumer_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job);
 int ranq_queue_attach_consumer_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *client);
 int ranq_queue_attach_consumer_parse(const struct ranq_reply *r, uint64_t *epoch, uint64_t *acked_to, struct ranq_bytes *state, struct ranq_err *err);
+/* Looks only; the reply is that of attach_consumer. */
+int ranq_queue_consumer_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job);
 /* Stores the state and frees the results of [start, end) ranges: items wholly inside everything acknowledged so far. */
 int ranq_queue_ack_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t epoch, const struct ranq_bytes *state,
 	const uint64_t (*ranges)[2], size_t n);

@@ -504,6 +504,21 @@ START_TEST(many_failures_are_retried_in_bounded_calls)
 }
 END_TEST
 
+START_TEST(a_retry_in_several_calls_counts_each_task_once)
+{
+	uint64_t job = TQ_JOB(.tasks = 4000, .results = RANQ_RESULTS_COUNT);
+	struct ranq_range r;
+
+	tq_join(A, 1);
+	r = tq_lease1(A, 3000);
+	for (uint64_t i = 0; i < 3000; i += 50)
+		ck_assert(tq_commit_failed(A, &r, i, i, i + 50, "rec"));
+	tq_cancel(job);
+	ck_assert_uint_eq(tq_retry(job, false), 4000);
+	tq_audit(job);
+}
+END_TEST
+
 START_TEST(a_cancelled_job_goes_on_after_retry)
 {
 	uint64_t job = TQ_JOB(.tasks = 100);
@@ -612,7 +627,8 @@ int main(void)
 		the_first_results_are_awaited_with_caution, all_results_together_are_limited_too,
 		staged_input_is_taken_over_whole_or_not, a_streamed_job_grows_by_batches_once_each,
 		a_lost_producer_ends_the_input, dependencies, failed_tasks_run_again_in_a_later_round,
-		many_failures_are_retried_in_bounded_calls, a_cancelled_job_goes_on_after_retry,
+		many_failures_are_retried_in_bounded_calls, a_retry_in_several_calls_counts_each_task_once,
+		a_cancelled_job_goes_on_after_retry,
 		requirements_and_time_are_respected, jobs_expire_and_blobs_with_them};
 
 	return test_queue_main("protocol results", tests, sizeof tests / sizeof *tests);

@@ -83,7 +83,8 @@ local function retry(keys, args)
 	end
 	retry_begin(q, j, failed_only)
 	local count, more = retry_failed(q, j)
-	if more then return done(q, { count, 1 }) end
+	-- What went back is no longer done, so the last call's `never` has it; of failed tasks only each call names its own.
+	if more then return done(q, { failed_only and count or 0, 1 }) end
 	redis.call('HDEL', j.k, 'retrying')
 	put(j, 'state', state == 'PENDING' and (j.started and 'RUNNING' or 'PENDING') or 'DEFERRED')
 	put(j, 'reason', '')
