@@ -12,7 +12,7 @@
 #include "tests/support/relay.h"
 
 #define RATE 1000000   /* bytes a second of the slow link */
-#define SILENCE_MS 150 /* nothing moves for so long: a dead connection */
+#define SILENCE_MS 600 /* nothing moves for so long: a dead connection */
 #define PATIENCE_MS 400
 
 static struct ranq_session *session_through(const char *path)
@@ -37,7 +37,7 @@ static struct ranq_session *session_through(const char *path)
 /* A command that takes longer than silence and patience arrives, since its bytes move all the time. */
 START_TEST(slow_there)
 {
-	size_t len = RATE * 8 / 10;
+	size_t len = RATE * 12 / 10;
 	char path[128], *bytes = calloc(1, len);
 	struct ranq_reply *reply;
 	struct ranq_err err = {0};
