@@ -21,6 +21,7 @@
 #include "common/config.h"
 #include "end_file.h"
 #include "exec/black_box.h"
+#include "exec/descriptors.h"
 #include "settings.h"
 #include "util/clock.h"
 
@@ -39,6 +40,7 @@ struct rank {
 	struct end_file *end_file; /* of rank 0 */
 	bool mpi, mpirun;
 	int black_box; /* -1: none */
+	struct rlimit files; /* descriptors as tasks may have them */
 	int known_rank, known_size; /* as the launcher says before MPI starts; -1: it says nothing */
 	char mark[80], worker[128], allocation[96], binding[64];
 };
@@ -124,6 +126,7 @@ static int open_exec(struct rank *rank, int number, struct ranq_err *err)
 		.worker = rank->worker,
 		.rank = (unsigned)(number < 0 ? 0 : number),
 		.queue = rank->settings.queue_list[0],
+		.files = &rank->files,
 		.black_box = rank->black_box > 0 ? rank->black_box : 0};
 	char id[RANQ_ID_LEN + 1];
 
@@ -278,6 +281,7 @@ static int begin(struct rank *rank, struct ranq_err *err)
 	rank->bridge.signal_fd = catch_signals(strstr(ranq_link_mpi_version(), "MPICH") != NULL, err);
 	if (rank->bridge.signal_fd < 0)
 		return -1;
+	ranq_raise_descriptors(&rank->files);
 	rank->black_box = ranq_black_box_open(getenv("RANQ_JOIN"));
 	ranq_rank_facts_init(&rank->facts);
 	pretend_nodes(rank);

@@ -1,6 +1,6 @@
 /* ranq-exec - started by ranq-bridge, not by people: forks the processes that run tasks, and guards them. Descriptor 3
- * is the control socket; the first argument is the core limit that tasks get back, SOFT:HARD; with a second one,
- * "black-box", descriptor 4 is where the end of the rank is noted. */
+ * is the control socket; the first two arguments are limits that tasks get back, of core files and of descriptors,
+ * SOFT:HARD; with a third one, "black-box", descriptor 4 is where the end of the rank is noted. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,28 +27,29 @@ static int is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
 }
 
-static int read_core(const char *text, struct rlimit *core)
+static int read_limit(const char *text, struct rlimit *limit)
 {
 	unsigned long long soft, hard;
 
 	if (sscanf(text, "%llu:%llu", &soft, &hard) != 2)
 		return -1;
-	core->rlim_cur = (rlim_t)soft;
-	core->rlim_max = (rlim_t)hard;
+	limit->rlim_cur = (rlim_t)soft;
+	limit->rlim_max = (rlim_t)hard;
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct rlimit core;
+	struct rlimit core, files;
 	int null, box;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		puts("ranq-exec " RANQ_VERSION);
 		return 0;
 	}
-	box = argc == 3 && !strcmp(argv[2], "black-box") ? BLACK_BOX_FD : -1;
-	if (argc != (box < 0 ? 2 : 3) || read_core(argv[1], &core) < 0 || !is_socket(CONTROL_FD))
+	box = argc == 4 && !strcmp(argv[3], "black-box") ? BLACK_BOX_FD : -1;
+	if (argc != (box < 0 ? 3 : 4) || read_limit(argv[1], &core) < 0 || read_limit(argv[2], &files) < 0 ||
+		!is_socket(CONTROL_FD))
 		return usage();
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	if (box >= 0)
@@ -63,5 +64,5 @@ int main(int argc, char **argv)
 		close(null);
 	}
 	setsid();
-	return ranq_guardian_run(CONTROL_FD, box, &core);
+	return ranq_guardian_run(CONTROL_FD, box, &core, &files);
 }

@@ -13,6 +13,8 @@ _Static_assert(RANQ_LINK_MESSAGE_MAX >= RANQ_SPEC_MAX_OUTPUT + (4u << 20), "the 
 
 #define UNSENT_MAX (32u << 20) /* results under way to rank 0 before executors are left to wait */
 #define SLOT_CHUNKS 2          /* what a slot takes at once */
+#define SHORT_PATIENCE_MS 10000 /* without a descriptor for a job; others that end give theirs back */
+#define SHORT_PAUSE_MS 50
 
 static void pump_slot(struct worker_slot *slot);
 
@@ -114,6 +116,7 @@ static void slot_close(struct worker_slot *slot)
 	ranq_watch_clear(&slot->watch);
 	ranq_slot_destroy(slot->slot);
 	slot->slot = NULL;
+	slot->again_ms = RANQ_NEVER;
 	TAILQ_FOREACH(job, &slot->worker->jobs, next)
 	job->added[slot->number] = false;
 }
@@ -130,7 +133,7 @@ static void slot_broken(struct worker_slot *slot)
 		ranq_worker_notice(slot->worker, RANQ_NOTICE_BROKEN, slot->number);
 }
 
-static int give(struct worker_slot *slot, struct worker_chunk *chunk, struct worker_job *job)
+static int give(struct worker_slot *slot, struct worker_chunk *chunk, struct worker_job *job, struct ranq_err *err)
 {
 	struct ranq_chunk exec_chunk = {.job = chunk->key,
 		.id = chunk->id,
@@ -139,19 +142,36 @@ static int give(struct worker_slot *slot, struct worker_chunk *chunk, struct wor
 		.deaths = (unsigned)chunk->deaths,
 		.end_ms = chunk->end_ms,
 		.input = {chunk->input, chunk->input_len}};
-	struct ranq_err err;
 
-	if (ranq_worker_job_introduce(slot->worker, job, slot, &err) != 0 ||
-		ranq_slot_run(slot->slot, &exec_chunk, &err) != 0)
+	if (ranq_worker_job_introduce(slot->worker, job, slot, err) != 0 ||
+		ranq_slot_run(slot->slot, &exec_chunk, err) != 0)
 		return -1;
 	chunk->given = true;
+	slot->short_ms = 0;
 	return 0;
+}
+
+/* True: neither the job nor this rank is bad for it, the chunk waits here. */
+static bool is_short(struct worker_slot *slot, const struct ranq_err *err)
+{
+	int64_t now = ranq_clock_ms();
+
+	if (err->code != RANQ_ERR_SYSTEM)
+		return false;
+	if (!slot->short_ms)
+		slot->short_ms = now;
+	if (now - slot->short_ms >= SHORT_PATIENCE_MS)
+		return false;
+	slot->again_ms = now + SHORT_PAUSE_MS;
+	return true;
 }
 
 void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot)
 {
 	struct worker_chunk *chunk, *next;
+	struct ranq_err err;
 
+	slot->again_ms = RANQ_NEVER;
 	for (chunk = TAILQ_FIRST(&slot->chunks); chunk && slot->slot; chunk = next) {
 		struct worker_job *job;
 
@@ -161,9 +181,14 @@ void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot)
 		job = ranq_worker_job_find(worker, chunk->key);
 		if (job && (!ranq_worker_job_ready(worker, job) || ranq_slot_queued(slot->slot) >= RANQ_SLOT_QUEUE))
 			return;
-		if (!job || give(slot, chunk, job) != 0)
-			chunk_end(slot, chunk, true);
+		err = (struct ranq_err){0};
+		if (job && give(slot, chunk, job, &err) == 0)
+			continue;
+		if (is_short(slot, &err))
+			return;
+		chunk_end(slot, chunk, true);
 	}
+	slot->short_ms = 0;
 }
 
 void ranq_worker_feed_all(struct ranq_worker *worker)
@@ -466,6 +491,8 @@ int64_t ranq_worker_prepare(struct ranq_worker *worker)
 		ranq_watch_set(&slot->watch, worker->options.base, open ? ranq_slot_fd(slot->slot) : -1,
 			open && ranq_slot_wants_write(slot->slot), on_slot, slot);
 		t = open ? ranq_slot_deadline_ms(slot->slot) : RANQ_NEVER;
+		if (slot->again_ms < t)
+			t = slot->again_ms;
 		if (t < due)
 			due = t;
 	}
@@ -501,7 +528,7 @@ void ranq_worker_tick(struct ranq_worker *worker)
 		if (slot->stalled && ranq_link_unsent(worker->options.link, 0) <= UNSENT_MAX / 2) {
 			slot->stalled = false;
 			pump_slot(slot);
-		} else if (slot->slot && now >= ranq_slot_deadline_ms(slot->slot)) {
+		} else if (slot->slot && (now >= ranq_slot_deadline_ms(slot->slot) || now >= slot->again_ms)) {
 			pump_slot(slot);
 		}
 	}
@@ -531,6 +558,7 @@ struct ranq_worker *ranq_worker_create(const struct ranq_worker_options *options
 	for (unsigned s = 0; s < options->slots; s++) {
 		worker->slots[s].worker = worker;
 		worker->slots[s].number = s;
+		worker->slots[s].again_ms = RANQ_NEVER;
 		TAILQ_INIT(&worker->slots[s].chunks);
 	}
 	for (unsigned s = 0; s < options->slots; s++)

@@ -33,6 +33,7 @@ struct worker_slot {
 	struct ranq_watch watch;
 	unsigned number;
 	bool stalled;                      /* waits for rank 0 to take results */
+	int64_t short_ms, again_ms;        /* out of descriptors since then (0: not), next try; RANQ_NEVER */
 	TAILQ_HEAD(, worker_chunk) chunks; /* given ones first, in order */
 };
 struct ranq_worker {

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,7 +42,7 @@ struct ranq_exec {
 	char *mark;
 	char *worker;
 	struct ranq_environment env;
-	struct rlimit core;
+	struct rlimit core, files;
 	size_t max_buffer;
 	int black_box;
 	int fd; /* control socket; -1: ranq-exec is not there */
@@ -75,18 +74,23 @@ static char *find_program(const char *given)
 	return strdup("ranq-exec");
 }
 
+static void limit_text(char text[64], const struct rlimit *limit)
+{
+	snprintf(text, 64, "%llu:%llu", (unsigned long long)limit->rlim_cur, (unsigned long long)limit->rlim_max);
+}
+
 static int launch(struct ranq_exec *exec, int fd, struct ranq_err *err)
 {
-	char core[64];
+	char core[64], files[64];
 	char name[] = "ranq-exec", box[] = "black-box";
-	char *argv[] = {name, core, exec->black_box > 0 ? box : NULL, NULL};
+	char *argv[] = {name, core, files, exec->black_box > 0 ? box : NULL, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
 	int rc;
 
-	snprintf(core, sizeof core, "%llu:%llu", (unsigned long long)exec->core.rlim_cur,
-		(unsigned long long)exec->core.rlim_max);
+	limit_text(core, &exec->core);
+	limit_text(files, &exec->files);
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
@@ -195,6 +199,10 @@ struct ranq_exec *ranq_exec_open(const struct ranq_exec_options *options, struct
 	exec->mark = strdup(options->mark);
 	exec->worker = strdup(options->worker ? options->worker : "");
 	getrlimit(RLIMIT_CORE, &exec->core);
+	if (options->files)
+		exec->files = *options->files;
+	else
+		getrlimit(RLIMIT_NOFILE, &exec->files);
 	if (!exec->program || !exec->mark || !exec->worker)
 		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 	else if (make_environment(exec, options, err) == 0 && start_server(exec, err) == 0) {

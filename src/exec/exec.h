@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "record/segment.h"
@@ -20,6 +21,7 @@ struct ranq_exec_options {
 	const char *queue, *worker /* RANQ_WORKER */;
 	unsigned rank;         /* RANQ_RANK */
 	int black_box;         /* where ranq-exec notes that this rank died (exec/black_box.h); stays the caller's; 0: nowhere */
+	const struct rlimit *files; /* descriptors that tasks may have; NULL: as many as this process */
 	size_t max_buffer;     /* bytes of results that a slot may hold unsent; 0: 64 MiB */
 };
 struct ranq_exec;
@@ -81,7 +83,7 @@ struct ranq_slot_event {
 	bool chunk_done;
 };
 /* Makes the job known to the slot (sent to the executor before its first chunk, again after a restart). Bytes and
- * descriptors are copied. */
+ * descriptors are copied. RANQ_ERR_SYSTEM: this process has too many descriptors open just now. */
 int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *job, struct ranq_err *err);
 /* Runs its fini, forgets it. What runs of it is killed, unless it was cancelled before: then its grace holds, and the
  * job is forgotten when it has ended. */

@@ -31,6 +31,15 @@ static struct ranq_executor_job *find_job(struct ranq_executor *x, uint64_t id)
 	return NULL;
 }
 
+void ranq_executor_close_files(struct ranq_executor_job *job)
+{
+	if (job->module_fd >= 0)
+		close(job->module_fd);
+	if (job->data_fd >= 0)
+		close(job->data_fd);
+	job->module_fd = job->data_fd = -1;
+}
+
 static void drop_job(struct ranq_executor *x, struct ranq_executor_job *job)
 {
 	if (!job)
@@ -40,10 +49,7 @@ static void drop_job(struct ranq_executor *x, struct ranq_executor_job *job)
 	LIST_REMOVE(job, link);
 	if (x->entered == job)
 		x->entered = NULL;
-	if (job->module_fd >= 0)
-		close(job->module_fd);
-	if (job->data_fd >= 0)
-		close(job->data_fd);
+	ranq_executor_close_files(job);
 	ranq_environment_clear(&job->env);
 	ranq_spec_clear(&job->spec);
 	free(job->id_text);

@@ -140,6 +140,7 @@ _Noreturn void ranq_executor_main(const struct ranq_executor_options *options);
 /* Takes in what the socket holds without blocking (wait: blocks for the first byte). The executor ends when the rank is
  * gone. */
 void ranq_executor_pump(struct ranq_executor *x, bool wait);
+void ranq_executor_close_files(struct ranq_executor_job *job);
 bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run);
 /* Constant environment of a job; common to both kinds. */
 int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);

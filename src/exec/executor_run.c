@@ -94,6 +94,7 @@ static void open_job(struct ranq_executor *x, struct ranq_executor_job *job, con
 	atomic_store_explicit(&x->page->phase, RANQ_PHASE_LOADING, memory_order_relaxed);
 	begin(x, run, run->start);
 	job->opened = !job->ops->open(x, job, &err);
+	ranq_executor_close_files(job); /* loaded and mapped: hundreds of jobs may follow before this one is dropped */
 	end(x);
 	atomic_store_explicit(&x->page->phase, RANQ_PHASE_TASK, memory_order_relaxed);
 	if (job->opened)

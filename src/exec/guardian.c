@@ -54,7 +54,7 @@ struct guardian {
 	int control, signals, black_box;
 	pid_t pid;
 	const char *mark;
-	struct rlimit core;
+	struct rlimit core, files;
 	sigset_t no_signals;
 	LIST_HEAD(, child) children;
 	struct unfinished unfinished[UNFINISHED_MAX]; /* the last ones */
@@ -113,6 +113,7 @@ _Noreturn static void become_executor(struct guardian *g, const struct ranq_cont
 	keep_two(&fds[0], &fds[1]);
 	default_signals(g);
 	setrlimit(RLIMIT_CORE, &g->core);
+	setrlimit(RLIMIT_NOFILE, &g->files);
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	write_file("/proc/self/oom_score_adj", OOM_SCORE);
 	options.fd = fds[0];
@@ -415,9 +416,9 @@ static int wait_ms(const struct guardian *g)
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
-int ranq_guardian_run(int control_fd, int black_box, const struct rlimit *core)
+int ranq_guardian_run(int control_fd, int black_box, const struct rlimit *core, const struct rlimit *files)
 {
-	struct guardian g = {.control = control_fd, .black_box = black_box, .core = *core};
+	struct guardian g = {.control = control_fd, .black_box = black_box, .core = *core, .files = *files};
 
 	if (set_up(&g) < 0)
 		return 70;

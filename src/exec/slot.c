@@ -92,10 +92,14 @@ int ranq_slot_add_job(struct ranq_slot *slot, const struct ranq_exec_job *given,
 	ranq_buf_add(&job->packed, given->spec.data, given->spec.len);
 	job->module_fd = dup_fd(given->module_fd);
 	job->data_fd = dup_fd(given->data_fd);
-	if (!job->id_text || !job->key || ranq_buf_failed(&job->packed) ||
-		(given->module_fd >= 0 && job->module_fd < 0) || (given->data_fd >= 0 && job->data_fd < 0)) {
+	if ((given->module_fd >= 0 && job->module_fd < 0) || (given->data_fd >= 0 && job->data_fd < 0)) {
+		ranq_err_sys(err, "no descriptor for a job");
 		job_destroy(job);
-		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory or descriptors for a job");
+		return -1;
+	}
+	if (!job->id_text || !job->key || ranq_buf_failed(&job->packed)) {
+		job_destroy(job);
+		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for a job");
 	}
 	LIST_INSERT_HEAD(&slot->jobs, job, link);
 	return 0;

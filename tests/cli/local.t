@@ -21,6 +21,13 @@ of_run() { pgrep -f "$1.*$XDG_RUNTIME_DIR/ranq-local-" | head -1; }
 TEST="a run" status 0 ranq run --local=2 -- echo {} ::: a b
 is "$out" "a
 b" "its outputs"
+# descriptors: a task has as many as the user, the processes that work for many of them (here that above the executor) may have more
+guardian="/proc/\$(cut -d' ' -f4 /proc/\$PPID/stat)"
+of_guardian="ulimit -Sn; awk '/open files/ { print (\$4 > 300) }' $guardian/limits; cut -d' ' -f2 $guardian/stat"
+TEST="a run with few descriptors" status 0 bash -c 'ulimit -Sn 300; exec ranq run --local=1 --shell -- "$1"' - "$of_guardian"
+is "$out" "300
+1
+(ranq-exec)" "the limit of its task and of ranq-exec"
 expect_nothing "after a run"
 
 begin "interrupted"

@@ -22,6 +22,7 @@ int flood_log(struct ranq_task *task);
 int draw(struct ranq_task *task);
 int big(struct ranq_task *task);
 int sum_data(struct ranq_task *task);
+int process(struct ranq_task *task);
 int tool(struct ranq_task *task);
 int stray(struct ranq_task *task);
 int wait_stop(struct ranq_task *task);
@@ -159,6 +160,11 @@ int sum_data(struct ranq_task *task)
 	for (i = 0; i < len; i++)
 		sum += data[i];
 	return ranq_task_return_int64(task, sum);
+}
+
+int process(struct ranq_task *task)
+{
+	return ranq_task_return_int64(task, getpid());
 }
 
 int tool(struct ranq_task *task)

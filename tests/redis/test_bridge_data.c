@@ -5,9 +5,11 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bridge/proxy_impl.h"
+#include "util/clock.h"
 
 #define DATA_BYTES (30u << 20)
 #define TASKS 40
@@ -151,6 +153,40 @@ START_TEST(lost_on_its_way)
 }
 END_TEST
 
+static bool time_is_over(struct bridge_rig *r, uint64_t end_ms)
+{
+	(void)r;
+	return ranq_clock_ms() >= (int64_t)end_ms;
+}
+
+/* For longer than several tries of other ranks would take. */
+START_TEST(no_descriptor_to_spare)
+{
+	struct rlimit limit, none;
+	struct ranq_job_info info;
+	uint64_t job;
+	int next;
+
+	rig_bridge(&rig, 2, NULL, 1);
+	finish(submit());
+	job = submit();
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	next = dup(0);
+	close(next);
+	none.rlim_cur = (rlim_t)next;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	rig_until(&rig, has_task, 1);
+	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 400);
+	info = rig_info(&rig, job);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_msg(!ranq_job_state_is_final(info.state), "%s", info.reason);
+	ck_assert_uint_eq(info.done, 0);
+	finish(job);
+	ck_assert_uint_eq(rig_info(&rig, job).deaths, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("bridge_data");
@@ -163,6 +199,7 @@ int main(void)
 	tcase_add_test(tcase, receivers_die);
 	tcase_add_test(tcase, receiver_comes_back);
 	tcase_add_test(tcase, lost_with_all_of_it);
+	tcase_add_test(tcase, no_descriptor_to_spare);
 	tcase_add_loop_test(tcase, lost_on_its_way, 0, 2);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

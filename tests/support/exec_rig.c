@@ -13,6 +13,7 @@
 #include "util/clock.h"
 
 const char *exec_rig_program;
+const struct rlimit *exec_rig_files;
 
 static void must(int rc, const struct ranq_err *err)
 {
@@ -32,6 +33,7 @@ void exec_rig_open(struct exec_rig *rig, unsigned nslots, const char *cpus)
 	*rig = (struct exec_rig){.nslots = nslots};
 	snprintf(rig->mark, sizeof rig->mark, "rig%d-%u", (int)getpid(), count++);
 	options.mark = rig->mark;
+	options.files = exec_rig_files;
 	rig->exec = ranq_exec_open(&options, &err);
 	ck_assert_msg(rig->exec != NULL, "%s", err.text);
 	for (slot.slot = 0; slot.slot < nslots; slot.slot++) {

@@ -39,6 +39,8 @@ struct exec_rig {
 
 /* Another ranq-exec for the next exec_rig_open. */
 extern const char *exec_rig_program;
+/* Descriptors that its tasks may have. */
+extern const struct rlimit *exec_rig_files;
 /* cpus may be NULL. */
 void exec_rig_open(struct exec_rig *rig, unsigned nslots, const char *cpus);
 void exec_rig_close(struct exec_rig *rig);

@@ -406,6 +406,33 @@ START_TEST(few_descriptors)
 }
 END_TEST
 
+/* Many jobs of one module, one after the other in one executor, none dropped yet: each had two. */
+START_TEST(descriptors_of_many_jobs)
+{
+	const struct rlimit few = {.rlim_cur = 40, .rlim_max = 40};
+	int64_t first = 0, process;
+	uint64_t job;
+
+	exec_rig_files = &few;
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 1);
+	exec_rig_function(&spec, "process");
+	for (job = 1; job <= 60; job++) {
+		exec_rig_add_job(&rig, job, &spec, "exec_bodies.so", "x", 1);
+		exec_rig_run(&rig, 0, job, job, 0, 1);
+		exec_rig_until_done(&rig, (unsigned)job);
+		ck_assert_uint_eq(rig.tasks[0].len, sizeof process);
+		memcpy(&process, rig.tasks[0].data, sizeof process);
+		first = job == 1 ? process : first;
+		ck_assert_int_eq(process, first);
+	}
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 60);
+	ranq_spec_clear(&spec);
+	exec_rig_close(&rig);
+	exec_rig_files = NULL;
+}
+END_TEST
+
 /* No process can be started: the task waits and then says so; the rank lives. */
 START_TEST(no_more_processes)
 {
@@ -633,6 +660,7 @@ static Suite *suite(void)
 	tcase_add_test(t, closes_all);
 	tcase_add_test(t, descriptors_are_given_back);
 	tcase_add_test(t, few_descriptors);
+	tcase_add_test(t, descriptors_of_many_jobs);
 	tcase_add_test(t, no_more_processes);
 	tcase_add_test(t, cancel_command);
 	tcase_add_test(t, cancel_function);
