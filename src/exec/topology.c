@@ -218,6 +218,15 @@ static void places_free(struct place *places, size_t n)
 	free(places);
 }
 
+/* Nodes of different memory (DRAM, HBM) beside the same cores are one place. */
+static bool known_place(const struct place *places, size_t n, hwloc_const_bitmap_t cpus)
+{
+	while (n-- > 0)
+		if (hwloc_bitmap_isequal(places[n].cpus, cpus))
+			return true;
+	return false;
+}
+
 /* Number of places, at least 1; -1 with err. */
 static long find_places(const struct ranq_topology *topology, enum ranq_bind bind, hwloc_const_bitmap_t allowed,
 	struct place **found, struct ranq_err *err)
@@ -238,6 +247,10 @@ static long find_places(const struct ranq_topology *topology, enum ranq_bind bin
 			places_free(places, n + 1);
 			places = NULL;
 			break;
+		}
+		if (obj->type == HWLOC_OBJ_NUMANODE && known_place(places, n, place->cpus)) {
+			hwloc_bitmap_free(place->cpus);
+			continue;
 		}
 		place->package = ancestor_index(topology, obj, HWLOC_OBJ_PACKAGE);
 		place->in_package = count_before(places, n, place->package);

@@ -24,6 +24,8 @@ static const struct plan_row {
 	{MACHINE, "0-15", "pu:scatter", 4, {"0", "8", "2", "10"}, 0},
 	{MACHINE, "0-3", "pu:scatter", 4, {"0", "2", "1", "3"}, 0},
 	{MACHINE, "0-15", "numa", 3, {"0-7", "8-15", "0-7"}, 0},
+	/* two kinds of memory beside the same cores: one place, and neither memory is preferred */
+	{"package:2 [numa] [numa] core:4 pu:1", "0-7", "numa", 3, {"0-3", "4-7", "0-3"}, -1},
 	{MACHINE, "0-15", "package", 2, {"0-7", "8-15"}, 0},
 	/* no L3 in this machine: the package instead */
 	{MACHINE, "0-15", "l3", 2, {"0-7", "8-15"}, 0},
