@@ -176,7 +176,8 @@ static int submit_with(
 static int pbs_submit(
 	void *self, const struct ranq_sched_request *request, char id[RANQ_SCHED_ID_MAX + 1], struct ranq_err *err)
 {
-	const char *fixed[] = {"qsub", "-N", request->name, "-o", request->log, "-j", "oe"};
+	/* -f: without it qsub leaves a process behind, for minutes */
+	const char *fixed[] = {"qsub", "-f", "-N", request->name, "-o", request->log, "-j", "oe"};
 	size_t nfixed = sizeof fixed / sizeof *fixed;
 	const char **argv = calloc(nfixed + request->noptions + 2, sizeof *argv);
 	if (!argv)
@@ -215,14 +216,16 @@ static char **ids_of(char *text, const char *const *fixed, size_t nfixed, size_t
 static int ask_about(
 	const struct ranq_pbs *pbs, char *ids, const char *name, struct ranq_sched_list *list, struct ranq_err *err)
 {
-	static const char *const fixed[] = {"qstat", "-f", "-F", "json"};
+	/* -E: all ids in one question. Without it OpenPBS 23.06 puts only the first of several jobs into its JSON */
+	static const char *const fixed[] = {"qstat", "-E", "-f", "-F", "json"};
+	size_t nfixed = sizeof fixed / sizeof *fixed;
 	struct ranq_tool_result result = {0};
 	size_t n;
-	char **argv = ids_of(ids, fixed, 4, &n);
+	char **argv = ids_of(ids, fixed, nfixed, &n);
 	if (!argv)
 		return ranq_err_set(err, RANQ_ERR_SERVER, "qselect gave what is no list of job ids");
 	int rc = n ? run(pbs, (const char *const *)argv, &result, err) : 0;
-	/* one of them may have ended since */
+	/* all of them may have ended since; of some nothing is said */
 	if (rc == 0 && n && result.status != 0 && result.status != UNKNOWN_JOB && result.status != FINISHED_JOB) {
 		rc = fail(&result, "qstat", err);
 		err->code = RANQ_ERR_SERVER;

@@ -13,7 +13,7 @@ extern const struct ranq_sched_driver ranq_pbs_driver; /* self: struct ranq_pbs 
 struct ranq_scheduler ranq_pbs_scheduler(struct ranq_pbs *pbs, const struct ranq_tools *tools);
 
 /* The parsers, pure. */
-/* Output of `qstat -f -F json ID...`: jobs with this name. */
+/* Output of `qstat -E -f -F json ID...`: jobs with this name. */
 int ranq_pbs_parse_qstat(
 	const char *text, size_t len, const char *name, struct ranq_sched_list *list, struct ranq_err *err);
 /* First line of the output of qsub: "3.pbs0". */

@@ -331,7 +331,7 @@ START_TEST(a_list_of_pbs_is_two_calls)
 	ck_assert_int_eq(mixed.status, 153);
 	ck_assert_int_eq(s.driver->list(s.self, "eq-abc123", &list, &err), 0);
 	ck_assert_uint_eq(list.n, 1);
-	ck_assert_str_eq(command_line, "qstat -f -F json 3.pbs0");
+	ck_assert_str_eq(command_line, "qstat -E -f -F json 3.pbs0");
 	s = pbs();
 	will_answer("", NULL, 0);
 	ranq_sched_list_clear(&list);
@@ -376,7 +376,7 @@ START_TEST(qsub_and_qdel_as_recorded)
 	s = pbs();
 	will_answer(sample.text, NULL, 0);
 	ck_assert(submit(s, id) == 0 && strcmp(id, "7.pbs0") == 0);
-	ck_assert_str_eq(command_line, "qsub -N ranq-1 -o /d/rtoken-1.log -j oe -p main /s.sh");
+	ck_assert_str_eq(command_line, "qsub -f -N ranq-1 -o /d/rtoken-1.log -j oe -p main /s.sh");
 	free(sample.text);
 	s = pbs();
 	will_answer("", "Connection refused\nqsub: cannot connect to server pbs0 (errno=15010)\n", 162);
