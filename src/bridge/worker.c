@@ -9,7 +9,7 @@
 #include "record/spec.h"
 #include "util/clock.h"
 
-_Static_assert(RANQ_LINK_MESSAGE_MAX >= RANQ_SPEC_MAX_OUTPUT + (4u << 20), "the largest output fits into a message");
+_Static_assert(RANQ_LINK_MESSAGE_MAX >= RANQ_SPEC_MAX_REDUCED + (4u << 20), "the largest value of a reduction fits into a message");
 
 #define UNSENT_MAX (32u << 20) /* results under way to rank 0 before executors are left to wait */
 #define SLOT_CHUNKS 2          /* what a slot takes at once */

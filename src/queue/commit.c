@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "queue/call.h"
+#include "record/segment.h"
 
 int ranq_queue_commit_begin(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge)
 {
@@ -22,6 +23,25 @@ static void add_counts(struct ranq_cmd *cmd, const uint64_t counts[5])
 	ranq_cmd_str(cmd, text);
 }
 
+/* With results in slices their number stands behind that of the failure records. */
+static void add_numbers(struct ranq_cmd *cmd, const struct ranq_commit_item *item)
+{
+	char text[48];
+
+	snprintf(text, sizeof text, "%zu:%zu", item->nfailures, item->nsplits);
+	ranq_cmd_str(cmd, text);
+}
+
+static void add_split(struct ranq_cmd *cmd, const struct ranq_split_place *place)
+{
+	char name[RANQ_SPLIT_NAME_LEN + 1];
+
+	ranq_split_name(&place->split, name);
+	ranq_call_u64(cmd, place->index);
+	ranq_cmd_str(cmd, name);
+	ranq_call_u64(cmd, place->split.size);
+}
+
 int ranq_queue_commit_add(struct ranq_cmd *cmd, const struct ranq_commit_item *item)
 {
 	uint64_t sum = 0;
@@ -29,7 +49,7 @@ int ranq_queue_commit_add(struct ranq_cmd *cmd, const struct ranq_commit_item *i
 	for (int i = 0; i < 5; i++)
 		sum += item->counts[i];
 	if (item->end <= item->start || item->end > RANQ_TASKS_MAX || sum != item->end - item->start ||
-		item->nfailures > RANQ_CALL_ITEMS_MAX)
+		item->nfailures > RANQ_CALL_ITEMS_MAX || item->nsplits > RANQ_CALL_ITEMS_MAX)
 		return -1;
 	ranq_call_u64(cmd, item->job);
 	ranq_call_u64(cmd, item->at);
@@ -39,11 +59,16 @@ int ranq_queue_commit_add(struct ranq_cmd *cmd, const struct ranq_commit_item *i
 	add_counts(cmd, item->counts);
 	ranq_call_u64(cmd, item->elapsed_us < RANQ_TASKS_MAX ? item->elapsed_us : RANQ_TASKS_MAX - 1);
 	ranq_cmd_bytes(cmd, item->item.len ? item->item.data : "", item->item.len);
-	ranq_call_u64(cmd, item->nfailures);
+	if (item->nsplits)
+		add_numbers(cmd, item);
+	else
+		ranq_call_u64(cmd, item->nfailures);
 	for (size_t i = 0; i < item->nfailures; i++) {
 		ranq_call_u64(cmd, item->failure_index[i]);
 		ranq_cmd_bytes(cmd, item->failures[i].data, item->failures[i].len);
 	}
+	for (size_t i = 0; i < item->nsplits; i++)
+		add_split(cmd, &item->splits[i]);
 	return 0;
 }
 

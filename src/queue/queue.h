@@ -149,6 +149,8 @@ struct ranq_commit_item {
 	size_t nfailures;
 	const uint64_t *failure_index;
 	const struct ranq_bytes *failures; /* packed records */
+	size_t nsplits;
+	const struct ranq_split_place *splits; /* what the item has in slices */
 };
 int ranq_queue_commit_begin(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge);
 int ranq_queue_commit_add(struct ranq_cmd *cmd, const struct ranq_commit_item *item);
@@ -162,6 +164,14 @@ struct ranq_commit_reply {
 	uint64_t waited[32];  /* jobs among the items for which a client waits */
 };
 int ranq_queue_commit_parse(const struct ranq_reply *r, struct ranq_commit_reply *out, struct ranq_err *err);
+
+/* One slice of a result that is too large to travel whole (record/split.h); all of them before the commit that names it. NOTFOUND, STATE:
+ * nobody wants it any more. */
+int ranq_queue_slice_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t task, const char *name,
+	uint64_t slice, uint64_t total_bytes, const void *data, size_t len);
+int ranq_queue_slice_put_parse(const struct ranq_reply *r, struct ranq_err *err);
+int ranq_queue_slice_get_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *name, uint64_t slice);
+int ranq_queue_slice_get_parse(const struct ranq_reply *r, struct ranq_bytes *data, struct ranq_err *err); /* borrowed from r */
 
 enum ranq_release_kind { RANQ_RELEASE_DRAINED = 0, RANQ_RELEASE_SUSPECT = 1 };
 struct ranq_fragment {

@@ -179,12 +179,18 @@ static int check_reduce(const struct ranq_spec *spec, struct ranq_err *err)
 	return 0;
 }
 
+static uint64_t most_output(const struct ranq_spec *spec)
+{
+	if (spec->reduce)
+		return RANQ_SPEC_MAX_REDUCED;
+	return ranq_offload_wanted(spec) ? RANQ_SPEC_MAX_OFFLOADED : RANQ_SPEC_MAX_OUTPUT;
+}
+
 static int check_policy(const struct ranq_spec *spec, struct ranq_err *err)
 {
 	if (check_enum("--results", (int)spec->results, RANQ_RESULTS_KEEP, RANQ_RESULTS_NONE, err) < 0 ||
 		check_enum("--on-error", (int)spec->on_error, RANQ_ON_ERROR_CONTINUE, RANQ_ON_ERROR_STOP, err) < 0 ||
-		check_max("--max-output", spec->max_output,
-			ranq_offload_wanted(spec) ? RANQ_SPEC_MAX_OFFLOADED : RANQ_SPEC_MAX_OUTPUT, err) < 0 ||
+		check_max("--max-output", spec->max_output, most_output(spec), err) < 0 ||
 		check_max("--memory", spec->memory, RANQ_TASKS_MAX, err) < 0 ||
 		check_max("--backlog", spec->backlog, RANQ_TASKS_MAX, err) < 0 ||
 		check_max("the job data", spec->data_bytes, RANQ_TASKS_MAX, err) < 0 ||

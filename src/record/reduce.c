@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define ARITY 16
-#define VALUE_MAX ((size_t)RANQ_SPEC_MAX_OUTPUT)
+#define VALUE_MAX ((size_t)RANQ_SPEC_MAX_REDUCED)
 #define PART_BYTES 40 /* of a part as a segment, without its value, at most */
 
 /* ---- how --------------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,13 @@
 #include "record/segment.h"
 
+#include "record/spec.h"
+
 #define SEGMENT_HEAD_MAX 21 /* kind and two varints */
 #define IN_FILE 0x80        /* beside the status of a record */
+#define IN_SLICES 0x40
+#define STATUS_MASK (IN_SLICES - 1)
 #define FILE_REF_MAX (10 + RANQ_FILE_HASH_BYTES)
+#define SPLIT_MAX (10 + RANQ_SPLIT_NAME_BYTES + RANQ_SPLIT_SALT_BYTES)
 
 const char *ranq_task_status_name(enum ranq_task_status status)
 {
@@ -57,16 +62,21 @@ static bool has_room(struct ranq_buf *buf, size_t n)
 	return false;
 }
 
+static unsigned char *put_varint(unsigned char *at, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*at++ = (unsigned char)(value | 0x80);
+	*at++ = (unsigned char)value;
+	return at;
+}
+
 /* has_room was asked for it. */
 static void add_record(struct ranq_buf *body, unsigned tag, const void *data, size_t len)
 {
 	unsigned char *at = body->data + body->len;
-	size_t rest = len;
 
 	*at++ = (unsigned char)tag;
-	for (; rest >= 0x80; rest >>= 7)
-		*at++ = (unsigned char)(rest | 0x80);
-	*at++ = (unsigned char)rest;
+	at = put_varint(at, len);
 	if (len)
 		memcpy(at, data, len);
 	body->len = (size_t)(at - body->data) + len;
@@ -94,12 +104,12 @@ static int become_varied(struct ranq_segment_writer *w, size_t extra)
 	return 0;
 }
 
-/* tag: a status, or one with IN_FILE. */
+/* tag: a status, or one with IN_FILE or IN_SLICES. */
 static int add_tagged(struct ranq_segment_writer *w, unsigned tag, const void *data, size_t len)
 {
 	bool fits = tag == RANQ_TASK_OK && (!w->count || len == w->size);
 	size_t record = 1 + varint_size(len);
-	unsigned status = tag & ~(unsigned)IN_FILE;
+	unsigned status = tag & STATUS_MASK;
 
 	if (status >= RANQ_TASK_STATUS_COUNT || len > SIZE_MAX - record)
 		return -1;
@@ -128,16 +138,27 @@ int ranq_segment_writer_add_slow(
 int ranq_segment_writer_add_file(
 	struct ranq_segment_writer *w, enum ranq_task_status status, const struct ranq_file_ref *file)
 {
-	unsigned char packed[FILE_REF_MAX], *at = packed;
-	uint64_t rest = file->size;
+	unsigned char packed[FILE_REF_MAX], *at;
 
 	if ((unsigned)status >= RANQ_TASK_STATUS_COUNT)
 		return -1;
-	for (; rest >= 0x80; rest >>= 7)
-		*at++ = (unsigned char)(rest | 0x80);
-	*at++ = (unsigned char)rest;
+	at = put_varint(packed, file->size);
 	memcpy(at, file->hash, sizeof file->hash);
 	return add_tagged(w, (unsigned)status | IN_FILE, packed, (size_t)(at - packed) + sizeof file->hash);
+}
+
+int ranq_segment_writer_add_split(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const struct ranq_split *split)
+{
+	unsigned char packed[SPLIT_MAX], *at;
+
+	if ((unsigned)status >= RANQ_TASK_STATUS_COUNT)
+		return -1;
+	at = put_varint(packed, split->size);
+	memcpy(at, split->name, sizeof split->name);
+	at += sizeof split->name;
+	memcpy(at, split->salt, sizeof split->salt);
+	return add_tagged(w, (unsigned)status | IN_SLICES, packed, (size_t)(at - packed) + sizeof split->salt);
 }
 
 int ranq_segment_writer_finish(struct ranq_segment_writer *w, struct ranq_buf *out)
@@ -237,11 +258,45 @@ struct ranq_file_ref ranq_file_ref_of(const struct ranq_result *result)
 	return file;
 }
 
+static bool read_split(const struct ranq_bytes *bytes, struct ranq_split *split)
+{
+	struct ranq_reader in;
+	const unsigned char *name, *salt;
+
+	ranq_reader_init(&in, bytes->data, bytes->len);
+	split->size = ranq_reader_varint(&in);
+	name = ranq_reader_bytes(&in, sizeof split->name);
+	salt = ranq_reader_bytes(&in, sizeof split->salt);
+	if (in.failed || ranq_reader_left(&in) || split->size <= RANQ_SLICE_BYTES || split->size > RANQ_SPEC_MAX_OUTPUT)
+		return false;
+	memcpy(split->name, name, sizeof split->name);
+	memcpy(split->salt, salt, sizeof split->salt);
+	return true;
+}
+
+struct ranq_split ranq_split_of(const struct ranq_result *result)
+{
+	struct ranq_split split = {0};
+
+	read_split(&result->value, &split);
+	return split;
+}
+
+/* A reference must be one: what follows trusts it. */
+static bool is_place(const struct ranq_segment_reader *r, const struct ranq_result *result)
+{
+	struct ranq_file_ref file;
+	struct ranq_split split;
+
+	if (r->parts || (result->in_file && result->in_slices))
+		return false;
+	return result->in_file ? read_file_ref(&result->value, &file) : read_split(&result->value, &split);
+}
+
 static int next_record(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err)
 {
-	unsigned char tag = ranq_reader_byte(&r->in), status = tag & (IN_FILE - 1);
+	unsigned char tag = ranq_reader_byte(&r->in), status = tag & STATUS_MASK;
 	uint64_t len = ranq_reader_varint(&r->in);
-	struct ranq_file_ref file;
 
 	if (r->in.failed || r->in.pos > r->size || len > r->size - r->in.pos)
 		return malformed(r, "a result is longer than its segment", err);
@@ -251,9 +306,10 @@ static int next_record(struct ranq_segment_reader *r, struct ranq_result *result
 		return malformed(r, "bytes left over in a segment", err);
 	result->status = (enum ranq_task_status)status;
 	result->in_file = tag & IN_FILE;
+	result->in_slices = tag & IN_SLICES;
 	result->value = (struct ranq_bytes){r->in.data + r->in.pos, (size_t)len};
-	if (result->in_file && (r->parts || !read_file_ref(&result->value, &file)))
-		return malformed(r, "it names no file", err);
+	if ((tag & ~STATUS_MASK) && !is_place(r, result))
+		return malformed(r, "it does not say where a value is", err);
 	r->in.pos += (size_t)len;
 	return 1;
 }
@@ -335,4 +391,25 @@ int64_t ranq_segment_check(const void *item, size_t len, struct ranq_err *err)
 			return malformed(&r, "impossible number of tasks", err);
 	}
 	return status < 0 ? -1 : (int64_t)count;
+}
+
+size_t ranq_segment_splits(
+	const void *item, size_t len, uint64_t first, uint64_t tasks, struct ranq_split_place *found, size_t max)
+{
+	struct ranq_segment_reader r;
+	struct ranq_result result;
+	size_t n = 0;
+
+	ranq_segment_reader_init(&r, item, len);
+	for (uint64_t i = 0; i < tasks && ranq_segment_reader_next(&r, &result, NULL) == 1; i++) {
+		if (result.in_slices && n < max)
+			found[n] = (struct ranq_split_place){first + i, ranq_split_of(&result)};
+		n += result.in_slices;
+		if (r.uniform) {
+			i += r.left;
+			r.in.pos += (size_t)(r.left * r.size);
+			r.left = 0;
+		}
+	}
+	return n;
 }

@@ -4,7 +4,8 @@
  *   segment := kind:1 count:varint body       count >= 1
  *   kind 'u' uniform: every task OK, same size:   size:varint  count*size bytes
  *   kind 'v' varied:  body_len:varint  count * (status:1  len:varint  bytes); status + 128: the value is in a file, and
- *                     bytes say in which (record/offload.h): size:varint hash:32
+ *                     bytes say in which (record/offload.h): size:varint hash:32; status + 64: it is stored in slices
+ *                     (record/split.h): size:varint name:32 salt:16
  *   kind 'r' reduced: ok:varint  len:varint  bytes: one value for the `ok` tasks of the `count` that succeeded; none, no
  *                     bytes. Only in jobs with a reduction (record/reduce.h), whose segments are of kinds 'r' and 'v'.
  * Segments of a job with results "count" or "none" are not stored. Bytes of a failed task are the output that it had
@@ -14,6 +15,7 @@
 
 #include <string.h>
 
+#include "record/split.h"
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -69,6 +71,9 @@ static inline int ranq_segment_writer_add(
 /* The same for a result whose value is in a file. */
 int ranq_segment_writer_add_file(
 	struct ranq_segment_writer *w, enum ranq_task_status status, const struct ranq_file_ref *file);
+/* The same for a result that is stored in slices. */
+int ranq_segment_writer_add_split(
+	struct ranq_segment_writer *w, enum ranq_task_status status, const struct ranq_split *split);
 /* Appends the finished segment to out and resets the writer. A writer without tasks appends nothing. */
 int ranq_segment_writer_finish(struct ranq_segment_writer *w, struct ranq_buf *out);
 size_t ranq_segment_writer_bytes(const struct ranq_segment_writer *w); /* what finish would append, at most */
@@ -83,11 +88,12 @@ struct ranq_segment_reader {
 };
 struct ranq_result {
 	enum ranq_task_status status;
-	bool in_file;
-	struct ranq_bytes value; /* borrowed from the item; in_file: for ranq_file_ref_of */
+	bool in_file, in_slices;
+	struct ranq_bytes value; /* borrowed from the item; in_file: for ranq_file_ref_of; in_slices: for ranq_split_of */
 };
 /* What the value of a result in a file stands for; the reader has checked it. */
 struct ranq_file_ref ranq_file_ref_of(const struct ranq_result *result);
+struct ranq_split ranq_split_of(const struct ranq_result *result);
 void ranq_segment_reader_init(struct ranq_segment_reader *r, const void *item, size_t len);
 int ranq_segment_reader_next_slow(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err);
 /* 1: *result is the next task's; 0: clean end; -1: the item is malformed (never reads outside it), for good. A uniform
@@ -98,7 +104,7 @@ static inline int ranq_segment_reader_next(
 	if (!r->uniform || !r->left)
 		return ranq_segment_reader_next_slow(r, result, err);
 	result->status = RANQ_TASK_OK;
-	result->in_file = false;
+	result->in_file = result->in_slices = false;
 	result->value.data = r->in.data + r->in.pos; /* inside: the whole body was checked when the segment began */
 	result->value.len = r->size;
 	r->in.pos += r->size;
@@ -115,6 +121,14 @@ int ranq_part_add(struct ranq_buf *out, const struct ranq_part *part); /* as a s
 /* Number of tasks of an item (at most RANQ_SEGMENT_TASKS_MAX), checked in full, or -1 with err. */
 #define RANQ_SEGMENT_TASKS_MAX ((uint64_t)1 << 53)
 int64_t ranq_segment_check(const void *item, size_t len, struct ranq_err *err);
+/* The results of an item of `tasks` tasks from `first` on that are stored in slices: how many there are; the first `max`
+ * of them go to `found`. */
+struct ranq_split_place {
+	uint64_t index;
+	struct ranq_split split;
+};
+size_t ranq_segment_splits(
+	const void *item, size_t len, uint64_t first, uint64_t tasks, struct ranq_split_place *found, size_t max);
 
 /* Record of one failed task; kept for `tasks`, `log` and the summary of `run`. At most 8 KiB when packed. */
 struct ranq_failure {

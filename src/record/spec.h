@@ -15,7 +15,8 @@
 #define RANQ_SPEC_MAX_BYTES (8u << 20)
 #define RANQ_ARG_MAX_BYTES (1u << 20)              /* one argument of one task */
 #define RANQ_TASKS_MAX ((uint64_t)1 << 53)         /* exclusive: indices stay exact in Lua */
-#define RANQ_SPEC_MAX_OUTPUT ((uint64_t)256 << 20) /* half of what a Redis value may have */
+#define RANQ_SPEC_MAX_OUTPUT ((uint64_t)64 << 30)   /* in slices (record/split.h) */
+#define RANQ_SPEC_MAX_REDUCED ((uint64_t)256 << 20) /* a value of a reduction travels whole: half of what a Redis value may have */
 #define RANQ_SPEC_MAX_OFFLOADED ((uint64_t)1 << 40) /* in a file (record/offload.h) */
 #define RANQ_SPEC_MIN_MEMORY 1000000               /* less is no room for any program */
 #define RANQ_SPEC_MAX_MS ((uint64_t)3155760000000) /* a hundred years: nanoseconds still fit 63 bits */

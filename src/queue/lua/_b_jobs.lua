@@ -287,7 +287,34 @@ local function flush(q)
 	end
 end
 
-local SUFFIXES = { '', ':spec', ':ret', ':nr', ':r', ':i', ':a', ':f', ':in', ':inx', ':w', ':c', ':ak', ':rr', ':ri', ':deps', ':rdeps' }
+-- Results that are too large to travel whole: `task:NAME:BYTES` in j:JOB:v, the slices in j:JOB:v:NAME.
+local SLICE_BYTES, SPLIT_MAX = 8388608, 68719476736
+
+local function slices_of(bytes)
+	return math.ceil(bytes / SLICE_BYTES)
+end
+
+-- Those of the tasks between two bounds of a zset range, but for those in `keep`.
+local function drop_slices(j, from, to, keep)
+	for _, member in ipairs(peek('ZRANGEBYSCORE', j.k .. ':v', from, to)) do
+		if not (keep and keep[member]) then
+			redis.call('UNLINK', j.k .. ':v:' .. (string.match(member, '^%d+:(%x+):') or ''))
+			redis.call('ZREM', j.k .. ':v', member)
+		end
+	end
+end
+
+-- All of a job's, MANY in a call; false: there are more.
+local function remove_slices(k)
+	local members = peek('ZRANGE', k .. ':v', 0, MANY - 1)
+	for _, member in ipairs(members) do
+		redis.call('UNLINK', k .. ':v:' .. (string.match(member, '^%d+:(%x+):') or ''))
+	end
+	if #members == MANY then redis.call('ZREM', k .. ':v', unpack(members)) end
+	return #members < MANY
+end
+
+local SUFFIXES = { '', ':spec', ':ret', ':nr', ':r', ':i', ':a', ':f', ':in', ':inx', ':w', ':c', ':ak', ':rr', ':ri', ':deps', ':rdeps', ':v' }
 
 local function drop_blob(q, hash)
 	if not hash or hash == '' then return end
@@ -304,7 +331,7 @@ local function remove_job(q, id)
 	local j = job(q, id)
 	if j then
 		if not j.final then finish(q, j, 'CANCELLED', 'removed') end
-		if not tell_dependents(q, j, true) then return false end
+		if not tell_dependents(q, j, true) or not remove_slices(k) then return false end
 		if j.w > 0 then ring_waiters(q, j, true) end
 		local v = redis.call('HMGET', k, 'uuid', 'module', 'data')
 		if v[1] then redis.call('HDEL', q.P .. 'uuids', v[1]) end

@@ -24,9 +24,9 @@ local function varint(value)
 	return bytes .. string.char(value)
 end
 
--- Stores an item under its first index. The arrival number is for readers that take results as they come.
-local function store(q, j, s, e, kind, item)
-	local first, size = S(s), #item
+-- Stores an item under its first index. The arrival number is for readers that take results as they come. slices: bytes that it has elsewhere.
+local function store(q, j, s, e, kind, item, slices)
+	local first, size = S(s), #item + (slices or 0)
 	local member = first .. ':' .. S(e) .. ':' .. size
 	if kind == 'n' or kind == 's' then
 		change(q, j, 'HSET', j.k .. ':r', first, item)

@@ -1,6 +1,7 @@
 -- flags: allow-oom
 -- args: bridge, then for each item: job, at, seq, start, end, counts ("" all OK, or five numbers), elapsed in us, item, number of
---       failure records, and for each of those index, record
+--       failure records, and for each of those index, record; with results in slices "failures:slices" instead of the number, and after the
+--       records for each of those task, name, bytes
 -- reply: drain, paused, one '1' or '0' for each item, number of stopped jobs, these, number of jobs that a client waits for, these
 --
 -- All arguments are read before the first write, then the items are applied to copies of the fragments and jobs, and what
@@ -15,12 +16,30 @@ local function commit_counts(text, tasks)
 	return a, b, c, d, e
 end
 
+-- "failures:slices" of the item at p and what it stands for, or nil. at.splits gets where in args the slices of the item are named.
+local function commit_check_splits(args, at, p, s, e)
+	local nf, nv = string.match(args[p + 8] or '', '^(%d+):(%d+)$')
+	nf, nv = tonumber(nf), tonumber(nv)
+	if not nf or nf > MANY or nv < 1 or nv > MANY then return nil end
+	local from = p + 9 + 2 * nf
+	if from + 3 * nv - 1 > #args then return nil end
+	for k = from, from + 3 * nv - 1, 3 do
+		local index, bytes = int(args[k]), int(args[k + 2])
+		if not index or index < s or index >= e or not hex(args[k + 1], 64) or not bytes or bytes > SPLIT_MAX then return nil end
+	end
+	at.splits = at.splits or {}
+	at.splits[p] = { from = from, till = from + 3 * nv - 1 }
+	args[p + 8] = S(nf)
+	return nf, 3 * nv
+end
+
 -- Positions of the items in args, or nil when anything is wrong with any of them.
 local function commit_check(args)
 	local at, p, n, last = {}, 2, 0, #args
 	while p <= last do
 		local s, e = tonumber(args[p + 3]), tonumber(args[p + 4])
-		local elapsed, nf = tonumber(args[p + 6]), tonumber(args[p + 8])
+		local elapsed, nf, more = tonumber(args[p + 6]), tonumber(args[p + 8]), 0
+		if s and e and not nf then nf, more = commit_check_splits(args, at, p, s, e) end
 		if not (s and e and elapsed and nf and s >= 0 and e > s and e <= LIMIT and s % 1 == 0 and e % 1 == 0) then return nil end
 		if not (elapsed >= 0 and elapsed < LIMIT and elapsed % 1 == 0 and nf >= 0 and nf <= MANY and nf % 1 == 0) then return nil end
 		if #args[p] > 16 or #args[p + 1] > 16 or #args[p + 2] > 16 or p + 8 + 2 * nf > last then return nil end
@@ -31,7 +50,7 @@ local function commit_check(args)
 		end
 		n = n + 1
 		at[n] = p
-		p = p + 9 + 2 * nf
+		p = p + 9 + 2 * nf + more
 	end
 	if #at > MANY then return nil end
 	return at
@@ -89,8 +108,30 @@ local function commit_acknowledged(j, s, e)
 	return till ~= nil and e <= tonumber(till)
 end
 
+-- Are all slices here that the item names? They were, or the bridge would not name them; but a server that came back older has lost the last ones.
+local function commit_has_slices(j, args, split)
+	for k = split.from, split.till, 3 do
+		if redis.call('HLEN', j.k .. ':v:' .. args[k + 1]) ~= slices_of(int(args[k + 2])) then return false end
+	end
+	return true
+end
+
+-- What the tasks [s, e) have in slices: that of this commit stays, that of attempts before it goes. Returns the bytes of what stays.
+local function commit_take_slices(q, j, args, split, s, e)
+	local keep, bytes = {}, 0
+	for k = split.from, split.till, 3 do
+		local member = args[k] .. ':' .. args[k + 1] .. ':' .. args[k + 2]
+		if not keep[member] then bytes = bytes + int(args[k + 2]) end
+		keep[member] = true
+		redis.call('PERSIST', j.k .. ':v:' .. args[k + 1])
+		change(q, j, 'ZADD', j.k .. ':v', args[k], member)
+	end
+	drop_slices(j, S(s), '(' .. S(e), keep)
+	return bytes
+end
+
 -- Counts an item of a running job and notes what is to be stored.
-local function commit_count(q, args, p, j, kind, s, e)
+local function commit_count(q, args, p, j, kind, s, e, split)
 	if j.done == 0 then j.bells = j.bells + 64 end
 	if args[p + 5] ~= '' then
 		local _, b, c, d, x = commit_counts(args[p + 5], e - s)
@@ -105,10 +146,13 @@ local function commit_count(q, args, p, j, kind, s, e)
 		f[#f + 1], f[#f + 2] = args[k], args[k + 1]
 	end
 	if j.p.results ~= 0 then return end
-	local item = args[p + 7]
-	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, item) end
-	if commit_acknowledged(j, s, e) then return add(cold(j), 'freed', e - s) end
-	local first, size, k, arr = S(s), #item, j.nstored, j.arr + 1
+	local item, slices = args[p + 7], split and commit_take_slices(q, j, args, split, s, e) or 0
+	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, item, slices) end
+	if commit_acknowledged(j, s, e) then
+		if split then drop_slices(j, S(s), '(' .. S(e)) end
+		return add(cold(j), 'freed', e - s)
+	end
+	local first, size, k, arr = S(s), #item + slices, j.nstored, j.arr + 1
 	local member = first .. ':' .. S(e) .. ':' .. S(size)
 	j.arr, j.fresh, j.nstored = arr, j.fresh + size, k + 2
 	j.r[k + 1], j.r[k + 2] = first, item
@@ -172,13 +216,16 @@ local function commit(keys, args)
 		if f and f.seq == args[p + 2] and s >= start and e <= f.e then
 			local rest, kind = f.rest, f.kind
 			commit_cut(held, touched, field, f, id, start, s, e)
-			if j and not j.final then
+			local split = at.splits and at.splits[p]
+			if j and not j.final and split and j.p.results == 0 and not commit_has_slices(j, args, split) then
+				give_back(q, id, s, e, fragment(S(e) .. ':' .. args[p + 2] .. rest), 'suspect', 0)
+			elseif j and not j.final then
 				if not active[id] then
 					active[id] = j
 					j.failures, j.r, j.i, j.a, j.fresh, j.nstored = {}, {}, {}, {}, 0, 0
 					if j.w > 0 then waited[id] = true end
 				end
-				commit_count(q, args, p, j, kind, s, e)
+				commit_count(q, args, p, j, kind, s, e, split)
 				accepted[n] = '1'
 			elseif j then
 				give_back(q, id, s, e, fragment(S(e) .. ':' .. args[p + 2] .. rest), 'drained', 0)
