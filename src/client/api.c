@@ -405,17 +405,29 @@ int ranq_api_value(struct ranq_job *job, const struct ranq_stream_result *result
 	return value->error ? 0 : -1;
 }
 
+/* Results are mostly at hand; then a look at the clock would cost more than all the rest. */
+static int next_value(struct ranq_job *job, struct ranq_stream_result *result, double timeout_s)
+{
+	int64_t deadline_ms = RANQ_NEVER;
+	bool timed = timeout_s < 0;
+	int rc;
+	do {
+		if (!timed && !ranq_stream_at_hand(job->stream)) {
+			deadline_ms = ranq_api_deadline(timeout_s);
+			timed = true;
+		}
+		rc = ranq_stream_next(job->stream, result, deadline_ms, ranq_api_err());
+	} while (rc == 1 && result->kind != RANQ_STREAM_VALUE);
+	return rc;
+}
+
 RANQ_API int ranq_next(struct ranq_job *job, struct ranq_value *value, int unordered, double timeout_s)
 {
 	struct ranq_stream_result result;
 	if (!job->stream && ranq_api_open_stream(job, unordered != 0, true))
 		return -1;
 	ranq_api_lend_hook(job);
-	int64_t deadline_ms = ranq_api_deadline(timeout_s);
-	int rc = ranq_api_feed(job) ? -1 : 1;
-	result.kind = RANQ_STREAM_FREED;
-	while (rc == 1 && result.kind != RANQ_STREAM_VALUE)
-		rc = ranq_stream_next(job->stream, &result, deadline_ms, ranq_api_err());
+	int rc = ranq_api_feed(job) ? -1 : next_value(job, &result, timeout_s);
 	job->session->hook = NULL;
 	if (rc != 1)
 		return rc;

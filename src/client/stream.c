@@ -157,6 +157,11 @@ static int deliver_run(struct ranq_stream *stream, struct ranq_stream_result *re
 	return 1;
 }
 
+bool ranq_stream_at_hand(const struct ranq_stream *stream)
+{
+	return stream->at < stream->run_end;
+}
+
 int ranq_stream_next(
 	struct ranq_stream *stream, struct ranq_stream_result *result, int64_t deadline_ms, struct ranq_err *err)
 {

@@ -51,6 +51,8 @@ void ranq_stream_close(struct ranq_stream *stream);
  * does not consume). Consuming: results delivered by earlier calls may be acknowledged by this one. */
 int ranq_stream_next(
 	struct ranq_stream *stream, struct ranq_stream_result *result, int64_t deadline_ms, struct ranq_err *err);
+/* Will the next call neither wait nor speak with the server? (It may read a file.) */
+bool ranq_stream_at_hand(const struct ranq_stream *stream);
 /* Becomes the consumer of the job; what was delivered so far counts. */
 int ranq_stream_consume(struct ranq_stream *stream, struct ranq_err *err);
 /* Acknowledges all that was delivered. */
