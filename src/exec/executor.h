@@ -6,6 +6,7 @@
 #ifndef RANQ_EXEC_EXECUTOR_H
 #define RANQ_EXEC_EXECUTOR_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -57,6 +58,12 @@ struct ranq_attempt {
 	uint64_t seq;
 };
 
+/* When results are sent: see executor_run.c. */
+struct ranq_pace {
+	int64_t now_ms; /* of the last look at the clock */
+	unsigned skip, step;
+};
+
 /* A kind of body: commands, functions of modules. */
 struct ranq_body_kind_ops {
 	/* Once for each job, before its first task. -1: every task of the job fails with this message. */
@@ -64,6 +71,11 @@ struct ranq_body_kind_ops {
 	void (*run)(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt,
 		struct ranq_outcome *out);
 	void (*close)(struct ranq_executor *x, struct ranq_executor_job *job);
+	/* Optional: the first attempts of tasks from attempt->index on, for as long as they succeed, their results are
+	 * small and it is not time to send. True: attempt->index was tried, *out says how it ended, the rest is the
+	 * caller's. */
+	bool (*burst)(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt,
+		struct ranq_outcome *out, struct ranq_pace *pace);
 };
 extern const struct ranq_body_kind_ops ranq_command_ops, ranq_function_ops;
 
@@ -142,6 +154,29 @@ _Noreturn void ranq_executor_main(const struct ranq_executor_options *options);
 void ranq_executor_pump(struct ranq_executor *x, bool wait);
 void ranq_executor_close_files(struct ranq_executor_job *job);
 bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run);
+/* No task of the run from there on is to be started. */
+static inline uint64_t ranq_run_limit(const struct ranq_executor *x, const struct ranq_run *run)
+{
+	return atomic_load_explicit(&x->page->runs[run->number % RANQ_WIRE_RUNS].limit, memory_order_acquire);
+}
+/* What runs, for the rank: it reads `task` only while it sees an odd seq. */
+static inline void ranq_executor_begin(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
+{
+	atomic_store_explicit(&x->page->task, index, memory_order_relaxed);
+	atomic_store_explicit(&x->page->run, run->number, memory_order_relaxed);
+	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
+}
+static inline void ranq_executor_end_task(struct ranq_executor *x)
+{
+	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
+}
+/* Behind a task of a burst: is it time to look whether to send? */
+bool ranq_pace_look(struct ranq_pace *pace, const struct ranq_executor *x, const struct ranq_executor_job *job);
+static inline bool ranq_pace_due(
+	struct ranq_pace *pace, const struct ranq_executor *x, const struct ranq_executor_job *job)
+{
+	return !--pace->skip && ranq_pace_look(pace, x, job);
+}
 /* Constant environment of a job; common to both kinds. */
 int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);
 /* Goes to the job's directory, unless the run before was of this job, too: the directory may have been removed and made
@@ -165,16 +200,23 @@ void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *for
 
 /* ---- outbox ------------------------------------------------------------------------------------------------------ */
 #define RANQ_OUTBOX_FLUSH_MS 20
+#define RANQ_OUTBOX_FLUSH_BYTES (256u << 10)
 void ranq_outbox_init(struct ranq_outbox *out);
 void ranq_outbox_start(struct ranq_outbox *out, const struct ranq_run *run, const struct ranq_reduce *reduce);
 /* Adds the next task of the run; 0, or -1: does not fit into memory. */
 int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, const struct ranq_outcome *outcome);
-/* The same for a number that needs no more than an addition to the sum; false: take the long way. */
-static inline bool ranq_outbox_add8(
-	struct ranq_outbox *out, const struct ranq_executor_job *job, const struct ranq_outcome *outcome)
+/* The same for a small result of a task that succeeded; false: nothing was done, take the long way. */
+#define RANQ_OUTBOX_SMALL 1024u
+static inline bool ranq_outbox_add_small(
+	struct ranq_outbox *out, const struct ranq_executor_job *job, const void *data, size_t len)
 {
-	if (job->reduce.text || !ranq_reduction_add8(&out->reduction, outcome->data, outcome->len))
-		return false;
+	if (job->reduce.kind) {
+		if (job->reduce.text || !ranq_reduction_add8(&out->reduction, data, len))
+			return false;
+	} else if (job->spec.results == RANQ_RESULTS_KEEP) {
+		if (len > RANQ_OUTBOX_SMALL || ranq_segment_writer_add(&out->writer, RANQ_TASK_OK, data, len) < 0)
+			return false;
+	}
 	out->counts[RANQ_TASK_OK]++;
 	out->count++;
 	return true;

@@ -38,6 +38,7 @@ struct ranq_task {
 	unsigned char *data;
 	size_t len, cap, max;
 	bool too_large, out_of_memory, told /* that it should stop */;
+	bool marked; /* the call did more than to give a result: `settle` has something to do behind it */
 	char message[160];
 	/* lazily made */
 	bool has_arg, has_rng, has_stream;
@@ -81,7 +82,7 @@ static const char *op_arg(const struct ranq_task *task, size_t *len)
 	const char *text = "";
 
 	if (!t->has_arg && t->attempt && !ranq_executor_arg(t->job, t->attempt, &t->arg, NULL))
-		t->has_arg = true;
+		t->has_arg = t->marked = true;
 	if (t->has_arg && t->arg.whole)
 		text = t->arg.whole;
 	if (len)
@@ -112,7 +113,7 @@ static void find_stream(struct ranq_task *task)
 	task->has_stream = true;
 	task->stream_index = task->index;
 	task->rng = task->substream = task->stream;
-	task->has_rng = true;
+	task->has_rng = task->marked = true;
 }
 
 static uint64_t op_seed(const struct ranq_task *task)
@@ -124,7 +125,7 @@ static void op_set_seed(struct ranq_task *task, uint32_t seed)
 {
 	ranq_rng_seed(&task->rng, seed);
 	task->substream = task->rng;
-	task->has_rng = true;
+	task->has_rng = task->marked = true;
 }
 
 static void op_next_substream(struct ranq_task *task)
@@ -165,6 +166,7 @@ static void *scratch_block(struct ranq_task *task, size_t bytes)
 		return NULL;
 	block->next = task->blocks;
 	task->blocks = block;
+	task->marked = true;
 	return block->data;
 }
 
@@ -179,7 +181,7 @@ static void *op_scratch(struct ranq_task *task, size_t bytes)
 		if (!task->scratch)
 			return NULL;
 	}
-	task->scratch_used = true;
+	task->scratch_used = task->marked = true;
 	return task->scratch ? memset(task->scratch, 0, bytes) : scratch_block(task, bytes);
 }
 
@@ -195,7 +197,9 @@ static int op_cancelled(const struct ranq_task *task)
 	if (!attempt)
 		return 0;
 	if (ranq_run_stopped(task->x, attempt->run)) {
-		((struct ranq_task *)(uintptr_t)task)->told = true;
+		struct ranq_task *t = (struct ranq_task *)(uintptr_t)task;
+
+		t->told = t->marked = true;
 		return 1;
 	}
 	return is_timed_out(task->x, attempt);
@@ -213,6 +217,7 @@ static int grow_result(struct ranq_task *task, size_t len)
 	size_t cap = task->cap + task->cap / 2;
 	unsigned char *data;
 
+	task->marked = true;
 	if (len > task->max) {
 		task->too_large = true;
 		return -1;
@@ -254,6 +259,7 @@ static int op_give(struct ranq_task *task, const void *data, size_t len)
 static int op_fail(struct ranq_task *task, const char *message)
 {
 	snprintf(task->message, sizeof task->message, "%s", message ? message : "");
+	task->marked = true;
 	return 1;
 }
 
@@ -269,16 +275,19 @@ static void op_set_state(struct ranq_task *task, void *state)
 
 static void *op_cache_get(struct ranq_task *task, const char *name, size_t *bytes)
 {
+	task->marked = true;
 	return ranq_cache_get(task->x->cache, name, bytes);
 }
 
 static int op_cache_put(struct ranq_task *task, const char *name, void *value, size_t bytes, void (*destroy)(void *))
 {
+	task->marked = true;
 	return ranq_cache_put(task->x->cache, name, value, bytes, destroy);
 }
 
 static int op_cache_copy(struct ranq_task *task, const char *name, const void *data, size_t len)
 {
+	task->marked = true;
 	return ranq_cache_copy(task->x->cache, name, data, len);
 }
 
@@ -315,6 +324,7 @@ static const struct ranq_task_ops task_ops = {
 
 /* ---- one call ---------------------------------------------------------------------------------------------------- */
 
+/* Behind each call that left a mark: nothing of it reaches the next one. */
 static RANQ_RARE void clean(struct ranq_task *task)
 {
 	struct block *block;
@@ -326,6 +336,9 @@ static RANQ_RARE void clean(struct ranq_task *task)
 		free(block);
 	}
 	task->has_arg = task->has_rng = task->scratch_used = false;
+	task->too_large = task->out_of_memory = task->told = task->marked = false;
+	task->message[0] = '\0';
+	ranq_cache_begin(task->x->cache);
 }
 
 static RANQ_RARE void explain(struct ranq_task *task, int rc, struct ranq_outcome *out)
@@ -364,6 +377,36 @@ static RANQ_RARE void look_at_memory(struct ranq_executor *x, uint64_t limit, st
 	x->worn = true;
 }
 
+static inline int call(struct ranq_task *task, const struct ranq_attempt *attempt)
+{
+	int rc;
+
+	task->attempt = attempt;
+	task->index = attempt->index;
+	task->len = 0;
+	rc = task->body(task);
+	if (is_fork)
+		_exit(rc);
+	return rc;
+}
+
+/* Did the call nothing but give a result? */
+static inline bool is_plain(const struct ranq_task *task, const struct ranq_attempt *attempt, int rc)
+{
+	return !rc && !task->marked && !is_timed_out(task->x, attempt);
+}
+
+static RANQ_RARE void settle(struct ranq_task *task, const struct ranq_attempt *attempt, int rc, struct ranq_outcome *out)
+{
+	uint64_t limit = task->job->spec.memory;
+
+	if (rc || task->too_large || task->out_of_memory || is_timed_out(task->x, attempt))
+		explain(task, rc, out);
+	if (limit && out->status == RANQ_TASK_ERROR)
+		look_at_memory(task->x, limit, out);
+	clean(task);
+}
+
 static void function_run(struct ranq_executor *x, struct ranq_executor_job *job, const struct ranq_attempt *attempt,
 	struct ranq_outcome *out)
 {
@@ -371,28 +414,46 @@ static void function_run(struct ranq_executor *x, struct ranq_executor_job *job,
 	int rc;
 
 	ranq_task_log_start(x->log);
-	ranq_cache_begin(x->cache);
-	task->attempt = attempt;
-	task->index = attempt->index;
-	task->len = 0;
-	task->too_large = task->out_of_memory = task->told = false;
-	task->message[0] = '\0';
 	if (job->spec.memory)
 		ranq_memory_enter(job->spec.memory);
-	rc = task->body(task);
-	if (is_fork)
-		_exit(rc);
+	rc = call(task, attempt);
 	if (job->spec.memory)
 		ranq_memory_leave();
 	out->data = task->data;
 	out->len = task->len;
-	if (rc || task->too_large || task->out_of_memory || is_timed_out(x, attempt))
-		explain(task, rc, out);
-	if (job->spec.memory && out->status == RANQ_TASK_ERROR)
-		look_at_memory(x, job->spec.memory, out);
-	if (task->has_arg || task->has_rng || task->scratch_used || task->blocks)
-		clean(task);
+	if (!is_plain(task, attempt, rc))
+		settle(task, attempt, rc, out);
 	task->attempt = NULL;
+}
+
+/* What function_run and its caller do for a task of which only its result is left. */
+static bool function_burst(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt,
+	struct ranq_outcome *out, struct ranq_pace *pace)
+{
+	struct ranq_task *task = job->body;
+	struct ranq_run *run = attempt->run;
+	int rc;
+
+	out->status = RANQ_TASK_OK;
+	out->interrupted = out->in_file = false;
+	while (attempt->index < run->end && attempt->index < ranq_run_limit(x, run)) {
+		ranq_executor_begin(x, run, attempt->index);
+		attempt->seq = x->seq;
+		rc = call(task, attempt);
+		out->data = task->data;
+		out->len = task->len;
+		if (!is_plain(task, attempt, rc))
+			settle(task, attempt, rc, out);
+		ranq_executor_end_task(x);
+		if (out->status != RANQ_TASK_OK || !ranq_outbox_add_small(&x->out, job, out->data, out->len))
+			return true;
+		attempt->index++;
+		attempt->attempt = 1;
+		if (ranq_pace_due(pace, x, job))
+			break;
+	}
+	task->attempt = NULL;
+	return false;
 }
 
 /* ---- job --------------------------------------------------------------------------------------------------------- */
@@ -464,17 +525,18 @@ static int run_init(struct ranq_task *task, struct ranq_err *err)
 		return 0;
 	if (task->job->spec.memory)
 		ranq_memory_enter(task->job->spec.memory);
-	ranq_cache_begin(task->x->cache);
 	rc = init(task);
 	if (task->job->spec.memory)
 		ranq_memory_leave();
+	if (rc && task->message[0])
+		ranq_err_set(err, RANQ_ERR_INPUT, "%s", task->message);
+	else if (rc)
+		ranq_err_set(err, RANQ_ERR_INPUT, "ranq_module_init returned %d", rc);
 	clean(task);
 	if (!rc)
 		return 0;
 	task->fini = NULL;
-	if (task->message[0])
-		return ranq_err_set(err, RANQ_ERR_INPUT, "%s", task->message);
-	return ranq_err_set(err, RANQ_ERR_INPUT, "ranq_module_init returned %d", rc);
+	return -1;
 }
 
 static void task_destroy(struct ranq_task *task)
@@ -550,4 +612,4 @@ static void function_close(struct ranq_executor *x, struct ranq_executor_job *jo
 	task_destroy(task);
 }
 
-const struct ranq_body_kind_ops ranq_function_ops = {function_open, function_run, function_close};
+const struct ranq_body_kind_ops ranq_function_ops = {function_open, function_run, function_close, function_burst};

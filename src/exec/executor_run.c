@@ -10,7 +10,7 @@
 #include "exec/task_log.h"
 #include "util/clock.h"
 
-#define LOOK_TASKS 4 /* of a reduction, between two looks at the clock */
+#define LOOK_TASKS 4 /* between two looks at the clock */
 
 /* No system call and no read of a hardware clock: a few ns, good to 1-4 ms. */
 static int64_t coarse_ms(void)
@@ -24,11 +24,6 @@ static int64_t coarse_ms(void)
 bool ranq_run_stopped(const struct ranq_executor *x, const struct ranq_run *run)
 {
 	return atomic_load_explicit(&x->page->runs[run->number % RANQ_WIRE_RUNS].stop, memory_order_relaxed);
-}
-
-static uint64_t limit_of(const struct ranq_executor *x, const struct ranq_run *run)
-{
-	return atomic_load_explicit(&x->page->runs[run->number % RANQ_WIRE_RUNS].limit, memory_order_acquire);
 }
 
 void ranq_outcome_error(struct ranq_outcome *out, int exit_code, const char *format, ...)
@@ -67,21 +62,6 @@ int ranq_executor_arg(const struct ranq_executor_job *job, const struct ranq_att
 	return ranq_arg_make(&job->spec, attempt->index, input ? &attempt->run->line : NULL, arg, err);
 }
 
-/* ---- progress ---------------------------------------------------------------------------------------------------- */
-
-/* The rank reads `task` only while it sees an odd seq. */
-static void begin(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
-{
-	atomic_store_explicit(&x->page->task, index, memory_order_relaxed);
-	atomic_store_explicit(&x->page->run, run->number, memory_order_relaxed);
-	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
-}
-
-static void end(struct ranq_executor *x)
-{
-	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
-}
-
 /* ---- tasks ------------------------------------------------------------------------------------------------------- */
 
 /* Opening a module runs code of its author: a crash there must be told from a crash of task `start`. */
@@ -92,10 +72,10 @@ static void open_job(struct ranq_executor *x, struct ranq_executor_job *job, con
 	if (job->opened || job->broken)
 		return;
 	atomic_store_explicit(&x->page->phase, RANQ_PHASE_LOADING, memory_order_relaxed);
-	begin(x, run, run->start);
+	ranq_executor_begin(x, run, run->start);
 	job->opened = !job->ops->open(x, job, &err);
 	ranq_executor_close_files(job); /* loaded and mapped: hundreds of jobs may follow before this one is dropped */
-	end(x);
+	ranq_executor_end_task(x);
 	atomic_store_explicit(&x->page->phase, RANQ_PHASE_TASK, memory_order_relaxed);
 	if (job->opened)
 		return;
@@ -221,7 +201,7 @@ static RANQ_RARE void keep_in_file(struct ranq_executor *x, struct ranq_executor
 static bool attempt_task(
 	struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, struct ranq_outcome *out)
 {
-	begin(x, attempt->run, attempt->index);
+	ranq_executor_begin(x, attempt->run, attempt->index);
 	attempt->seq = x->seq;
 	out->status = RANQ_TASK_OK;
 	out->interrupted = out->in_file = false;
@@ -231,7 +211,7 @@ static bool attempt_task(
 	job->ops->run(x, job, attempt, out);
 	if (job->offload && out->status == RANQ_TASK_OK)
 		keep_in_file(x, job, out);
-	end(x);
+	ranq_executor_end_task(x);
 	return out->status == RANQ_TASK_OK;
 }
 
@@ -239,45 +219,49 @@ static bool attempt_task(
 _Noreturn static void retry_elsewhere(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
 {
 	flush(x, false);
-	begin(x, run, index);
+	ranq_executor_begin(x, run, index);
 	ranq_executor_end(x, RANQ_EXECUTOR_WORN);
 }
 
-/* False: the task was stopped and counts as not started. A task that fails after it was told to stop, and would be
- * tried again, is left to others: its failure may come from being told. */
-static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t index,
+/* Its first attempt in this run. */
+static struct ranq_attempt first_attempt(struct ranq_run *run, uint64_t index)
+{
+	return (struct ranq_attempt){
+		.run = run, .index = index, .attempt = 1 + (index == run->start ? run->tries + run->deaths : 0)};
+}
+
+/* tried: *out is how the attempt ended. False: the task was stopped and counts as not started. A task that fails after it
+ * was told to stop, and would be tried again, is left to others: its failure may come from being told. */
+static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, bool tried,
 	struct ranq_outcome *out, int64_t now_ms)
 {
-	unsigned tries = index == run->start ? run->tries : 0, deaths = index == run->start ? run->deaths : 0;
-	struct ranq_attempt attempt = {.run = run, .index = index};
+	struct ranq_run *run = attempt->run;
+	unsigned tries = attempt->index == run->start ? run->tries : 0;
 
-	for (;;) {
-		attempt.attempt = 1 + tries + deaths;
-		if (attempt_task(x, job, &attempt, out))
+	for (;; attempt->attempt++, tried = false) {
+		if (tried ? out->status == RANQ_TASK_OK : attempt_task(x, job, attempt, out))
 			break;
 		if (out->interrupted || (ranq_run_stopped(x, run) && tries < job->spec.retries))
 			return false;
 		if (tries++ >= job->spec.retries)
 			break;
 		if (x->worn)
-			retry_elsewhere(x, run, index);
+			retry_elsewhere(x, run, attempt->index);
 		now_ms = coarse_ms();
 	}
 	if (out->interrupted)
 		return false;
-	if (job->reduce.kind && out->status == RANQ_TASK_OK && ranq_outbox_add8(&x->out, job, out))
-		return true;
 	if (job->reduce.kind && out->status == RANQ_TASK_OK)
 		make_reducible(x, job, out);
 	if (job->offload)
 		keep_in_file(x, job, out);
 	if (out->status != RANQ_TASK_OK)
-		add_failure(x, &attempt, out, now_ms);
+		add_failure(x, attempt, out, now_ms);
 	if (job->reduce.kind == RANQ_REDUCE_FUNCTION)
-		begin(x, run, index);
+		ranq_executor_begin(x, run, attempt->index);
 	add_result(x, job, out);
 	if (job->reduce.kind == RANQ_REDUCE_FUNCTION)
-		end(x);
+		ranq_executor_end_task(x);
 	return true;
 }
 
@@ -292,24 +276,40 @@ static RANQ_RARE void fail_task(struct ranq_executor *x, struct ranq_executor_jo
 	add_result(x, job, &out);
 }
 
-/* Even a clock that costs some ns costs too much for an empty task of a reduction: as long as its time stands still,
- * it is looked at every few tasks only. So a few results may wait for a task that is suddenly long; nobody sees single
+/* Even a clock that costs some ns costs too much for an empty task of a reduction: as long as its time stands still, it
+ * is looked at every few tasks only. So a few results may wait for a task that is suddenly long; nobody sees single
  * results of a reduction. */
-struct pace {
-	int64_t now_ms;
-	unsigned skip, step;
-};
-
-static bool time_to_look(struct pace *pace, const struct ranq_executor_job *job)
+bool ranq_pace_look(struct ranq_pace *pace, const struct ranq_executor *x, const struct ranq_executor_job *job)
 {
 	int64_t before_ms = pace->now_ms;
 
-	if (job->reduce.kind && --pace->skip)
-		return false;
 	pace->now_ms = coarse_ms();
-	pace->step = pace->now_ms == before_ms && pace->step < LOOK_TASKS ? 2 * pace->step : 1;
-	pace->skip = pace->step;
+	if (pace->now_ms == before_ms) {
+		if (job->reduce.kind && pace->step < LOOK_TASKS)
+			pace->step *= 2;
+		pace->skip = pace->step;
+		return x->out.writer.body.len >= RANQ_OUTBOX_FLUSH_BYTES;
+	}
+	pace->skip = pace->step = 1;
 	return true;
+}
+
+/* Does what may be done in one go: a burst of tasks, or one of them the long way. False: it was stopped. */
+static bool work_on(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t *index,
+	struct ranq_outcome *out, struct ranq_pace *pace)
+{
+	struct ranq_attempt attempt = first_attempt(run, *index);
+	bool bursts = job->ops->burst && !job->offload && !job->spec.memory &&
+		      job->reduce.kind != RANQ_REDUCE_FUNCTION && !ranq_task_log_is_noisy(x->log);
+	bool tried = bursts && job->ops->burst(x, job, &attempt, out, pace), stopped;
+
+	*index = attempt.index;
+	if (bursts && !tried)
+		return true;
+	stopped = !run_task(x, job, &attempt, tried, out, pace->now_ms);
+	pace->now_ms = coarse_ms();
+	*index += !stopped;
+	return !stopped;
 }
 
 void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
@@ -318,8 +318,8 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 	struct ranq_outcome out = {0};
 	struct ranq_err err = {0};
 	const char *reason = NULL;
-	uint64_t index;
-	struct pace pace = {.skip = 1, .step = 1};
+	uint64_t index = run->start;
+	struct ranq_pace pace = {.skip = 1, .step = 1};
 
 	LIST_FOREACH(job, &x->jobs, link)
 		if (job->id == run->job)
@@ -330,20 +330,18 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 	snprintf(x->page->job, sizeof x->page->job, "%s", job->id_text);
 	if (ranq_executor_enter(x, job, &err) < 0)
 		reason = err.text;
-	else if (limit_of(x, run) > run->start)
+	else if (ranq_run_limit(x, run) > run->start)
 		open_job(x, job, run);
 	if (!reason && job->broken)
 		reason = job->broken_reason;
 	ranq_outbox_start(&x->out, run, &job->reduce);
 	pace.now_ms = coarse_ms();
-	for (index = run->start; index < run->end && index < limit_of(x, run); index++) {
+	while (index < run->end && index < ranq_run_limit(x, run) && !x->worn) {
 		if (reason)
-			fail_task(x, job, run, index, reason, pace.now_ms);
-		else if (!run_task(x, job, run, index, &out, pace.now_ms))
+			fail_task(x, job, run, index++, reason, pace.now_ms);
+		else if (!work_on(x, job, run, &index, &out, &pace))
 			break;
-		if (x->worn)
-			break;
-		if (time_to_look(&pace, job) && ranq_outbox_due(&x->out, pace.now_ms) && index + 1 < run->end)
+		if (ranq_outbox_due(&x->out, pace.now_ms) && index < run->end)
 			flush(x, false);
 	}
 	drop_spill(x);

@@ -9,7 +9,6 @@
 #include "exec/executor.h"
 #include "util/clock.h"
 
-#define FLUSH_BYTES (256u << 10)
 #define FLUSH_COUNT (1u << 20)
 #define FLUSH_FAILURES 64
 #define HOLD_NS 300000
@@ -95,7 +94,7 @@ int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *
 bool ranq_outbox_due(const struct ranq_outbox *out, int64_t now_ms)
 {
 	return now_ms - out->flushed_ms >= RANQ_OUTBOX_FLUSH_MS ||
-	       ranq_segment_writer_bytes(&out->writer) + out->reduction.bytes >= FLUSH_BYTES ||
+	       ranq_segment_writer_bytes(&out->writer) + out->reduction.bytes >= RANQ_OUTBOX_FLUSH_BYTES ||
 	       out->nfailures >= FLUSH_FAILURES || out->count >= FLUSH_COUNT;
 }
 
@@ -147,7 +146,7 @@ int ranq_outbox_pack(struct ranq_outbox *out, bool done)
 
 bool ranq_outbox_may_hold(const struct ranq_outbox *out)
 {
-	return out->frame.len < FLUSH_BYTES && out->since_ns - out->held_ns < HOLD_NS;
+	return out->frame.len < RANQ_OUTBOX_FLUSH_BYTES && out->since_ns - out->held_ns < HOLD_NS;
 }
 
 bool ranq_outbox_holds(const struct ranq_outbox *out)

@@ -50,6 +50,11 @@ static size_t used(const struct ranq_task_log *log)
 	return at < 0 ? 0 : (size_t)at < LOG_BYTES ? (size_t)at : LOG_BYTES;
 }
 
+bool ranq_task_log_is_noisy(const struct ranq_task_log *log)
+{
+	return log->noisy;
+}
+
 void ranq_task_log_start(struct ranq_task_log *log)
 {
 	if (!log->noisy)

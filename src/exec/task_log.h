@@ -17,6 +17,8 @@ struct ranq_task_log *ranq_task_log_open(struct ranq_err *err);
 /* Before a task: empties the log. Costs a system call only after something was found in it: a job that prints once will
  * print again. */
 void ranq_task_log_start(struct ranq_task_log *log);
+/* Was anything found in it so far? */
+bool ranq_task_log_is_noisy(const struct ranq_task_log *log);
 /* What the task printed, at most the last `max` bytes; borrowed. */
 struct ranq_bytes ranq_task_log_tail(struct ranq_task_log *log, size_t max);
 /* Now and then (each flush): notices that tasks print, makes room. */

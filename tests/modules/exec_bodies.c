@@ -32,6 +32,7 @@ int vandal_socket(struct ranq_task *task);
 int vandal_page(struct ranq_task *task);
 int close_all(struct ranq_task *task);
 int write_standard(struct ranq_task *task);
+int leave_traces(struct ranq_task *task);
 
 int index8(struct ranq_task *task)
 {
@@ -275,6 +276,22 @@ int write_standard(struct ranq_task *task)
 	if (write(1, "1", 1) != 1 || write(2, "2", 1) != 1 || read(0, &(char){0}, 1) != 0)
 		return 1;
 	return index8(task);
+}
+
+/* Of seven tasks each leaves something that the next ones must not see, between tasks that leave nothing. */
+int leave_traces(struct ranq_task *task)
+{
+	static const char large[4096];
+
+	switch (ranq_task_index(task) % 7) {
+	case 1: ranq_task_fail(task, "not meant"); return index8(task);
+	case 2: return 3;
+	case 3: ranq_task_return(task, large, sizeof large); return 0; /* too large */
+	case 4: return 0;
+	case 5: return ranq_task_return(task, large, 2000);
+	case 6: return ranq_task_return_double(task, ranq_task_unif(task));
+	default: return index8(task);
+	}
 }
 
 RANQ_MODULE;

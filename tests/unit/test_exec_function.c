@@ -110,6 +110,36 @@ START_TEST(failures)
 }
 END_TEST
 
+/* Short tasks run one behind the other without much between them: nothing of one reaches the next. */
+START_TEST(traces)
+{
+	uint64_t i;
+
+	exec_rig_function(&spec, "leave_traces");
+	spec.seed = 42;
+	spec.max_output = 3000;
+	run_all(70, NULL);
+	check_reported_once(70);
+	ck_assert_uint_eq(rig.counts[RANQ_TASK_ERROR], 20);
+	for (i = 0; i < 70; i += 7) {
+		struct ranq_rng rng;
+		double x;
+
+		ck_assert_int_eq(number(i), (int64_t)i);
+		ck_assert_int_eq(number(i + 1), (int64_t)i + 1);
+		ck_assert_str_eq(rig.tasks[i + 2].failure.reason, "the function returned 3");
+		ck_assert_uint_eq(rig.tasks[i + 2].len, 0);
+		ck_assert_ptr_nonnull(strstr(rig.tasks[i + 3].failure.reason, "result exceeds"));
+		ck_assert_uint_eq(rig.tasks[i + 4].len, 0);
+		ck_assert_uint_eq(rig.tasks[i + 5].len, 2000);
+		ranq_rng_task(&rng, 42, i + 6);
+		memcpy(&x, rig.tasks[i + 6].data, sizeof x);
+		ck_assert_double_eq(x, ranq_rng_unif(&rng));
+	}
+	exec_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(retries)
 {
 	exec_rig_function(&spec, "fail_first");
@@ -372,6 +402,7 @@ static Suite *suite(void)
 	tcase_add_test(t, job_data);
 	tcase_add_test(t, random_streams);
 	tcase_add_test(t, failures);
+	tcase_add_test(t, traces);
 	tcase_add_test(t, retries);
 	tcase_add_test(t, printing);
 	tcase_add_test(t, log_flood);
