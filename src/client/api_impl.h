@@ -14,6 +14,8 @@
 
 struct ranq {
 	struct ranq_session *session;
+	struct ranq_buf module; /* that was submitted last, if it is small, and its hash */
+	char module_hash[RANQ_BLOB_HASH_LEN + 1];
 };
 
 struct ranq_each; /* a foreach that is going on */

@@ -300,7 +300,7 @@ int ranq_reducing_total(
 		if (r->options.before_wait && r->options.before_wait(r->options.user, err))
 			return -1;
 		int64_t until = r->acked_to < r->sum.end ? ranq_session_after(ACK_MS) : RANQ_NEVER;
-		if (ranq_session_bell(r->session, until < deadline_ms ? until : deadline_ms, err) < 0)
+		if (ranq_session_bell(r->session, until < deadline_ms ? until : deadline_ms, NULL, NULL, err) < 0)
 			return -1;
 	}
 }

@@ -327,7 +327,8 @@ static void bell_rang(const struct ranq_reply *reply, void *arg)
 	bell->over = true;
 }
 
-int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ranq_err *err)
+int ranq_session_bell(struct ranq_session *session, int64_t until_ms, void (*then)(void *user), void *user,
+	struct ranq_err *err)
 {
 	if (!session->conn)
 		return 1; /* whoever looks again connects, with the patience that it has */
@@ -342,6 +343,8 @@ int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ran
 	struct bell bell = {0};
 	ranq_conn_send(session->conn, &cmd, bell_rang, &bell);
 	ranq_cmd_clear(&cmd);
+	if (then)
+		then(user);
 	int rc = 0;
 	while (!bell.over && rc == 0 && ranq_clock_ms() < end + BELL_GRACE_MS)
 		rc = ranq_session_turn(session, end + BELL_GRACE_MS, err);

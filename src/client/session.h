@@ -44,6 +44,7 @@ struct ranq_session {
 	uint64_t connects, restarts;    /* restarts: connections that met another run of the server */
 	struct ranq_session_hook *hook; /* NULL: none */
 	bool in_hook;
+	char blobs[2][65]; /* hashes of module and data of the last submit: the queue had them then; "": none */
 };
 
 /* addr is copied. Errors: AUTH, SERVER, SCHEMA, STATE (lease differs), INPUT (queue name). */
@@ -69,8 +70,9 @@ int ranq_session_connect(struct ranq_session *session, int64_t deadline_ms, stru
  * gone afterwards. -1: interrupted, or the hook failed. */
 int ranq_session_turn(struct ranq_session *session, int64_t until_ms, struct ranq_err *err);
 /* Waits on our bell until it rings or until_ms. 1: rang, or the connection was lost (look again); 0: time is over; -1.
- */
-int ranq_session_bell(struct ranq_session *session, int64_t until_ms, struct ranq_err *err);
+ * then (NULL: none) is called when the wait has begun: what it sends, the server carries out the moment it is over. */
+int ranq_session_bell(struct ranq_session *session, int64_t until_ms, void (*then)(void *user), void *user,
+	struct ranq_err *err);
 /* Waits until fd (-1: none) is readable or until_ms; -1: interrupted. session may be NULL: nothing interrupts. */
 int ranq_session_wait_fd(struct ranq_session *session, int fd, int64_t until_ms, struct ranq_err *err);
 /* How long nothing may move on the connection while a reply is due. */

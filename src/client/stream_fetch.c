@@ -145,6 +145,12 @@ static int ack_before_wait(struct ranq_stream *stream, int64_t *look_ms, struct 
 	return 0;
 }
 
+static void fetch_behind_bell(void *user)
+{
+	struct ranq_stream *stream = user;
+	ranq_stream_fetch_send(stream, &stream->batch[!stream->now]);
+}
+
 /* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
 int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_err *err)
 {
@@ -168,7 +174,9 @@ int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, stru
 			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "not finished");
 		if (stream->options.before_wait && stream->options.before_wait(stream->options.user, err))
 			return -1;
-		if (ranq_session_bell(stream->session, deadline_ms < look_ms ? deadline_ms : look_ms, err) < 0)
+		/* the fetch is there when the bell rings: a round trip less for whoever waits */
+		if (ranq_session_bell(stream->session, deadline_ms < look_ms ? deadline_ms : look_ms,
+			    fetch_behind_bell, stream, err) < 0)
 			return -1;
 	}
 	stream->batch[stream->now].status = RANQ_BATCH_EMPTY;

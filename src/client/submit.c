@@ -44,15 +44,22 @@ static int set_text(char **to, const char *text, struct ranq_err *err)
 	return *to ? 0 : ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
 }
 
+/* Looked up once in a thread's life: it costs more than all the rest of a small submit. */
 static int set_owner(struct ranq_spec *spec, struct ranq_err *err)
 {
-	char host[65] = "", text[160];
-	const struct passwd *user = getpwuid(geteuid());
+	static _Thread_local char text[160];
+	static _Thread_local uid_t whose;
+	char host[65] = "";
+	const struct passwd *user;
+	if (text[0] && whose == geteuid())
+		return set_text(&spec->owner, text, err);
+	whose = geteuid();
+	user = getpwuid(whose);
 	gethostname(host, sizeof host - 1);
 	if (user)
 		snprintf(text, sizeof text, "%.64s@%s", user->pw_name, host);
 	else
-		snprintf(text, sizeof text, "%ld@%s", (long)geteuid(), host);
+		snprintf(text, sizeof text, "%ld@%s", (long)whose, host);
 	return set_text(&spec->owner, text, err);
 }
 
@@ -83,8 +90,9 @@ int ranq_submit_prepare(struct ranq_submission *submission, struct ranq_err *err
 	if (!spec->owner && set_owner(spec, err))
 		return -1;
 	if (submission->module.len) {
-		ranq_blob_hash(submission->module.data, submission->module.len, hash);
-		if (set_text(&spec->module_hash, hash, err))
+		if (!submission->module_hash)
+			ranq_blob_hash(submission->module.data, submission->module.len, hash);
+		if (set_text(&spec->module_hash, submission->module_hash ? submission->module_hash : hash, err))
 			return -1;
 	}
 	spec->data_bytes = submission->data_file ? submission->data_file->len : submission->data.len;
@@ -117,6 +125,21 @@ static int send_blobs(struct ranq_session *session, const struct ranq_submission
 			: ranq_blob_send(session, spec->data_hash, submission->data.data, submission->data.len, err))
 		return ranq_err_wrap(err, "cannot send the job data");
 	return 0;
+}
+
+/* Whoever submits the same body again and again need not send it again; nor ask, as the submit is refused without it. */
+static void remember_blobs(struct ranq_session *session, const struct ranq_spec *spec)
+{
+	const char *hash[2] = {spec->module_hash, spec->data_hash};
+	for (int i = 0; i < 2; i++)
+		snprintf(session->blobs[i], sizeof session->blobs[i], "%s", hash[i] ? hash[i] : "");
+}
+
+static bool has_blobs(const struct ranq_session *session, const struct ranq_spec *spec)
+{
+	return (spec->module_hash || spec->data_hash) &&
+	       (!spec->module_hash || strcmp(spec->module_hash, session->blobs[0]) == 0) &&
+	       (!spec->data_hash || strcmp(spec->data_hash, session->blobs[1]) == 0);
 }
 
 /* A small module leaves together with the submit that needs it. False: nothing was sent. */
@@ -174,6 +197,8 @@ static int submit_call(struct ranq_session *session, const struct ranq_submissio
 		rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
 	if (rc == 0)
 		rc = ranq_queue_submit_parse(reply, job, &existed, err);
+	if (rc == 0)
+		remember_blobs(session, submission->spec);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 	return rc;
@@ -272,23 +297,33 @@ static int send_lines(struct ranq_session *session, struct ranq_submission *subm
 	return rc;
 }
 
+/* 1: refused by a server that has not kept the blobs. */
+static int submit_now(struct ranq_session *session, const struct ranq_submission *submission, const char *uuid,
+	uint64_t *job, struct ranq_err *err)
+{
+	struct ranq_err now = {0};
+	int rc = submit_call(session, submission, uuid, false, job, &now);
+	if (rc && now.code == RANQ_ERR_INPUT)
+		return 1;
+	if (rc && err)
+		*err = now;
+	return rc;
+}
+
 int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submission, uint64_t *job,
 	struct ranq_producer **producer, struct ranq_err *err)
 {
 	char uuid[RANQ_ID_LEN + 1];
+	int rc;
 	*producer = NULL;
 	get_uuid(submission->spec, uuid);
 	if (submission->spec->args == RANQ_ARGS_INPUT)
 		return send_lines(session, submission, uuid, job, producer, err);
-	if (send_along(session, submission)) {
-		struct ranq_err now = {0};
-		int rc = submit_call(session, submission, uuid, false, job, &now);
-		if (rc && err)
-			*err = now;
-		/* a server that did not keep the module refuses the submit: then step by step, to say why */
-		if (rc == 0 || now.code != RANQ_ERR_INPUT)
-			return rc;
-	}
+	if (has_blobs(session, submission->spec) && (rc = submit_now(session, submission, uuid, job, err)) <= 0)
+		return rc;
+	if (send_along(session, submission) && (rc = submit_now(session, submission, uuid, job, err)) <= 0)
+		return rc;
+	/* step by step, to say why */
 	if (send_blobs(session, submission, err))
 		return -1;
 	return submit_call(session, submission, uuid, false, job, err);

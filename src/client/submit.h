@@ -10,6 +10,7 @@ struct ranq_submission {
 	struct ranq_spec *spec; /* everything but uuid, creation time, owner and hashes, which submit fills in */
 	uint64_t tasks;         /* N, when args is NONE; else it is found out */
 	struct ranq_bytes module, data; /* bytes to send with the job; empty: none */
+	const char *module_hash; /* when it is known already, else NULL */
 	const struct ranq_blob_file *data_file; /* or job data from a file, NULL: none */
 	struct ranq_lines *lines;       /* for RANQ_ARGS_INPUT */
 	bool may_stream;                /* input that is large or slow may follow after the job was opened */

@@ -60,7 +60,7 @@ int ranq_wait_job(struct ranq_session *session, uint64_t job, int64_t tick_ms, i
 				"job '%s/%llu' is not finished: %llu of %llu tasks done", session->queue.name,
 				(unsigned long long)info->job, (unsigned long long)info->done,
 				(unsigned long long)info->tasks);
-		rc = ranq_session_bell(session, earlier(deadline_ms, ranq_session_after(tick_ms)), err);
+		rc = ranq_session_bell(session, earlier(deadline_ms, ranq_session_after(tick_ms)), NULL, NULL, err);
 		if (rc < 0 || (rc > 0 && pause_for(session, earlier(deadline_ms, ranq_session_after(pause)), err)))
 			return -1;
 		pause = rc > 0 ? earlier(2 * pause + 5, PAUSE_MAX_MS) : 0;

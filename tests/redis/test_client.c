@@ -524,6 +524,70 @@ START_TEST(job_record)
 }
 END_TEST
 
+/* Calls of functions that the server has seen. */
+static long fcalls(struct ranq_conn *conn)
+{
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply;
+	char text[4096];
+	ranq_cmd_init(&cmd);
+	ranq_cmd_str(&cmd, "INFO");
+	ranq_cmd_str(&cmd, "commandstats");
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
+	struct ranq_bytes all = ranq_reply_bytes(reply);
+	snprintf(text, sizeof text, "%.*s", (int)all.len, (const char *)all.data);
+	const char *at = strstr(text, "cmdstat_fcall:calls=");
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	return at ? strtol(at + 20, NULL, 10) : 0;
+}
+
+static void forget_modules(struct ranq_conn *conn)
+{
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply;
+	ranq_cmd_init(&cmd);
+	ranq_cmd_str(&cmd, "EVAL");
+	ranq_cmd_str(&cmd, "return redis.call('DEL', unpack(redis.call('KEYS', '*:blob:*')))");
+	ranq_cmd_int(&cmd, 0);
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
+	ck_assert_int_eq(ranq_reply_int(reply), 1);
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+}
+
+/* The second job with a module is one call, also when the first one was removed; and a module that the queue has lost is
+ * sent again. */
+START_TEST(one_module_again)
+{
+	struct ranq *ranq = client_rig_open();
+	struct ranq_conn *conn = test_redis_connect(&rig.server);
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	struct ranq_value value;
+	options.module = RANQ_TEST_BUILDDIR "/tests/modules/noop.so";
+	options.function = "noop";
+	options.tasks = 1;
+	client_rig_bridge("index8", "1", "0");
+	struct ranq_job *job = client_rig_submit(ranq, &options);
+	ck_assert_int_eq(ranq_next(job, &value, 0, 30), 1);
+	ck_assert_int_eq(ranq_remove(job), 0);
+	ranq_job_close(job);
+	ck_assert_int_eq(kill(rig.bridge, SIGSTOP), 0); /* it is there, and calls nothing */
+	ck_assert_int_eq(waitpid(rig.bridge, NULL, WUNTRACED), rig.bridge);
+	long before = fcalls(conn);
+	job = client_rig_submit(ranq, &options);
+	ck_assert_int_eq(fcalls(conn) - before, 1);
+	ranq_job_close(job);
+	forget_modules(conn);
+	job = client_rig_submit(ranq, &options);
+	ck_assert_int_gt(fcalls(conn) - before, 2);
+	forget_modules(conn); /* it was there again */
+	ranq_job_close(job);
+	ranq_conn_close(conn);
+	ranq_close(ranq);
+}
+END_TEST
+
 START_TEST(errors)
 {
 	static const char *const args[] = {"one"};
@@ -594,6 +658,7 @@ int main(void)
 	tcase_add_loop_test(tests, server_rolls_back, 0, 2);
 	tcase_add_loop_test(tests, functions_forgotten, 0, 2);
 	tcase_add_test(tests, job_record);
+	tcase_add_test(tests, one_module_again);
 	tcase_add_test(tests, errors);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

@@ -175,7 +175,7 @@ static void bell(struct fake *fake, int64_t ms)
 {
 	struct ranq_err err = {0};
 	memcpy(fake->session->client, fake->id, sizeof fake->id);
-	check(ranq_session_bell(fake->session, ranq_session_after(ms), &err) < 0 ? -1 : 0, &err, "bell");
+	check(ranq_session_bell(fake->session, ranq_session_after(ms), NULL, NULL, &err) < 0 ? -1 : 0, &err, "bell");
 }
 
 static void work(struct fake *fake, const struct ranq_range *range)

@@ -7,6 +7,7 @@ local LIMIT = 9007199254740992
 local MANY = 1000
 local BELL_TTL = 60
 local STAGE_TTL = 3600
+local MODULE_TTL = 60
 
 -- Whole numbers as text. Lua's own way writes 1e+14 from there on, and takes twice as long.
 local function S(number)

@@ -316,11 +316,17 @@ end
 
 local SUFFIXES = { '', ':spec', ':ret', ':nr', ':r', ':i', ':a', ':f', ':in', ':inx', ':w', ':c', ':ak', ':rr', ':ri', ':deps', ':rdeps', ':v' }
 
-local function drop_blob(q, hash)
+-- A module of one part stays a minute for the next job with it, while there are bridges to run that.
+local function drop_blob(q, hash, keep)
 	if not hash or hash == '' then return end
 	if redis.call('HINCRBY', q.P .. 'blobs', hash, -1) < 1 then
+		local key = q.P .. 'blob:' .. hash
 		redis.call('HDEL', q.P .. 'blobs', hash)
-		redis.call('UNLINK', q.P .. 'blob:' .. hash)
+		if keep and redis.pcall('HLEN', key) == 1 and redis.call('EXISTS', q.P .. 'L') == 1 then
+			redis.call('EXPIRE', key, MODULE_TTL)
+		else
+			redis.call('UNLINK', key)
+		end
 	end
 end
 
@@ -335,7 +341,7 @@ local function remove_job(q, id)
 		if j.w > 0 then ring_waiters(q, j, true) end
 		local v = redis.call('HMGET', k, 'uuid', 'module', 'data')
 		if v[1] then redis.call('HDEL', q.P .. 'uuids', v[1]) end
-		drop_blob(q, v[2])
+		drop_blob(q, v[2], true)
 		drop_blob(q, v[3])
 		q.freshbytes = q.freshbytes - j.bytes
 		j.removed = true
