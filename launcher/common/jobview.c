@@ -81,7 +81,8 @@ struct ranq_json *ranq_jobview_json(
 	ranq_json_uint(json, "tasks", info->tasks);
 	ranq_json_uint(json, "done", info->done);
 	ranq_json_uint(json, "failed", ranq_jobview_failed(info));
-	ranq_json_uint(json, "running", info->leased);
+	ranq_json_uint(json, "leased", info->leased);
+	ranq_json_uint(json, "running", info->leased); /* its old name */
 	add_counts(json, info);
 	ranq_json_int(json, "priority", info->priority);
 	ranq_json_str(json, "results", (unsigned)info->results < 3 ? modes[info->results] : NULL);

@@ -23,6 +23,7 @@
 #include "common/spawn.h"
 #include "util/clock.h"
 #include "util/json.h"
+#include "util/plural.h"
 
 struct doctor_options {
 	const char *server;
@@ -241,8 +242,9 @@ static void check_scheduler(struct report *report, const struct ranq_allocation 
 	if (end > 0 && localtime_r(&end, &local))
 		strftime(until, sizeof until, "until %F %T", &local);
 	find(report, end > 0 ? LEVEL_OK : LEVEL_WARN, "scheduler",
-		end > 0 ? NULL : "'ranq join --walltime D' or --end-time", "%s: %u node%s, %u cpus, %s", allocation->id,
-		allocation->nnodes, allocation->nnodes == 1 ? "" : "s", allocation->cpus, until);
+		end > 0 ? NULL : "'ranq join --walltime D' or --end-time", "%s: %u node%s, %u cpu%s, %s", allocation->id,
+		allocation->nnodes, ranq_plural(allocation->nnodes), allocation->cpus, ranq_plural(allocation->cpus),
+		until);
 }
 
 static void check_cpus(struct report *report)

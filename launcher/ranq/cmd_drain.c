@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "util/plural.h"
 
 #define LOOK_MS 200
 #define AGAIN_MS 2000
@@ -113,8 +114,8 @@ static int await_leaving(
 	while (rc == 0 && leaving->n) {
 		int64_t now_ms = ranq_clock_ms();
 		if (now_ms >= deadline_ms)
-			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "the time is over: %zu workers have not left yet",
-				leaving->n);
+			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "the time is over: %zu worker%s %s not left yet",
+				leaving->n, ranq_plural(leaving->n), ranq_number(leaving->n, "has", "have"));
 		if (now_ms >= again_ms) {
 			rc = ranq_session_control(session, build, leaving->ids[0], NULL, err);
 			if (rc && err->code == RANQ_ERR_NOTFOUND)
@@ -170,12 +171,12 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	struct ranq_session *session = rc == 0 ? ranq_cli_open(&options.common, false, 0, &err) : NULL;
 	rc = session ? drain(session, operands.at[0], &n, &err) : -1;
 	if (rc == 0)
-		ranq_cli_say(command, "%llu worker%s will leave queue '%s'", (unsigned long long)n, n == 1 ? "" : "s",
+		ranq_cli_say(command, "%llu worker%s will leave queue '%s'", (unsigned long long)n, ranq_plural(n),
 			session->queue.name);
 	if (rc == 0 && options.wait)
 		rc = wait_for(session, operands.at[0], deadline_ms, &err);
 	if (rc == 0 && options.wait)
-		ranq_cli_say(command, "they have left");
+		ranq_cli_say(command, ranq_number(n, "it has left", "they have left"));
 	ranq_session_close(session);
 	return rc ? ranq_cli_fail(command, &err) : 0;
 }

@@ -7,6 +7,7 @@
 #include "common/waiting.h"
 #include "record/segment.h"
 #include "util/clock.h"
+#include "util/plural.h"
 
 struct options {
 	struct ranq_cli_common common;
@@ -28,15 +29,16 @@ static void line(const char *name, const char *value)
 static void print_counts(const struct ranq_job_info *info)
 {
 	char a[32], b[32], c[32], text[512];
-	snprintf(text, sizeof text, "%s%s, %s done, %s running", ranq_count_text(info->tasks, a),
+	snprintf(text, sizeof text, "%s%s, %s done, %s leased", ranq_count_text(info->tasks, a),
 		info->open ? " so far" : "", ranq_count_text(info->done, b), ranq_count_text(info->leased, c));
 	line("tasks", text);
 	snprintf(text, sizeof text, "%s (error %llu, died %llu, timeout %llu)",
 		ranq_count_text(ranq_jobview_failed(info), a), (unsigned long long)info->counts[RANQ_TASK_ERROR],
 		(unsigned long long)info->counts[RANQ_TASK_DIED], (unsigned long long)info->counts[RANQ_TASK_TIMEOUT]);
 	line("failed", text);
-	snprintf(text, sizeof text, "%llu tasks, %llu late or repeated results dropped, %llu deaths",
-		(unsigned long long)info->requeued, (unsigned long long)info->stale, (unsigned long long)info->deaths);
+	snprintf(text, sizeof text, "%llu task%s, %llu late or repeated result%s dropped, %llu death%s",
+		(unsigned long long)info->requeued, ranq_plural(info->requeued), (unsigned long long)info->stale,
+		ranq_plural(info->stale), (unsigned long long)info->deaths, ranq_plural(info->deaths));
 	line("requeued", text);
 }
 

@@ -27,6 +27,7 @@
 #include "common/spawn.h"
 #include "common/survivors.h"
 #include "util/clock.h"
+#include "util/plural.h"
 
 #define QUICK_DEATH_MS 10000 /* a life shorter than this counts towards giving up */
 #define QUICK_KILLED_MAX 20  /* a poison task needs some rounds until it is isolated */
@@ -314,10 +315,10 @@ static void say_start(const struct join *join, const struct ranq_allocation *all
 	struct tm local;
 	if (allocation->scheduler != RANQ_SCHEDULER_NONE)
 		snprintf(where, sizeof where, "%s (%u node%s)", allocation->id, allocation->nnodes,
-			allocation->nnodes == 1 ? "" : "s");
+			ranq_plural(allocation->nnodes));
 	if (end > 0 && localtime_r(&end, &local))
 		strftime(until, sizeof until, ", until %F %T", &local);
-	ranq_cli_say(join->command, "%u compute rank%s on %s%s, by %s (%s)", ranks, ranks == 1 ? "" : "s", where, until,
+	ranq_cli_say(join->command, "%u compute rank%s on %s%s, by %s (%s)", ranks, ranq_plural(ranks), where, until,
 		launch->launcher, ranq_mpi_name(launch->mpi));
 }
 

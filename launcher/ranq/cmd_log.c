@@ -10,6 +10,7 @@
 #include "common/table.h"
 #include "util/clock.h"
 #include "util/json.h"
+#include "util/plural.h"
 
 struct options {
 	struct ranq_cli_common common;
@@ -98,7 +99,7 @@ static int find(struct logging *logging, struct ranq_err *err)
 	if (logging->index >= info.tasks)
 		return ranq_err_set(err, RANQ_ERR_INPUT, "job %s has %llu task%s; the last is %lld",
 			ranq_cli_job_text(logging->session, logging->job), (unsigned long long)info.tasks,
-			info.tasks == 1 ? "" : "s", (long long)info.tasks - 1);
+			ranq_plural(info.tasks), (long long)info.tasks - 1);
 	if (ranq_arguments_open(&logging->arguments, logging->session, logging->job, err))
 		return -1;
 	int rc = ranq_failures_each(logging->session, logging->job, logging->index, 1, print, logging, err);

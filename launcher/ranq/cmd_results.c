@@ -10,6 +10,7 @@
 #include "common/jobview.h"
 #include "common/output.h"
 #include "common/reduced.h"
+#include "util/plural.h"
 
 #define TICK_MS 5000
 
@@ -96,8 +97,8 @@ static int open_stream(struct reading *reading, struct ranq_err *err)
 	int resumed = ranq_output_resume(&reading->output, ranq_stream_state(reading->stream), err);
 	uint64_t before = ranq_ledger_count(&ranq_stream_state(reading->stream)->delivered);
 	if (resumed >= 0 && before)
-		ranq_cli_say(reading->command, "%s %llu results that an earlier reader has",
-			resumed ? "going on behind" : "leaving out", (unsigned long long)before);
+		ranq_cli_say(reading->command, "%s %llu result%s that an earlier reader has",
+			resumed ? "going on behind" : "leaving out", (unsigned long long)before, ranq_plural(before));
 	if (resumed == 0)
 		return ranq_stream_store_state(reading->stream, err);
 	return resumed < 0 ? -1 : 0;
@@ -195,7 +196,7 @@ static int conclude(struct reading *reading, struct ranq_err *err)
 	if (output->freed) {
 		ranq_cli_say(reading->command,
 			"results of %llu task%s were freed by the job's consumer, first those of %llu to %llu",
-			(unsigned long long)output->freed, output->freed == 1 ? "" : "s",
+			(unsigned long long)output->freed, ranq_plural(output->freed),
 			(unsigned long long)output->freed_from, (unsigned long long)output->freed_to - 1);
 		status = 1;
 	}

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/cli.h"
+#include "util/plural.h"
 
 struct options {
 	bool failed;
@@ -40,8 +41,8 @@ static int retry(void *user, struct ranq_session *session, uint64_t job, struct 
 		return err->code == RANQ_ERR_STATE
 			       ? ranq_err_wrap(err, "job %s cannot be retried", ranq_cli_job_text(session, job))
 			       : -1;
-	ranq_cli_say(request->command, "%llu task%s of job %s run%s again", (unsigned long long)n, n == 1 ? "" : "s",
-		ranq_cli_job_text(session, job), n == 1 ? "s" : "");
+	ranq_cli_say(request->command, "%llu task%s of job %s run%s again", (unsigned long long)n, ranq_plural(n),
+		ranq_cli_job_text(session, job), ranq_number(n, "s", ""));
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* cmd_rm_queue.c - `ranq rm-queue QUEUE`: removes a queue with all of its jobs. */
 #include "common/cli.h"
+#include "util/plural.h"
 
 struct options {
 	struct ranq_cli_common common;
@@ -33,7 +34,7 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 		ranq_err_set(&err, RANQ_ERR_NOTFOUND, "no such queue: '%s'", operands.at[0]);
 	if (rc == 0)
 		ranq_cli_say(command, "queue '%s' is gone, and %llu job%s with it", session->queue.name,
-			(unsigned long long)n, n == 1 ? "" : "s");
+			(unsigned long long)n, ranq_plural(n));
 	ranq_session_close(session);
 	return rc ? ranq_cli_fail(command, &err) : 0;
 }

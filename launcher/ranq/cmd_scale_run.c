@@ -12,6 +12,7 @@
 #include "launcher/ranq/scale.h"
 #include "scale/template.h"
 #include "util/clock.h"
+#include "util/plural.h"
 
 #define TURN_MS 2000
 #define FIRST_HOLD_MS 15000
@@ -353,8 +354,8 @@ static int work(struct ranq_scaler *s, struct ranq_err *err)
 		return once(s, err);
 	int rc = loop(s, err);
 	if (rc && err->code == RANQ_ERR_INTERRUPTED)
-		ranq_cli_say(s->command, "leaving; %zu allocations stay: ranq scale reconnect -q %s", s->engine.state.n,
-			s->session->queue.name);
+		ranq_cli_say(s->command, "leaving; %zu allocation%s stay%s: ranq scale reconnect -q %s", s->engine.state.n,
+			ranq_plural(s->engine.state.n), ranq_number(s->engine.state.n, "s", ""), s->session->queue.name);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #include "launcher/ranq/scale.h"
 #include "util/clock.h"
 #include "util/json.h"
+#include "util/plural.h"
 
 #define LINES 10
 
@@ -128,7 +129,8 @@ static void print_text(const struct view *view)
 	if (view->mode && strcmp(view->mode, "auto") != 0)
 		printf(", %s", ranq_scale_mode_of(view->mode) == RANQ_SCALE_PAUSED ? "paused" : "stopping");
 	if (ranq_scale_want_of(view->want) >= 0)
-		printf(", %d allocations asked for", ranq_scale_want_of(view->want));
+		printf(", %d allocation%s asked for", ranq_scale_want_of(view->want),
+			ranq_plural((uint64_t)ranq_scale_want_of(view->want)));
 	if (state->listed_ms)
 		printf("; the scheduler was asked %s ago",
 			ranq_duration_format((now_ms - state->listed_ms) / 1000 * 1000, since));

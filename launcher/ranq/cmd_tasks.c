@@ -8,8 +8,9 @@
 #include "client/failures.h"
 #include "common/jobview.h"
 #include "common/table.h"
+#include "util/plural.h"
 
-enum shown { SHOW_ALL, SHOW_RUNNING, SHOW_PENDING, SHOW_FAILED };
+enum shown { SHOW_ALL, SHOW_LEASED, SHOW_PENDING, SHOW_FAILED };
 
 struct options {
 	int state;
@@ -18,7 +19,7 @@ struct options {
 
 static const struct ranq_option tasks_options[] = {
 	{"state", 0, "STATE", RANQ_OPTION_CHOICE, offsetof(struct options, state),
-		"only these: all, running, pending or failed", "all|running|pending|failed", 0, 0},
+		"only these: all, leased (by a worker), pending or failed", "all|leased|pending|failed", 0, 0},
 	{0},
 };
 static const struct ranq_option_group groups[] = {
@@ -59,16 +60,18 @@ static void add_range(
 
 static void add_place(struct listing *listing, const struct ranq_place *place)
 {
-	bool running = place->bridge[0];
+	bool leased = place->bridge[0];
 	char note[96] = "";
 	if (place->deaths)
-		snprintf(note, sizeof note, "killed its worker %u times", place->deaths);
+		snprintf(note, sizeof note, "killed its worker %u time%s", place->deaths,
+			ranq_plural(place->deaths));
 	else if (place->expiries)
-		snprintf(note, sizeof note, "its worker was lost %u times", place->expiries);
-	else if (!running)
+		snprintf(note, sizeof note, "its worker was lost %u time%s", place->expiries,
+			ranq_plural(place->expiries));
+	else if (!leased)
 		snprintf(note, sizeof note, "came back");
-	if (listing->shown == SHOW_ALL || listing->shown == (running ? SHOW_RUNNING : SHOW_PENDING))
-		add_range(listing, running ? "RUNNING" : "PENDING", place->start, place->end, place->bridge, note);
+	if (listing->shown == SHOW_ALL || listing->shown == (leased ? SHOW_LEASED : SHOW_PENDING))
+		add_range(listing, leased ? "LEASED" : "PENDING", place->start, place->end, place->bridge, note);
 }
 
 static int add_places(struct listing *listing, struct ranq_err *err)
@@ -143,11 +146,11 @@ static int collect(struct listing *listing, struct ranq_err *err)
 static void print_summary(const struct listing *listing)
 {
 	const struct ranq_job_info *info = &listing->info;
-	char ok[32], failed[32], running[32], tasks[32];
-	printf("job %s: %s of %s tasks succeeded, %s failed, %s running\n",
+	char ok[32], failed[32], leased[32], tasks[32];
+	printf("job %s: %s of %s tasks succeeded, %s failed, %s leased\n",
 		ranq_cli_job_text(listing->session, info->job), ranq_count_text(info->counts[RANQ_TASK_OK], ok),
 		ranq_count_text(info->tasks, tasks), ranq_count_text(ranq_jobview_failed(info), failed),
-		ranq_count_text(info->leased, running));
+		ranq_count_text(info->leased, leased));
 }
 
 static int show(struct listing *listing, bool as_json, struct ranq_err *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "queue/sha1.h"
+#include "util/plural.h"
 
 #define HOLD_MS 10000 /* beyond the longest that a turn without the scheduler, or a call of it, takes */
 #define STATE_BYTES_MAX RANQ_SCALE_VALUE_MAX
@@ -150,7 +151,7 @@ static int submit(
 		ranq_scale_state_forget(&engine->state, token);
 	if (rc == 0)
 		tell(engine, "submitted allocation %s (%u node%s): %s", id, action->nodes,
-			action->nodes == 1 ? "" : "s", action->reason);
+			ranq_plural(action->nodes), action->reason);
 	return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/clock.h"
+#include "util/plural.h"
 
 #define WORK_MAX_MS (INT64_C(1) << 52)
 
@@ -131,8 +132,8 @@ static void write_work(const struct decision *d, char *text, size_t size)
 	else if (d->work->tasks == 0)
 		snprintf(text, size, d->work->unfit ? "no work that an allocation like this may run" : "no work");
 	else
-		snprintf(text, size, "%llu tasks, about %s of work for one rank", (unsigned long long)d->work->tasks,
-			ranq_duration_format(d->work->work_ms, time));
+		snprintf(text, size, "%llu task%s, about %s of work for one rank", (unsigned long long)d->work->tasks,
+			ranq_plural(d->work->tasks), ranq_duration_format(d->work->work_ms, time));
 }
 
 static struct ranq_scale_action *act(struct decision *d, enum ranq_scale_kind kind, size_t alloc, const char *format,
@@ -173,12 +174,14 @@ static bool is_barred(const struct decision *d, char *why, size_t size)
 		return true;
 	}
 	if (d->pending + state->ndoubts >= (limits->max_pending ? limits->max_pending : limits->max)) {
-		snprintf(why, size, "%zu allocations wait already", d->pending + state->ndoubts);
+		size_t n = d->pending + state->ndoubts;
+		snprintf(why, size, "%zu allocation%s wait%s already", n, ranq_plural(n), ranq_number(n, "s", ""));
 		return true;
 	}
 	if (limits->submits_per_hour &&
 		ranq_scale_state_submits_since(state, d->now_ms - 3600000) >= limits->submits_per_hour) {
-		snprintf(why, size, "%u submissions within an hour are the limit", limits->submits_per_hour);
+		snprintf(why, size, "%u submission%s within an hour %s the limit", limits->submits_per_hour,
+			ranq_plural(limits->submits_per_hour), ranq_number(limits->submits_per_hour, "is", "are"));
 		return true;
 	}
 	return false;
@@ -225,8 +228,9 @@ static void grow(struct decision *d)
 			(double)limits->budget_ms / 3.6e6);
 	write_work(d, work, sizeof work);
 	for (unsigned i = 0; i < paid; i++)
-		act(d, RANQ_SCALE_SUBMIT, 0, "%u allocations are %s, %u are there or coming: %s", plan->need,
-			d->wished ? "asked for" : "needed", plan->have + i, work)
+		act(d, RANQ_SCALE_SUBMIT, 0, "%u allocation%s %s %s, %u %s there or coming: %s", plan->need,
+			ranq_plural(plan->need), ranq_number(plan->need, "is", "are"), d->wished ? "asked for" : "needed", plan->have + i,
+			ranq_number(plan->have + i, "is", "are"), work)
 			->nodes = limits->nodes;
 }
 
@@ -283,12 +287,13 @@ static void shrink(struct decision *d, bool *taken)
 	size_t at;
 	unsigned have = plan->have;
 	write_work(d, work, sizeof work);
+	snprintf(why, sizeof why, "%u allocation%s %s enough: %s", plan->keep, ranq_plural(plan->keep),
+		ranq_number(plan->keep, "is", "are"), work);
 	while (have > plan->keep && latest_pending(d, taken, &at)) {
 		taken[at] = true;
-		act(d, RANQ_SCALE_CANCEL, at, "%u allocations are enough: %s", plan->keep, work)->pending = true;
+		act(d, RANQ_SCALE_CANCEL, at, "%s", why)->pending = true;
 		have--;
 	}
-	snprintf(why, sizeof why, "%u allocations are enough: %s", plan->keep, work);
 	while (have > plan->keep && next_to_drain(d, taken, d->wished || have > d->limits->max, &at)) {
 		drain_one(d, taken, at, d->wished ? "fewer allocations were asked for" : why);
 		have--;
@@ -312,8 +317,9 @@ static void make_smaller(struct decision *d, const bool *taken)
 	uint64_t nodes = ((ranks - covered) * d->limits->nodes + each - 1) / each;
 	if (nodes < 1 || nodes * 2 > alloc->job.nodes)
 		return;
-	act(d, RANQ_SCALE_SHRINK, at, "%llu nodes are enough for what is left", (unsigned long long)nodes)->nodes =
-		(unsigned)nodes;
+	act(d, RANQ_SCALE_SHRINK, at, "%llu node%s %s enough for what is left", (unsigned long long)nodes,
+		ranq_plural(nodes), ranq_number(nodes, "is", "are"))
+		->nodes = (unsigned)nodes;
 }
 
 /* ---- what went wrong ---- */
@@ -361,8 +367,8 @@ static void write_verdict(struct decision *d)
 		return;
 	write_work(d, work, sizeof work);
 	snprintf(plan->verdict, sizeof plan->verdict,
-		"%s; %u allocations needed%s, %zu pending, %zu starting, %zu running, %zu leaving", work, plan->need,
-		d->wished ? " as asked" : "", d->pending + d->state->ndoubts, d->starting, d->running, d->leaving);
+		"%s; %u allocation%s needed%s, %zu pending, %zu starting, %zu running, %zu leaving", work, plan->need,
+		ranq_plural(plan->need), d->wished ? " as asked" : "", d->pending + d->state->ndoubts, d->starting, d->running, d->leaving);
 }
 
 void ranq_scale_decide(const struct ranq_scale_limits *limits, enum ranq_scale_mode mode, int want,
@@ -377,8 +383,8 @@ void ranq_scale_decide(const struct ranq_scale_limits *limits, enum ranq_scale_m
 		snprintf(plan->verdict, sizeof plan->verdict, "scaling is paused");
 	} else if (mode == RANQ_SCALE_STOP || mode == RANQ_SCALE_STOP_NOW) {
 		stop(&d, mode == RANQ_SCALE_STOP_NOW);
-		snprintf(plan->verdict, sizeof plan->verdict, "scaling is being stopped: %zu allocations are left",
-			state->n);
+		snprintf(plan->verdict, sizeof plan->verdict, "scaling is being stopped: %zu allocation%s %s left",
+			state->n, ranq_plural(state->n), ranq_number(state->n, "is", "are"));
 	} else {
 		mend(&d, taken);
 		grow(&d);

@@ -264,7 +264,7 @@ bridge default
 wait_for 10 bash -c "ranq workers | grep -q fakehost"
 kill -STOP "$BRIDGE"
 TEST="drain and wait, in vain" status 5 ranq drain --wait --timeout 300ms all
-like "$err" '1 workers have not left' "says who is there still"
+like "$err" '1 worker has not left yet' "says who is there still"
 kill -CONT "$BRIDGE"
 wait "$BRIDGE"
 TEST="a time-out of no wait" status 2 ranq drain --timeout 1 all

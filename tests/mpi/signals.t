@@ -7,20 +7,22 @@ start_redis
 # mpirun hands USR1 on to all ranks: drain
 bridge 3 --grace 500ms
 j=$(ranq submit --lease 3s --range 1-4 -- sh -c "[ -e $T/go ] || exec sleep 1000; echo {}")
-wait_for 20 bash -c "ranq info --json '$j' | grep -q '\"running\": *[1-9]'"
+wait_for 20 bash -c "ranq info --json '$j' | grep -q '\"leased\": *[1-9]'"
+like "$(ranq info "$j")" 'tasks +4, 0 done, [1-4] leased' "info says what a worker has"
+like "$(ranq tasks --state leased "$j")" '4 tasks succeeded, 0 failed, [1-4] leased' "and so does the list of tasks"
 kill -USR1 "$bridge"
 ends_with 0 "USR1: drained with grace, status 0"
-is "$(field "$j" running)" "0" "USR1: the running tasks went back"
+is "$(field "$j" leased)" "0" "USR1: the running tasks went back"
 is "$(field "$j" deaths)" "0" "USR1: nobody is to blame"
 touch "$T/go"
 
 # TERM of mpirun: its killing sequence; what we hold goes back at once, not by expiry of the lease
 rm "$T/go"
 bridge 3
-wait_for 20 bash -c "ranq info --json '$j' | grep -q '\"running\": *[1-9]'"
+wait_for 20 bash -c "ranq info --json '$j' | grep -q '\"leased\": *[1-9]'"
 kill -TERM "$bridge"
 wait_for 20 ended
-is "$(field "$j" running)" "0" "TERM of mpirun: everything went back"
+is "$(field "$j" leased)" "0" "TERM of mpirun: everything went back"
 is "$(ranq workers --json | grep -c '"host"')" "0" "TERM of mpirun: no bridge is registered"
 touch "$T/go"
 bridge 3
