@@ -6,8 +6,11 @@
  * - mpirun and srun hand USR1 on to all ranks, and TERM makes mpirun kill. MPICH uses USR1 itself and its mpiexec dies
  * of USR2, but hands TERM on and waits for the ranks as long as they take.
  * - odls_base_sigkill_timeout: the pause between CONT, TERM and KILL of mpirun's killing sequence. Raising it delays
- * TERM, so it stays at one second on a workstation; in an allocation, where the scheduler has sent TERM to all ranks
- * itself, ten seconds let them use the scheduler's grace. */
+ * TERM, so it stays at one second on a workstation; in an allocation of Slurm, which has sent TERM to all ranks itself,
+ * ten seconds let them use the scheduler's grace.
+ * - The launcher has a session of its own, so that signals come to it by join alone. PBS without its cgroups hook knows
+ * only sessions: its KILL ends join and nothing behind it, and the job is over for PBS then. So join's death ends the
+ * ranks there; elsewhere nobody but join was killed, and the bridge drains. */
 #include "common/mpi_launch.h"
 
 #include <fcntl.h>
@@ -240,7 +243,7 @@ static int plan_open_mpi(const struct ranq_mpi_request *request, struct ranq_mpi
 	static const char *const grace[] = {"--mca", "odls_base_sigkill_timeout", "10", NULL};
 	const struct ranq_allocation *allocation = request->allocation;
 	add_words(launch, common);
-	if (allocation->scheduler != RANQ_SCHEDULER_NONE)
+	if (allocation->scheduler == RANQ_SCHEDULER_SLURM)
 		add_words(launch, grace);
 	if (allocation->nnodes > 1 && allocation->nodes) {
 		if (write_hosts(request, launch, " slots=", err) < 0)
@@ -292,6 +295,8 @@ static int plan(const struct ranq_mpi_request *request, struct ranq_mpi_launch *
 		launch->mpi == RANQ_MPI_UNKNOWN && !srun ? ranq_mpi_of_launcher(launch->launcher) : launch->mpi;
 	launch->drain_signal = dialect != RANQ_MPI_MPICH ? SIGUSR1 : srun ? SIGUSR2 : SIGTERM;
 	launch->kill_signal = dialect == RANQ_MPI_MPICH ? SIGKILL : SIGTERM;
+	/* a second TERM ends MPICH's ranks, too */
+	launch->death_signal = request->allocation->scheduler == RANQ_SCHEDULER_PBS ? SIGTERM : launch->drain_signal;
 	launch->argv = calloc(ARGUMENTS_MAX + 1, sizeof *launch->argv);
 	if (!launch->argv)
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");

@@ -38,6 +38,7 @@ struct ranq_mpi_launch {
 	char *hosts;      /* file of hosts, removed by clear; NULL: none */
 	int drain_signal; /* what the launcher hands on to the ranks as the order to drain */
 	int kill_signal;  /* what makes the launcher end its ranks at once */
+	int death_signal; /* for the launcher when join is gone */
 };
 
 /* Fills *launch. Errors: INPUT (no launcher that fits; names the cure), SYSTEM. */

@@ -342,14 +342,13 @@ static int run_once(struct join *join, const struct ranq_mpi_launch *launch, con
 	env[n] = NULL;
 	ranq_black_box_empty(join->box);
 	int64_t started_ms = ranq_clock_ms();
-	/* when join itself is killed, the kernel gives mpirun the drain signal */
 	struct ranq_spawn spawn = {.argv = launch->argv,
 		.env = env,
 		.out_fd = -1,
 		.err_fd = -1,
 		.keep_fd = -1,
 		.session = true,
-		.death_signal = launch->drain_signal};
+		.death_signal = launch->death_signal};
 	pid_t pid = ranq_spawn_start(&spawn, err);
 	if (pid < 0)
 		return -1;

@@ -124,6 +124,15 @@ fake qstat <<<'echo "{\"Jobs\":{\"3.pbs0\":{\"stime\":\"Fri Nov 20 07:44:31 2036
 TEST="in a PBS allocation" status 0 in_pbs ranq join --dry-run
 like "$out" '--hostfile .* -n 5 .*--allocation pbs:3\.pbs0 --end-time 21[0-9]+' "hosts, slots, end"
 like "$out" 'plm_rsh_agent [^ ]*/ranq-pbs-rsh' "and the way to the other nodes"
+# PBS's KILL reaches join alone: what it leaves must not outlive the job
+script <<<'trap "echo drains >$T/end" USR1; trap "echo ends >$T/end; exit 1" TERM; echo >"$T/ready"; while :; do read -r -t 1 <> <(:); done'
+PATH="$T/slurm:$PATH" PBS_JOBID=3.pbs0 PBS_NODEFILE="$T/nodes" ranq join >"$T/join" 2>&1 &
+join=$!
+ok wait_for 20 test -e "$T/ready"
+kill -KILL $join
+wait $join 2>/dev/null
+ok wait_for 20 test -s "$T/end"
+is "$(cat "$T/end")" ends "in a PBS allocation, the death of join ends the bridge"
 
 for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand"; do
 	# shellcheck disable=SC2086 # words

@@ -154,6 +154,7 @@ START_TEST(plan_one_machine)
 	ck_assert_msg(ranq_mpi_plan(&request, &launch, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(launch.mpi, RANQ_MPI_OPEN);
 	ck_assert_int_eq(launch.drain_signal, SIGUSR1);
+	ck_assert_int_eq(launch.death_signal, SIGUSR1);
 	ck_assert_str_eq(launch.argv[0], world.launcher);
 	join_arguments(&launch, text, sizeof text);
 	snprintf(want, sizeof want, "--oversubscribe --bind-to none -n 3 %s --queue a b", world.bridge);
@@ -205,6 +206,9 @@ START_TEST(plan_nodes)
 	join_arguments(&launch, text, sizeof text);
 	ck_assert_ptr_nonnull(strstr(text, "--hostfile"));
 	ck_assert_ptr_nonnull(strstr(text, "-n 5 "));
+	ck_assert_ptr_null(strstr(text, "sigkill_timeout"));
+	ck_assert_int_eq(launch.drain_signal, SIGUSR1);
+	ck_assert_int_eq(launch.death_signal, SIGTERM);
 	FILE *file = fopen(launch.hosts, "r");
 	ck_assert_ptr_nonnull(file);
 	size_t got = fread(hosts, 1, sizeof hosts - 1, file);
