@@ -202,6 +202,7 @@ void ranq_message_chunk_encode(struct ranq_buf *buf, const struct ranq_message_c
 	ranq_buf_add_varint(buf, m->end);
 	ranq_buf_add_varint(buf, m->deaths);
 	add_ms(buf, m->left_ms);
+	ranq_buf_add_byte(buf, m->merge);
 	add_bytes(buf, m->input);
 	end(buf, at);
 }
@@ -215,6 +216,7 @@ int ranq_message_chunk_decode(struct ranq_reader *in, struct ranq_message_chunk 
 	m->end = ranq_reader_varint(in);
 	m->deaths = ranq_reader_varint(in);
 	m->left_ms = read_ms(in);
+	m->merge = read_bool(in);
 	m->input = ranq_reader_sized(in);
 	check_part(in, m->start, m->end);
 	if (m->start == m->end || m->deaths > UINT32_MAX)

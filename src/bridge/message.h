@@ -14,7 +14,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_MESSAGE_VERSION 1
+#define RANQ_MESSAGE_VERSION 2
 #define RANQ_MESSAGE_FAILURES_MAX 16384 /* failure records in one message */
 
 /* name, who reads it */
@@ -65,6 +65,7 @@ struct ranq_message_blob {
 struct ranq_message_chunk {
 	uint64_t key, chunk, slot, start, end, deaths;
 	int64_t left_ms; /* until the allocation ends; RANQ_NEVER */
+	bool merge;      /* run nothing: `input` is their reduced results, to be joined and sent back (slot: one behind the last) */
 	struct ranq_bytes input;
 };
 struct ranq_message_truncate {

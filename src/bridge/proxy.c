@@ -223,6 +223,7 @@ static int queue_init(struct ranq_proxy *proxy, size_t index, struct ranq_err *e
 	pq->proxy = proxy;
 	pq->index = index;
 	TAILQ_INIT(&pq->pending);
+	TAILQ_INIT(&pq->merging);
 	TAILQ_INIT(&pq->outbox);
 	if (ranq_queue_init(&pq->q, proxy->options.queues[index], err) != 0)
 		return -1;

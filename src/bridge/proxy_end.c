@@ -65,6 +65,8 @@ static void lose(struct ranq_proxy *proxy, int rank, const char *why, enum ranq_
 		give_back(proxy, &worker->lanes[s], kind);
 		proxy_lane_leave(proxy, &worker->lanes[s]);
 	}
+	for (size_t i = 0; i < proxy->options.nqueues; i++)
+		proxy_merge_recall(&proxy->queues[i], rank);
 	proxy_blobs_lost(proxy, rank);
 }
 

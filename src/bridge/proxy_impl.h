@@ -2,6 +2,7 @@
  *   proxy.c         life, clock, messages of the workers
  *   proxy_conn.c    connections: open, lose, open again, replay, resync; the bell
  *   proxy_queue.c   requests to a queue: join, lease, beat, leave
+ *   proxy_items.c   results on their way to a commit; proxy_reduce.c: joined there
  *   proxy_outbox.c  commits and releases: an ordered list of calls that is sent again until each has a definite answer
  *   proxy_jobs.c    jobs: spec, failure of a whole job, forgetting
  *   proxy_blobs.c   modules and job data: fetched once, sent once to each node
@@ -87,6 +88,9 @@ struct proxy_item { /* results of [start, end), to be committed */
 	struct ranq_reduce reduce; /* of its job */
 	int64_t since_ms, due_ms;
 	bool kept; /* was left out of a commit already */
+	unsigned merges; /* how often it was given to an executor to be joined */
+	uint64_t merge; /* number of the request, while an executor of merge_rank joins it */
+	int merge_rank;
 };
 TAILQ_HEAD(proxy_items, proxy_item);
 enum proxy_call_kind { PROXY_COMMIT, PROXY_RELEASE };
@@ -144,6 +148,7 @@ struct proxy_job {
 	int64_t granted_ms;      /* when the last of them came */
 	int64_t began_ms;        /* first results; 0: none yet */
 	unsigned chunks, broken; /* chunks at workers; broken ones since the last result */
+	unsigned merges_failed;
 	int64_t used_ms;         /* last time with work */
 	uint8_t *introduced;     /* for each rank */
 	uint8_t *broke;          /* for each rank: has had one of the broken chunks */
@@ -170,8 +175,8 @@ struct proxy_queue {
 	uint64_t missing_job; /* was leased last without being there */
 	int64_t hold_ms;      /* no lease before */
 	int64_t beat_ms; /* next heartbeat */
-	struct proxy_items pending;
-	size_t pending_bytes, npending;
+	struct proxy_items pending, merging; /* merging: oldest first; their bytes count as those of the outbox */
+	size_t pending_bytes, npending, nmerging;
 	bool pending_waited; /* a client waits for some of them */
 	int64_t pending_ms;  /* when they are to be committed, if there are any */
 	unsigned commits_asked;
@@ -276,7 +281,19 @@ void proxy_queue_leave(struct proxy_queue *pq);
 void proxy_lease(struct ranq_proxy *proxy);
 bool proxy_fenced(const struct proxy_queue *pq);
 
+/* proxy_items.c */
+size_t proxy_item_bytes(const struct proxy_item *item);
+struct proxy_item *proxy_item_create(const struct proxy_job *job, uint64_t seq, uint64_t grant, uint64_t start);
+void proxy_item_destroy(struct proxy_item *item);
+int proxy_item_failure(struct proxy_item *item, uint64_t index, const void *data, size_t len);
+/* Puts the tasks of b, which begin where a ends, behind those of a. On failure a is unchanged. */
+int proxy_item_join(struct proxy_item *a, const struct proxy_item *b);
+int proxy_item_extend(struct proxy_item *item, const struct ranq_message_results *m);
+void proxy_item_belongs(struct proxy_item *item, struct proxy_chunk *chunk);
+
 /* proxy_outbox.c */
+/* To be committed at due_ms. */
+void proxy_outbox_put(struct proxy_queue *pq, struct proxy_item *item, int64_t due_ms);
 void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_results *m);
 void proxy_outbox_waited(struct proxy_job *job); /* a client waits for its results */
 void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece);
@@ -296,6 +313,14 @@ size_t proxy_outbox_bytes(const struct ranq_proxy *proxy);
 
 /* proxy_reduce.c */
 void proxy_item_reduce(struct proxy_item *item); /* joins what of its results can be joined */
+/* Takes those out of n items that an executor can make smaller with the reduce function of their job; returns how many
+ * remain. They come back to be committed, joined or as they are. */
+size_t proxy_merge_items(struct proxy_queue *pq, struct proxy_item **items, size_t n);
+void proxy_merge_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);
+void proxy_merge_recall(struct proxy_queue *pq, int rank); /* those at a rank, -1: all; as they are */
+void proxy_merge_drop(struct proxy_queue *pq, uint64_t job); /* 0: all */
+void proxy_merge_tick(struct proxy_queue *pq);
+int64_t proxy_merge_due(const struct proxy_queue *pq);
 
 /* proxy_jobs.c */
 struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id);

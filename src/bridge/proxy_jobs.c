@@ -268,6 +268,9 @@ static bool in_use(const struct proxy_job *job)
 	TAILQ_FOREACH(item, &job->pq->pending, next)
 	if (item->job == job->id)
 		return true;
+	TAILQ_FOREACH(item, &job->pq->merging, next)
+	if (item->job == job->id)
+		return true;
 	return false;
 }
 

@@ -22,58 +22,16 @@
 
 /* ---- items ---- */
 
-static size_t item_bytes(const struct proxy_item *item)
-{
-	return item->segment.len + item->failures.len + sizeof *item;
-}
-
-static void item_destroy(struct proxy_item *item)
-{
-	if (item->chunk)
-		item->chunk->item = NULL;
-	ranq_buf_clear(&item->segment);
-	ranq_buf_clear(&item->failures);
-	free(item->failure);
-	free(item);
-}
-
-static struct proxy_item *item_create(const struct proxy_job *job, uint64_t seq, uint64_t grant, uint64_t start)
-{
-	struct proxy_item *item = calloc(1, sizeof *item);
-
-	if (!item)
-		return NULL;
-	item->job = job->id;
-	item->reduce = ranq_reduce_of(&job->spec);
-	item->seq = seq;
-	item->grant = grant;
-	item->start = item->end = start;
-	item->since_ms = ranq_clock_ms();
-	ranq_buf_init(&item->segment, 0);
-	ranq_buf_init(&item->failures, 0);
-	return item;
-}
-
-static int item_failure(struct proxy_item *item, uint64_t index, const void *data, size_t len)
-{
-	if (item->nfailures == item->failures_room) {
-		size_t room = item->failures_room ? item->failures_room * 2 : 8;
-		struct proxy_failure *more = realloc(item->failure, room * sizeof *more);
-
-		if (!more)
-			return -1;
-		item->failure = more;
-		item->failures_room = room;
-	}
-	item->failure[item->nfailures++] = (struct proxy_failure){index, item->failures.len, len};
-	ranq_buf_add(&item->failures, data, len);
-	return ranq_buf_failed(&item->failures) ? -1 : 0;
-}
-
 /* However many bridges there are: about a thousand commits a second from all of them. */
 static int64_t crowd_ms(const struct proxy_queue *pq)
 {
 	return pq->bridges < (uint64_t)pq->q.lease_ms / 5 ? (int64_t)pq->bridges : pq->q.lease_ms / 5;
+}
+
+/* A client waits for results. Single ones of a reduction help nobody: only the last that this bridge has of it. */
+static bool is_waited(const struct proxy_job *job)
+{
+	return job->waited && (!job->spec.reduce || (job->unstarted == 0 && job->chunks == 0));
 }
 
 /* How long results may wait for others to be committed with. While a client waits, or the server does not know yet how
@@ -83,7 +41,7 @@ static int64_t patience_ms(const struct proxy_queue *pq, const struct proxy_job 
 {
 	int64_t ms = PROXY_FLUSH_MS, crowd = crowd_ms(pq);
 
-	if (!job->waited && job->began_ms > 0 && pq->proxy->now_ms - job->began_ms >= PROXY_HOLD_MS)
+	if (!is_waited(job) && job->began_ms > 0 && pq->proxy->now_ms - job->began_ms >= PROXY_HOLD_MS)
 		ms = PROXY_HOLD_MS;
 	return ms > crowd ? ms : crowd;
 }
@@ -93,7 +51,7 @@ void proxy_outbox_waited(struct proxy_job *job)
 	struct proxy_queue *pq = job->pq;
 
 	job->waited = true;
-	if (pq->npending == 0)
+	if (pq->npending == 0 || !is_waited(job))
 		return;
 	pq->pending_waited = true;
 	pq->pending_ms = proxy_min(pq->pending_ms, pq->proxy->now_ms + patience_ms(pq, job));
@@ -101,69 +59,28 @@ void proxy_outbox_waited(struct proxy_job *job)
 
 static void pending_add(struct proxy_queue *pq, struct proxy_item *item, const struct proxy_job *job)
 {
-	item->due_ms = item->since_ms + patience_ms(pq, job);
-	pq->pending_ms = pq->npending > 0 ? proxy_min(pq->pending_ms, item->due_ms) : item->due_ms;
-	pq->pending_waited |= job->waited;
+	proxy_outbox_put(pq, item, item->since_ms + patience_ms(pq, job));
+	pq->pending_waited |= is_waited(job);
+}
+
+void proxy_outbox_put(struct proxy_queue *pq, struct proxy_item *item, int64_t due_ms)
+{
+	item->due_ms = due_ms;
+	pq->pending_ms = pq->npending > 0 ? proxy_min(pq->pending_ms, due_ms) : due_ms;
 	TAILQ_INSERT_TAIL(&pq->pending, item, next);
 	pq->npending++;
-	pq->pending_bytes += item_bytes(item);
+	pq->pending_bytes += proxy_item_bytes(item);
 }
 
 static void pending_remove(struct proxy_queue *pq, struct proxy_item *item)
 {
 	TAILQ_REMOVE(&pq->pending, item, next);
 	pq->npending--;
-	pq->pending_bytes -= item_bytes(item);
+	pq->pending_bytes -= proxy_item_bytes(item);
 	if (item->chunk)
 		item->chunk->item = NULL;
 	item->chunk = NULL;
 	pq->pending_waited &= pq->npending > 0;
-}
-
-/* Puts the tasks of b, which begin where a ends, behind those of a. On failure a is unchanged. */
-static int item_join(struct proxy_item *a, const struct proxy_item *b)
-{
-	if (!ranq_buf_reserve(&a->segment, b->segment.len)) {
-		a->segment.failed = false;
-		return -1;
-	}
-	ranq_buf_add(&a->segment, b->segment.data, b->segment.len);
-	for (size_t i = 0; i < b->nfailures; i++)
-		item_failure(a, b->failure[i].index, b->failures.data + b->failure[i].at, b->failure[i].len);
-	for (int s = 0; s < RANQ_TASK_STATUS_COUNT; s++)
-		a->counts[s] += b->counts[s];
-	a->elapsed_us += b->elapsed_us;
-	a->end = b->end;
-	proxy_item_reduce(a);
-	return 0;
-}
-
-static int item_extend(struct proxy_item *item, const struct ranq_message_results *m)
-{
-	if (m->segment.len && !ranq_buf_reserve(&item->segment, m->segment.len)) {
-		item->segment.failed = false;
-		return -1;
-	}
-	ranq_buf_add(&item->segment, m->segment.data, m->segment.len);
-	for (size_t i = 0; i < m->nfailures; i++)
-		if (item_failure(item, m->failure_index[i], m->failures[i].data, m->failures[i].len) != 0)
-			break; /* out of memory: the counts stay right, a record is missing */
-	for (int s = 0; s < RANQ_TASK_STATUS_COUNT; s++)
-		item->counts[s] += m->counts[s];
-	item->elapsed_us += m->elapsed_us;
-	item->end = m->upto;
-	proxy_item_reduce(item);
-	return 0;
-}
-
-static void item_belongs(struct proxy_item *item, struct proxy_chunk *chunk)
-{
-	if (item->chunk)
-		item->chunk->item = NULL;
-	if (chunk->item)
-		chunk->item->chunk = NULL;
-	item->chunk = chunk;
-	chunk->item = item;
 }
 
 /* The pending item that these results continue, or NULL: that of the chunk, or the last one, of the chunk before. */
@@ -185,17 +102,17 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 	struct proxy_item *item = item_before(chunk, m);
 
 	if (!item) {
-		item = item_create(chunk->job, chunk->seq, chunk->grant, m->from);
+		item = proxy_item_create(chunk->job, chunk->seq, chunk->grant, m->from);
 		if (!item)
 			return; /* the tasks stay leased: they run again after the next resync or expiry */
 		if (chunk->job->began_ms == 0)
 			chunk->job->began_ms = item->since_ms;
 		pending_add(pq, item, chunk->job);
 	}
-	item_belongs(item, chunk);
-	pq->pending_bytes -= item_bytes(item);
-	item_extend(item, m);
-	pq->pending_bytes += item_bytes(item);
+	proxy_item_belongs(item, chunk);
+	pq->pending_bytes -= proxy_item_bytes(item);
+	proxy_item_extend(item, m);
+	pq->pending_bytes += proxy_item_bytes(item);
 	if (pq->pending_bytes >= PROXY_ITEM_BYTES)
 		proxy_outbox_flush(pq, false);
 }
@@ -204,7 +121,7 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
 {
 	struct ranq_failure failure = {.status = RANQ_TASK_ERROR, .exit_code = 1, .attempts = 1};
-	struct proxy_item *item = item_create(job, piece->seq, piece->grant, piece->start);
+	struct proxy_item *item = proxy_item_create(job, piece->seq, piece->grant, piece->start);
 	struct ranq_segment_writer writer;
 	struct ranq_buf record;
 
@@ -218,7 +135,7 @@ void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
 		failure.index = piece->start++;
 		ranq_buf_reset(&record);
 		if (ranq_failure_pack(&failure, &record) == 0)
-			item_failure(item, failure.index, record.data, record.len);
+			proxy_item_failure(item, failure.index, record.data, record.len);
 		ranq_segment_writer_add(&writer, RANQ_TASK_ERROR, NULL, 0);
 		item->counts[RANQ_TASK_ERROR]++;
 		job->unstarted--;
@@ -239,7 +156,7 @@ static void call_destroy(struct proxy_call *call)
 
 	while ((item = TAILQ_FIRST(&call->items))) {
 		TAILQ_REMOVE(&call->items, item, next);
-		item_destroy(item);
+		proxy_item_destroy(item);
 	}
 	free(call->fragments);
 	free(call);
@@ -477,8 +394,8 @@ static size_t merge(struct proxy_item **items, size_t n)
 
 		if (last && last->job == items[i]->job && last->grant == items[i]->grant &&
 			last->end == items[i]->start && last->segment.len + items[i]->segment.len <= PROXY_ITEM_BYTES &&
-			last->nfailures + items[i]->nfailures <= RANQ_CALL_ITEMS_MAX && item_join(last, items[i]) == 0)
-			item_destroy(items[i]);
+			last->nfailures + items[i]->nfailures <= RANQ_CALL_ITEMS_MAX && proxy_item_join(last, items[i]) == 0)
+			proxy_item_destroy(items[i]);
 		else
 			items[kept++] = items[i];
 	}
@@ -517,10 +434,7 @@ static size_t keep_islands(struct proxy_queue *pq, struct proxy_item **items, si
 			continue;
 		}
 		item->kept = true;
-		item->due_ms = pq->proxy->now_ms + PROXY_HOLD_MS;
-		TAILQ_INSERT_TAIL(&pq->pending, item, next);
-		pq->npending++;
-		pq->pending_bytes += item_bytes(item);
+		proxy_outbox_put(pq, item, pq->proxy->now_ms + PROXY_HOLD_MS);
 	}
 	return left;
 }
@@ -539,7 +453,7 @@ static size_t commit_first(struct proxy_queue *pq, struct proxy_item **items, si
 
 	if (!call) { /* they are ours still, and the resync gives them back to be computed again */
 		for (i = 0; i < n; i++)
-			item_destroy(items[i]);
+			proxy_item_destroy(items[i]);
 		pq->resync_again = true;
 		return n;
 	}
@@ -547,13 +461,13 @@ static size_t commit_first(struct proxy_queue *pq, struct proxy_item **items, si
 		struct proxy_item *item = items[i];
 
 		if (ranq_held_take(pq->held, item->job, item->seq, item->start, item->end, &item->at) != 0) {
-			item_destroy(item); /* fenced meanwhile */
+			proxy_item_destroy(item); /* fenced meanwhile */
 			continue;
 		}
 		TAILQ_INSERT_TAIL(&call->items, item, next);
 		bytes += item->segment.len;
 		failures += item->nfailures;
-		call->bytes += item_bytes(item);
+		call->bytes += proxy_item_bytes(item);
 		call->n++;
 	}
 	if (call->n > 0)
@@ -572,6 +486,7 @@ static bool commit_some(struct proxy_queue *pq, bool hurry)
 
 	if (!hurry)
 		n = keep_islands(pq, items, n);
+	n = proxy_merge_items(pq, items, n);
 	for (size_t i = 0; i < n;)
 		i += commit_first(pq, items + i, n - i);
 	return more;
@@ -581,6 +496,7 @@ static void flush(struct proxy_queue *pq, bool all, bool hurry)
 {
 	const struct proxy_item *item;
 
+	proxy_merge_tick(pq);
 	while (pq->state == PROXY_IN && proxy_outbox_sent(pq) && !TAILQ_EMPTY(&pq->pending) &&
 		(all || pq->pending_bytes >= PROXY_ITEM_BYTES) &&
 		(all ? pq->commits_asked < 4 * PROXY_CALLS_MAX : pq->commits_asked < PROXY_CALLS_MAX))
@@ -610,6 +526,7 @@ static int64_t flush_due(const struct proxy_queue *pq)
 void proxy_outbox_tick(struct proxy_queue *pq)
 {
 	proxy_outbox_send(pq, false);
+	proxy_merge_tick(pq);
 	if (!TAILQ_EMPTY(&pq->pending) && pq->proxy->now_ms >= flush_due(pq))
 		flush(pq, true, pq->pending_waited || pq->proxy->running == 0);
 }
@@ -619,8 +536,8 @@ int64_t proxy_outbox_due(const struct proxy_queue *pq)
 	/* what waits for the network to take more is sent when it can be written to */
 	if (TAILQ_EMPTY(&pq->pending) || pq->state != PROXY_IN || pq->commits_asked >= PROXY_CALLS_MAX ||
 		!proxy_outbox_sent(pq))
-		return RANQ_NEVER;
-	return flush_due(pq);
+		return proxy_merge_due(pq);
+	return proxy_min(flush_due(pq), proxy_merge_due(pq));
 }
 
 /* ---- dropping ---- */
@@ -629,12 +546,13 @@ void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job)
 {
 	struct proxy_item *item, *next;
 
+	proxy_merge_drop(pq, job);
 	for (item = TAILQ_FIRST(&pq->pending); item; item = next) {
 		next = TAILQ_NEXT(item, next);
 		if (item->job != job)
 			continue;
 		pending_remove(pq, item);
-		item_destroy(item);
+		proxy_item_destroy(item);
 	}
 }
 
@@ -643,9 +561,10 @@ void proxy_outbox_drop(struct proxy_queue *pq)
 	struct proxy_call *call;
 	struct proxy_item *item;
 
+	proxy_merge_drop(pq, 0);
 	while ((item = TAILQ_FIRST(&pq->pending))) {
 		pending_remove(pq, item);
-		item_destroy(item);
+		proxy_item_destroy(item);
 	}
 	while ((call = TAILQ_FIRST(&pq->outbox))) {
 		TAILQ_REMOVE(&pq->outbox, call, next);
@@ -658,7 +577,7 @@ void proxy_outbox_drop(struct proxy_queue *pq)
 
 bool proxy_outbox_empty(const struct proxy_queue *pq)
 {
-	return TAILQ_EMPTY(&pq->pending) && TAILQ_EMPTY(&pq->outbox);
+	return TAILQ_EMPTY(&pq->pending) && TAILQ_EMPTY(&pq->merging) && TAILQ_EMPTY(&pq->outbox);
 }
 
 size_t proxy_outbox_bytes(const struct ranq_proxy *proxy)

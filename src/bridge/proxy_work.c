@@ -480,8 +480,8 @@ void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct p
 
 	if (chunk->item)
 		chunk->item->chunk = NULL;
-	if (chunk->job)
-		chunk->job->chunks--;
+	if (chunk->job && --chunk->job->chunks == 0 && chunk->job->waited)
+		proxy_outbox_waited(chunk->job);
 	lane_remove(proxy, lane, chunk);
 	free(chunk);
 	first = TAILQ_FIRST(&lane->chunks);
@@ -527,6 +527,8 @@ void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_me
 	struct proxy_chunk *chunk = find_chunk(proxy, rank, m, &lane);
 	struct proxy_job *job;
 
+	if (m->slot == proxy->workers[rank].nlanes)
+		proxy_merge_results(proxy, rank, m);
 	if (!chunk || m->from != chunk->upto || m->upto > chunk->end)
 		return; /* of a chunk that was given up */
 	job = chunk->job;

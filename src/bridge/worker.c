@@ -98,15 +98,21 @@ static void chunk_end(struct worker_slot *slot, struct worker_chunk *chunk, bool
 
 static int slot_open(struct worker_slot *slot, struct ranq_err *err)
 {
-	const struct ranq_placement *placement =
-		slot->worker->options.placements ? &slot->worker->options.placements[slot->number] : NULL;
+	const struct ranq_worker_options *worker = &slot->worker->options;
+	unsigned place = slot->number < worker->slots ? slot->number : 0;
+	const struct ranq_placement *placement = worker->placements ? &worker->placements[place] : NULL;
 	struct ranq_slot_options options = {.cpus = placement ? placement->cpus : NULL,
 		.numa_node = placement ? placement->numa_node : -1,
 		.ncores = placement ? placement->ncores : 0,
 		.slot = slot->number};
 
-	slot->slot = ranq_slot_create(slot->worker->options.exec, &options, err);
+	slot->slot = ranq_slot_create(worker->exec, &options, err);
 	return slot->slot ? 0 : -1;
+}
+
+static bool merges(const struct worker_slot *slot)
+{
+	return slot->number == slot->worker->options.slots;
 }
 
 static void slot_close(struct worker_slot *slot)
@@ -129,7 +135,7 @@ static void slot_broken(struct worker_slot *slot)
 	while ((chunk = TAILQ_FIRST(&slot->chunks)))
 		chunk_end(slot, chunk, true);
 	slot_close(slot);
-	if (slot_open(slot, NULL) != 0)
+	if (!merges(slot) && slot_open(slot, NULL) != 0)
 		ranq_worker_notice(slot->worker, RANQ_NOTICE_BROKEN, slot->number);
 }
 
@@ -141,6 +147,7 @@ static int give(struct worker_slot *slot, struct worker_chunk *chunk, struct wor
 		.end = chunk->end,
 		.deaths = (unsigned)chunk->deaths,
 		.end_ms = chunk->end_ms,
+		.merge = chunk->merge,
 		.input = {chunk->input, chunk->input_len}};
 
 	if (ranq_worker_job_introduce(slot->worker, job, slot, err) != 0 ||
@@ -193,8 +200,16 @@ void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot)
 
 void ranq_worker_feed_all(struct ranq_worker *worker)
 {
-	for (unsigned s = 0; s < worker->options.slots; s++)
+	for (unsigned s = 0; s < worker->nslots; s++)
 		ranq_worker_feed(worker, &worker->slots[s]);
+}
+
+void ranq_worker_merged(struct ranq_worker *worker)
+{
+	struct worker_slot *slot = &worker->slots[worker->options.slots];
+
+	if (slot->slot && TAILQ_EMPTY(&slot->chunks))
+		slot_close(slot);
 }
 
 static int take_chunk(struct ranq_worker *worker, const struct ranq_message_chunk *m, struct ranq_err *err)
@@ -202,7 +217,7 @@ static int take_chunk(struct ranq_worker *worker, const struct ranq_message_chun
 	struct worker_chunk *chunk;
 	struct worker_slot *slot;
 
-	if (m->slot >= worker->options.slots)
+	if (m->slot >= worker->nslots || m->merge != merges(&worker->slots[m->slot]))
 		return ranq_err_set(err, RANQ_ERR_REPLY, "a chunk for a slot that does not exist");
 	slot = &worker->slots[m->slot];
 	chunk = calloc(1, sizeof *chunk);
@@ -217,10 +232,13 @@ static int take_chunk(struct ranq_worker *worker, const struct ranq_message_chun
 	chunk->start = chunk->upto = m->start;
 	chunk->end = m->end;
 	chunk->deaths = m->deaths;
+	chunk->merge = m->merge;
 	chunk->end_ms = m->left_ms == RANQ_NEVER ? RANQ_NEVER : ranq_clock_ms() + m->left_ms;
 	chunk->input_len = m->input.len;
 	if (m->input.len)
 		memcpy(chunk->input, m->input.data, m->input.len);
+	if (!slot->slot && merges(slot))
+		slot_open(slot, NULL);
 	TAILQ_INSERT_TAIL(&slot->chunks, chunk, next);
 	if (!slot->slot)
 		slot_broken(slot);
@@ -230,11 +248,15 @@ static int take_chunk(struct ranq_worker *worker, const struct ranq_message_chun
 
 static void truncate_chunk(struct ranq_worker *worker, const struct ranq_message_truncate *m)
 {
-	struct worker_slot *slot = m->slot < worker->options.slots ? &worker->slots[m->slot] : NULL;
+	struct worker_slot *slot = m->slot < worker->nslots ? &worker->slots[m->slot] : NULL;
 	struct worker_chunk *chunk = slot ? chunk_find(slot, m->chunk) : NULL;
 
 	if (!chunk)
 		return; /* ended meanwhile: rank 0 hears so */
+	if (merges(slot)) { /* rank 0 has waited long enough */
+		slot_broken(slot);
+		return;
+	}
 	if (!chunk->given) {
 		chunk_end(slot, chunk, false);
 		return;
@@ -304,12 +326,12 @@ static void pump_exec(struct ranq_worker *worker)
 	struct ranq_err err;
 
 	if (ranq_exec_pump(worker->options.exec, &err) == 0) {
-		for (unsigned s = 0; s < worker->options.slots; s++)
+		for (unsigned s = 0; s < worker->nslots; s++)
 			pump_slot(&worker->slots[s]);
 		return;
 	}
 	/* no task is to blame: all chunks end before rank 0 hears that we are lost */
-	for (unsigned s = 0; s < worker->options.slots; s++) {
+	for (unsigned s = 0; s < worker->nslots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 		struct worker_chunk *chunk;
 
@@ -333,7 +355,7 @@ static void drop_job(struct ranq_worker *worker, const struct ranq_message_drop 
 {
 	struct worker_job *job = ranq_worker_job_find(worker, m->key);
 
-	for (unsigned s = 0; s < worker->options.slots; s++) {
+	for (unsigned s = 0; s < worker->nslots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 		struct worker_chunk *chunk, *next;
 		bool given = false;
@@ -350,7 +372,7 @@ static void drop_job(struct ranq_worker *worker, const struct ranq_message_drop 
 	}
 	if (job)
 		ranq_worker_job_remove(worker, job);
-	for (unsigned s = 0; s < worker->options.slots; s++)
+	for (unsigned s = 0; s < worker->nslots; s++)
 		pump_slot(&worker->slots[s]);
 }
 
@@ -484,7 +506,7 @@ int64_t ranq_worker_prepare(struct ranq_worker *worker)
 		due = t;
 	ranq_watch_set(
 		&worker->exec_watch, worker->options.base, ranq_exec_fd(worker->options.exec), false, on_exec, worker);
-	for (unsigned s = 0; s < worker->options.slots; s++) {
+	for (unsigned s = 0; s < worker->nslots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 		bool open = slot->slot && !slot->stalled;
 
@@ -522,7 +544,7 @@ void ranq_worker_tick(struct ranq_worker *worker)
 	ranq_worker_jobs_tick(worker, now);
 	if (now >= ranq_exec_deadline_ms(worker->options.exec))
 		pump_exec(worker);
-	for (unsigned s = 0; s < worker->options.slots; s++) {
+	for (unsigned s = 0; s < worker->nslots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 
 		if (slot->stalled && ranq_link_unsent(worker->options.link, 0) <= UNSENT_MAX / 2) {
@@ -552,10 +574,11 @@ struct ranq_worker *ranq_worker_create(const struct ranq_worker_options *options
 	worker->parent = getppid();
 	TAILQ_INIT(&worker->jobs);
 	worker->blobs = ranq_blobs_create();
-	worker->slots = calloc(options->slots, sizeof *worker->slots);
+	worker->nslots = options->slots + 1;
+	worker->slots = calloc(worker->nslots, sizeof *worker->slots);
 	if (!worker->blobs || !worker->slots)
 		goto memory;
-	for (unsigned s = 0; s < options->slots; s++) {
+	for (unsigned s = 0; s < worker->nslots; s++) {
 		worker->slots[s].worker = worker;
 		worker->slots[s].number = s;
 		worker->slots[s].again_ms = RANQ_NEVER;
@@ -582,7 +605,7 @@ void ranq_worker_destroy(struct ranq_worker *worker)
 		return;
 	while (!TAILQ_EMPTY(&worker->jobs))
 		ranq_worker_job_remove(worker, TAILQ_FIRST(&worker->jobs));
-	for (unsigned s = 0; worker->slots && s < worker->options.slots; s++) {
+	for (unsigned s = 0; worker->slots && s < worker->nslots; s++) {
 		struct worker_chunk *chunk;
 
 		while ((chunk = TAILQ_FIRST(&worker->slots[s].chunks)))

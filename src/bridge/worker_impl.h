@@ -16,7 +16,7 @@ struct worker_chunk {
 	int64_t end_ms;
 	unsigned char *input;
 	size_t input_len;
-	bool given;
+	bool given, merge;
 };
 struct worker_job {
 	TAILQ_ENTRY(worker_job) next;
@@ -29,7 +29,7 @@ struct worker_job {
 };
 struct worker_slot {
 	struct ranq_worker *worker;
-	struct ranq_slot *slot; /* NULL: could not be made again */
+	struct ranq_slot *slot; /* NULL: could not be made again; of the one that merges: nothing to merge */
 	struct ranq_watch watch;
 	unsigned number;
 	bool stalled;                      /* waits for rank 0 to take results */
@@ -38,7 +38,10 @@ struct worker_slot {
 };
 struct ranq_worker {
 	struct ranq_worker_options options;
+	/* Those of the lanes, and behind them one that joins results: it has an executor while there is something to join, so
+	 * that nobody's task waits for it, or dies of it. */
 	struct worker_slot *slots;
+	unsigned nslots;
 	struct ranq_watch exec_watch;
 	TAILQ_HEAD(, worker_job) jobs;
 	struct ranq_blobs *blobs;
@@ -49,6 +52,7 @@ struct ranq_worker {
 
 void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot); /* worker.c */
 void ranq_worker_feed_all(struct ranq_worker *worker);
+void ranq_worker_merged(struct ranq_worker *worker); /* a job that had merges is over: the executor for them may be, too */
 void ranq_worker_notice(struct ranq_worker *worker, enum ranq_notice kind, uint64_t value);
 
 struct worker_job *ranq_worker_job_find(struct ranq_worker *worker, uint64_t key);

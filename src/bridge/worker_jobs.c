@@ -67,7 +67,7 @@ int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_jo
 	job->data = m->data;
 	job->id_text = strndup(m->id_text.data, m->id_text.len);
 	job->spec = malloc(m->spec.len + 1);
-	job->added = calloc(worker->options.slots, sizeof *job->added);
+	job->added = calloc(worker->nslots, sizeof *job->added);
 	if (!job->id_text || !job->spec || !job->added) {
 		job_destroy(job);
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
@@ -82,11 +82,15 @@ int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_jo
 
 void ranq_worker_job_remove(struct ranq_worker *worker, struct worker_job *job)
 {
-	for (unsigned s = 0; s < worker->options.slots; s++)
+	bool merges = job->added[worker->options.slots];
+
+	for (unsigned s = 0; s < worker->nslots; s++)
 		if (job->added[s] && worker->slots && worker->slots[s].slot)
 			ranq_slot_drop_job(worker->slots[s].slot, job->key);
 	TAILQ_REMOVE(&worker->jobs, job, next);
 	job_destroy(job);
+	if (merges)
+		ranq_worker_merged(worker);
 }
 
 static bool missing(const struct ranq_worker *worker, uint64_t blob)

@@ -117,8 +117,9 @@ static inline void *ranq_task_state(const struct ranq_task *task) { return RANQ_
 static inline void ranq_task_set_state(struct ranq_task *task, void *state) { RANQ_TASK_OPS(task)->set_state(task, state); }
 
 /* A reduce function (`--reduce NAME`) joins two results into one: `into` holds the value of some consecutive tasks, and takes in that of
- * the tasks right behind them. It must be associative: (a b) c = a (b c); order is kept, so it need not be commutative. Runs in executors
- * and in the client that reads. Returns 0; anything else: the two do not go together, and `into` is as it was. */
+ * the tasks right behind them. It must be associative: (a b) c = a (b c); order is kept, so it need not be commutative. Runs in executors,
+ * also in one that only joins what others gave, and in the client that reads: not behind ranq_module_init everywhere. Returns 0; anything
+ * else: the two do not go together, and `into` is as it was. */
 struct ranq_partial {
 	void *data; /* aligned for any type; so is `value` */
 	size_t len;

@@ -65,6 +65,10 @@ struct ranq_chunk {
 	unsigned deaths;          /* of the (single) task so far, from the queue */
 	int64_t end_ms;           /* monotonic end of the allocation, RANQ_NEVER */
 	struct ranq_bytes input;  /* one input block holding exactly the lines of [start, end), or empty */
+	/* Runs no task: `input` is the reduced results of [start, end), which the module's reduce function joins. Its one
+	 * event has them, or none (upto == start) when that failed or its executor died. A slot that is given such chunks
+	 * is given no others. */
+	bool merge;
 };
 /* What came out of a slot. `chunk` is finished when upto == its (possibly lowered) end. */
 enum ranq_slot_event_kind {

@@ -126,6 +126,7 @@ static void on_run(struct ranq_executor *x, struct ranq_reader *in)
 	run->end_ms = ranq_wire_signed(in);
 	run->tries = (unsigned)ranq_reader_varint(in);
 	run->deaths = (unsigned)ranq_reader_varint(in);
+	run->merge = ranq_reader_byte(in);
 	run->input_base = ranq_reader_varint(in);
 	input = ranq_reader_sized(in);
 	ranq_buf_init(&run->input, 0);
@@ -133,7 +134,7 @@ static void on_run(struct ranq_executor *x, struct ranq_reader *in)
 	if (in->failed || ranq_buf_failed(&run->input))
 		broken();
 	run->next_index = run->input_base;
-	if (input.len && ranq_input_reader_init(&run->reader, run->input.data, run->input.len, NULL) < 0)
+	if (!run->merge && input.len && ranq_input_reader_init(&run->reader, run->input.data, run->input.len, NULL) < 0)
 		run->reader.left = 0;
 	x->nruns++;
 }

@@ -43,6 +43,7 @@ struct ranq_run {
 	uint64_t number, job, start, end, input_base;
 	int64_t end_ms;
 	unsigned tries, deaths; /* of task `start` so far */
+	bool merge;             /* `input` is results to join */
 	struct ranq_buf input;
 	/* walk over the input: `line` is that of task next_index - 1 */
 	struct ranq_input_reader reader;
@@ -87,6 +88,7 @@ struct ranq_executor_job {
 	int module_fd, data_fd;
 	const struct ranq_body_kind_ops *ops;
 	bool opened, broken, offload;
+	bool merges; /* opened for its reduce function only */
 	bool offload_made; /* see ranq_offload_begin */
 	char broken_reason[160];
 	struct ranq_environment env; /* constant part */
@@ -230,6 +232,8 @@ int ranq_outbox_pack(struct ranq_outbox *out, bool done);
 bool ranq_outbox_may_hold(const struct ranq_outbox *out);
 /* Is anything here that was not sent? */
 bool ranq_outbox_holds(const struct ranq_outbox *out);
+/* Takes in all results of the run at once, joined. -1: they cannot be. */
+int ranq_outbox_merge(struct ranq_outbox *out, const struct ranq_run *run, struct ranq_err *err);
 /* Sends the frames. -1: the rank is gone. */
 int ranq_outbox_send(struct ranq_outbox *out, int fd);
 

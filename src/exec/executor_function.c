@@ -593,7 +593,8 @@ static int function_open(struct ranq_executor *x, struct ranq_executor_job *job,
 		ranq_err_set(err, RANQ_ERR_INPUT, "the module has no function '%s'", job->spec.function);
 	else if (job->reduce.kind == RANQ_REDUCE_FUNCTION && find_reducer(job, err) < 0)
 		task->body = NULL;
-	if (!task->body || map_data(task, job->data_fd, err) < 0 || run_init(task, err) < 0) {
+	/* who only joins results runs no task: neither data nor init are for him */
+	if (!task->body || (!job->merges && (map_data(task, job->data_fd, err) < 0 || run_init(task, err) < 0))) {
 		task_destroy(task);
 		return -1;
 	}

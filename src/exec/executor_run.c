@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "exec/executor.h"
+#include "exec/memory.h"
 #include "exec/task_log.h"
 #include "util/clock.h"
 
@@ -73,6 +74,7 @@ static void open_job(struct ranq_executor *x, struct ranq_executor_job *job, con
 		return;
 	atomic_store_explicit(&x->page->phase, RANQ_PHASE_LOADING, memory_order_relaxed);
 	ranq_executor_begin(x, run, run->start);
+	job->merges = run->merge;
 	job->opened = !job->ops->open(x, job, &err);
 	ranq_executor_close_files(job); /* loaded and mapped: hundreds of jobs may follow before this one is dropped */
 	ranq_executor_end_task(x);
@@ -312,6 +314,25 @@ static bool work_on(struct ranq_executor *x, struct ranq_executor_job *job, stru
 	return !stopped;
 }
 
+/* The module's reduce function joins what other executors have made: as long as it runs, the page says so, and the limits
+ * of a task hold. What fails here leaves the results apart. */
+static void merge(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run)
+{
+	struct ranq_err err = {0};
+
+	ranq_outbox_start(&x->out, run, &job->reduce);
+	if (job->opened && job->reduce.function) {
+		ranq_executor_begin(x, run, run->start);
+		if (job->spec.memory)
+			ranq_memory_enter(job->spec.memory);
+		ranq_outbox_merge(&x->out, run, &err);
+		if (job->spec.memory)
+			ranq_memory_leave();
+		ranq_executor_end_task(x);
+	}
+	flush(x, true);
+}
+
 void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 {
 	struct ranq_executor_job *job;
@@ -334,6 +355,10 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 		open_job(x, job, run);
 	if (!reason && job->broken)
 		reason = job->broken_reason;
+	if (run->merge) {
+		merge(x, job, run);
+		return;
+	}
 	ranq_outbox_start(&x->out, run, &job->reduce);
 	pace.now_ms = coarse_ms();
 	while (index < run->end && index < ranq_run_limit(x, run) && !x->worn) {

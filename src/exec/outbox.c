@@ -75,6 +75,22 @@ int ranq_outbox_add(struct ranq_outbox *out, const struct ranq_spec *spec, const
 	return 0;
 }
 
+int ranq_outbox_merge(struct ranq_outbox *out, const struct ranq_run *run, struct ranq_err *err)
+{
+	uint64_t ok;
+
+	if (ranq_reduction_check(&out->reduction.how, run->start, run->input.data, run->input.len, &ok, err) < 0)
+		return -1;
+	if (ranq_reduction_add_item(&out->reduction, run->input.data, run->input.len, run->end, err) < 0) {
+		ranq_reduction_restart(&out->reduction, run->start);
+		return -1;
+	}
+	out->count = run->end - run->start;
+	out->counts[RANQ_TASK_OK] = ok;
+	out->counts[RANQ_TASK_ERROR] = out->count - ok;
+	return 0;
+}
+
 int ranq_outbox_add_failure(struct ranq_outbox *out, const struct ranq_failure *failure)
 {
 	struct ranq_buf record;

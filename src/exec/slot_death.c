@@ -216,6 +216,18 @@ static void blame(struct ranq_slot *slot)
 		blame_first(slot);
 }
 
+/* Nobody is to blame for what dies while it joins results: they stay apart. */
+static bool end_merges(struct ranq_slot *slot)
+{
+	bool any = false;
+	unsigned i;
+
+	for (i = 0; i < slot->nchunks; i++)
+		if (slot->chunks[i].given.merge)
+			any = slot->chunks[i].stopped = true;
+	return any;
+}
+
 /* A fork that failed is no death: the executor never was. */
 void ranq_slot_on_death(struct ranq_slot *slot)
 {
@@ -226,7 +238,7 @@ void ranq_slot_on_death(struct ranq_slot *slot)
 	if (forked) {
 		slot->starting_ms = RANQ_NEVER;
 		slot->start_ms = 0;
-		if (slot->nruns)
+		if (!end_merges(slot) && slot->nruns)
 			blame(slot);
 	} else {
 		slot->start_errno = slot->end.failure;

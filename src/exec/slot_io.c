@@ -199,6 +199,7 @@ int ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, ui
 	ranq_buf_add_varint(out, trouble                                      ? trouble->deaths
 				 : chunk->given.end - chunk->given.start == 1 ? chunk->given.deaths
 									      : 0);
+	ranq_buf_add_byte(out, chunk->given.merge);
 	ranq_buf_add_varint(out, chunk->given.start);
 	ranq_buf_add_sized(out, chunk->input.data, chunk->input.len);
 	ranq_wire_end(out, at);

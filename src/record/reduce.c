@@ -376,6 +376,35 @@ int64_t ranq_reduction_check(const struct ranq_reduce *how, uint64_t start, cons
 	return status < 0 ? -1 : (int64_t)(end - start);
 }
 
+static int join_nothing(struct ranq_partial *into, const void *value, size_t len)
+{
+	(void)into;
+	(void)value;
+	(void)len;
+	return 0;
+}
+
+int ranq_reduction_foresee(const struct ranq_reduce *how, uint64_t start, const void *item, size_t len, size_t *parts,
+	size_t *left)
+{
+	struct ranq_reduction r;
+	struct ranq_segment_reader in;
+	struct ranq_part part;
+	int status;
+
+	ranq_reduction_init(&r, how, start);
+	r.how.function = join_nothing;
+	ranq_segment_reader_init(&in, item, len);
+	for (*parts = 0; (status = ranq_segment_reader_next_part(&in, &part, NULL)) > 0; ++*parts) {
+		part.value.len = 0;
+		if (ranq_reduction_add(&r, &part) < 0)
+			break;
+	}
+	*left = r.n;
+	ranq_reduction_clear(&r);
+	return status ? -1 : 0;
+}
+
 size_t ranq_reduction_bytes(const struct ranq_reduction *r)
 {
 	return r->bytes;

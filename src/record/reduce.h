@@ -73,6 +73,10 @@ int ranq_reduction_add_item(
 /* Number of tasks of an item of tasks from `start` on, checked in full; *ok: those that succeeded. Or -1 with err. */
 int64_t ranq_reduction_check(const struct ranq_reduce *how, uint64_t start, const void *item, size_t len, uint64_t *ok,
 	struct ranq_err *err);
+/* How many parts an item (that check takes) has, and how many are left if all that may be joined is: without a look at
+ * their values, or a call of the function. */
+int ranq_reduction_foresee(const struct ranq_reduce *how, uint64_t start, const void *item, size_t len, size_t *parts,
+	size_t *left);
 size_t ranq_reduction_bytes(const struct ranq_reduction *r);            /* what write appends, at most */
 int ranq_reduction_write(const struct ranq_reduction *r, struct ranq_buf *out); /* as segments; -1: out failed */
 /* Joins everything; *total is borrowed from r, which takes no more parts. -1: values do not go together. */

@@ -87,3 +87,59 @@ int crash_at_505(struct ranq_partial *into, const void *value, size_t len)
 	(void)into;
 	return len == sizeof x ? 0 : 1;
 }
+
+/* Adds histograms. */
+int add_bins(struct ranq_partial *into, const void *value, size_t len)
+{
+	int64_t *to = into->data;
+	const int64_t *from = value;
+	size_t i;
+
+	if (len != into->len)
+		return 1;
+	for (i = 0; i < len / sizeof *to; i++)
+		to[i] += from[i];
+	return 0;
+}
+
+/* An executor that only joins what others have made runs no init, and a program that reads is no worker. */
+static int has_tasks;
+
+int ranq_module_init(struct ranq_task *task)
+{
+	(void)task;
+	has_tasks = 1;
+	return 0;
+}
+
+static int only_merges(void)
+{
+	return !has_tasks && getenv("RANQ_WORKER");
+}
+
+/* The same, where workers die of merges, or never come back from them; who reads is spared. */
+int crash_in_merges(struct ranq_partial *into, const void *value, size_t len)
+{
+	if (only_merges())
+		abort();
+	return add_bins(into, value, len);
+}
+
+int hang_in_merges(struct ranq_partial *into, const void *value, size_t len)
+{
+	struct timespec hour = {3600, 0};
+
+	if (only_merges())
+		nanosleep(&hour, NULL);
+	return add_bins(into, value, len);
+}
+
+/* A histogram, a millisecond each. */
+int slow_histogram(struct ranq_task *task)
+{
+	struct timespec left = {0, 1000000};
+
+	while (nanosleep(&left, &left) < 0)
+		;
+	return histogram(task);
+}

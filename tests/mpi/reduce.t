@@ -56,6 +56,30 @@ like "$err" "exports no function 'nothing'" "is said"
 TEST="unfinished" status 5 ranq results "$(ranq submit --require nobody --range 1-3 --reduce count -- true)"
 ranq cancel last >/dev/null
 
+# ... which executors join also across chunks and ranks, before the queue has them
+bins=$(run --function slow_histogram --range 1-4096 --reduce sum_int64 --as hex)
+stored() { rcli --scan --pattern "ranq:*:j:${1#*/}:r" | while read -r key; do rcli hvals "$key" | wc -c; done; }
+joined() { # function, option...: the value is right; what Redis has of it is in $bytes
+	local f=$1
+	shift
+	j=$(ranq submit --module "$m" --function slow_histogram --range 1-4096 --reduce "$f" "$@")
+	TEST="$f $*" status 0 ranq wait --timeout 60s "$j"
+	is "$(ranq results --module "$m" --as hex "$j")" "$bins" "$f $*: its value"
+	bytes=$(stored "$j")
+}
+joined crash_in_merges
+apart=$bytes
+like "$(cat "$T/join")" "its reduce function fails" "the bridge stops asking for it"
+joined add_bins
+if [ "$bytes" -lt $((apart / 3)) ]; then pass "$bytes bytes instead of $apart"; else fail "less in Redis" "$bytes $apart"; fi
+joined crash_in_merges --reduce-ordered
+apart=$bytes
+joined add_bins --reduce-ordered
+if [ "$bytes" -lt $((apart * 2 / 3)) ]; then pass "ordered: $bytes bytes instead of $apart"; else fail "less in Redis" "$bytes $apart"; fi
+# a bridge that leaves does not wait for them
+hangs=$(ranq submit --module "$m" --function slow_histogram --range 1-4096 --reduce hang_in_merges)
+ok wait_for 30 more_than "$hangs" 200
+
 # the same bits
 ordered() { run --function term --range 1-20011 --reduce sum_double --reduce-ordered "$@"; }
 want=$(ordered)
@@ -63,6 +87,8 @@ for chunk in 1 7 1000; do is "$(ordered --chunk $chunk)" "$want" "the same bits 
 leave
 bridge 5
 is "$(ordered --chunk 333)" "$want" "the same bits of five ranks"
+TEST="a reduce function without end" status 0 ranq wait --timeout 60s "$hangs"
+is "$(ranq results --module "$m" --as hex "$hangs")" "$bins" "costs nothing of the value"
 
 # kill a bridge, the reader, then Redis
 kill_bridge() {

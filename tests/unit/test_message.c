@@ -100,13 +100,16 @@ START_TEST(chunk_round_trip)
 	ck_assert_uint_eq(got.chunk, UINT64_MAX);
 	ck_assert_uint_eq(got.end, RANQ_TASKS_MAX);
 	ck_assert_int_eq(got.left_ms, RANQ_NEVER);
+	ck_assert(!got.merge);
 	ck_assert_mem_eq(got.input.data, "in", 2);
 	ranq_buf_reset(&buf);
 	m.left_ms = 0;
+	m.merge = true;
 	ranq_message_chunk_encode(&buf, &m);
 	open_as(RANQ_MESSAGE_CHUNK, &body);
 	ck_assert_int_eq(ranq_message_chunk_decode(&body, &got, &err), 0);
 	ck_assert_int_eq(got.left_ms, 0);
+	ck_assert(got.merge);
 }
 END_TEST
 
@@ -167,14 +170,14 @@ START_TEST(heads_that_are_refused)
 		size_t len;
 	} rows[] = {
 		{"empty", {0}, 0},
-		{"short", {'r', 'n', 'q', 'm', 1, 1, 0, 0, 0, 0, 0}, 11},
-		{"magic", {'r', 'n', 'q', 'x', 1, 1, 0, 0, 0, 0, 0, 0}, 12},
-		{"version", {'r', 'n', 'q', 'm', 2, 1, 0, 0, 0, 0, 0, 0}, 12},
-		{"type 0", {'r', 'n', 'q', 'm', 1, 0, 0, 0, 0, 0, 0, 0}, 12},
-		{"type unknown", {'r', 'n', 'q', 'm', 1, RANQ_MESSAGE_COUNT, 0, 0, 0, 0, 0, 0}, 12},
-		{"reserved", {'r', 'n', 'q', 'm', 1, 1, 0, 1, 0, 0, 0, 0}, 12},
-		{"length", {'r', 'n', 'q', 'm', 1, 1, 0, 0, 1, 0, 0, 0}, 12},
-		{"huge length", {'r', 'n', 'q', 'm', 1, 1, 0, 0, 255, 255, 255, 255}, 12},
+		{"short", {'r', 'n', 'q', 'm', RANQ_MESSAGE_VERSION, 1, 0, 0, 0, 0, 0}, 11},
+		{"magic", {'r', 'n', 'q', 'x', RANQ_MESSAGE_VERSION, 1, 0, 0, 0, 0, 0, 0}, 12},
+		{"version", {'r', 'n', 'q', 'm', RANQ_MESSAGE_VERSION + 1, 1, 0, 0, 0, 0, 0, 0}, 12},
+		{"type 0", {'r', 'n', 'q', 'm', RANQ_MESSAGE_VERSION, 0, 0, 0, 0, 0, 0, 0}, 12},
+		{"type unknown", {'r', 'n', 'q', 'm', RANQ_MESSAGE_VERSION, RANQ_MESSAGE_COUNT, 0, 0, 0, 0, 0, 0}, 12},
+		{"reserved", {'r', 'n', 'q', 'm', RANQ_MESSAGE_VERSION, 1, 0, 1, 0, 0, 0, 0}, 12},
+		{"length", {'r', 'n', 'q', 'm', RANQ_MESSAGE_VERSION, 1, 0, 0, 1, 0, 0, 0}, 12},
+		{"huge length", {'r', 'n', 'q', 'm', RANQ_MESSAGE_VERSION, 1, 0, 0, 255, 255, 255, 255}, 12},
 	};
 	enum ranq_message_type type;
 	struct ranq_reader body;

@@ -384,6 +384,34 @@ START_TEST(test_items)
 }
 END_TEST
 
+/* What is foreseen is what becomes of it. */
+START_TEST(test_foreseen)
+{
+	random_state = 7;
+	for (int i = 0; i < 200; i++) {
+		struct ranq_reduce how = how_of("sum_double", i % 2), apart = how;
+		uint64_t start = random_below(600), end = start + 1 + random_below(600);
+		struct ranq_reduction r;
+		struct ranq_buf item;
+		size_t parts, left;
+
+		apart.function = NULL; /* as the results of chunks of a function that is not here */
+		apart.kind = RANQ_REDUCE_FUNCTION;
+		ranq_buf_init(&item, 0);
+		write_cut(&how, start, start + (end - start) / 2, 3, &item);
+		write_cut(&how, start + (end - start) / 2, end, 3, &item);
+		ranq_reduction_init(&r, &how, start);
+		ck_assert_int_eq(ranq_reduction_foresee(&apart, start, item.data, item.len, &parts, &left), 0);
+		ck_assert_int_eq(ranq_reduction_add_item(&r, item.data, item.len, end, &err), 0);
+		ck_assert_uint_eq(left, r.n);
+		ck_assert_uint_ge(parts, left);
+		ck_assert_int_eq(ranq_reduction_foresee(&apart, start, item.data, item.len - 1, &parts, &left), -1);
+		ranq_reduction_clear(&r);
+		ranq_buf_clear(&item);
+	}
+}
+END_TEST
+
 START_TEST(test_other_readers_refuse)
 {
 	struct ranq_segment_reader in;
@@ -411,6 +439,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_numbers_of_commands, 0, sizeof leaves / sizeof leaves[0]);
 	tcase_add_test(tc, test_results_of_functions);
 	tcase_add_loop_test(tc, test_items, 0, sizeof items / sizeof items[0]);
+	tcase_add_test(tc, test_foreseen);
 	tcase_add_test(tc, test_other_readers_refuse);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
