@@ -216,13 +216,15 @@ static int64_t parse_hms(const char *text)
 	return (int64_t)hours * 3600 + minutes * 60 + seconds;
 }
 
-int64_t ranq_allocation_parse_qstat(const char *text)
+int64_t ranq_allocation_parse_qstat(const char *text, unsigned *restarts)
 {
 	json_t *root = json_loads(text, 0, NULL), *jobs = json_object_get(root, "Jobs"), *job;
 	const char *id;
 	int64_t end_s = 0;
+	*restarts = 0;
 	json_object_foreach(jobs, id, job)
 	{
+		json_int_t runs = json_integer_value(json_object_get(job, "run_count"));
 		const char *start = json_string_value(json_object_get(job, "stime"));
 		const char *limit =
 			json_string_value(json_object_get(json_object_get(job, "Resource_List"), "walltime"));
@@ -232,6 +234,7 @@ int64_t ranq_allocation_parse_qstat(const char *text)
 		int64_t length = limit ? parse_hms(limit) : 0;
 		if (at != (time_t)-1 && length > 0)
 			end_s = (int64_t)at + length;
+		*restarts = runs > 1 && runs <= 1000000 ? (unsigned)runs - 1 : 0;
 		break;
 	}
 	json_decref(root);
@@ -293,16 +296,17 @@ static void read_nodefile(struct ranq_allocation *allocation)
 	ranq_buf_clear(&text);
 }
 
-static int64_t ask_pbs(const char *job)
+static int64_t ask_pbs(const char *job, unsigned *restarts)
 {
 	static const char *const names[] = {"qstat", NULL};
 	char *qstat = ranq_spawn_find_path(names);
 	const char *const argv[] = {qstat ? qstat : "/opt/pbs/bin/qstat", "-f", "-F", "json", job, NULL};
 	struct ranq_buf out;
 	int64_t end_s = 0;
+	*restarts = 0;
 	ranq_buf_init(&out, ANSWER_MAX);
 	if (ranq_spawn_capture(argv, ASK_LIMIT_MS, &out, NULL) >= 0)
-		end_s = ranq_allocation_parse_qstat(ranq_buf_cstr(&out));
+		end_s = ranq_allocation_parse_qstat(ranq_buf_cstr(&out), restarts);
 	ranq_buf_clear(&out);
 	free(qstat);
 	return end_s;
@@ -311,18 +315,20 @@ static int64_t ask_pbs(const char *job)
 static void find_pbs(struct ranq_allocation *allocation)
 {
 	const char *job = getenv("PBS_JOBID");
+	unsigned restarts;
 	allocation->scheduler = RANQ_SCHEDULER_PBS;
 	snprintf(allocation->job_id, sizeof allocation->job_id, "%s", job);
-	snprintf(allocation->id, sizeof allocation->id, "pbs:%.120s", job);
 	read_nodefile(allocation);
-	allocation->end_s = ask_pbs(job);
+	allocation->end_s = ask_pbs(job, &restarts);
+	snprintf(allocation->id, sizeof allocation->id, restarts ? "pbs:%.100s.%u" : "pbs:%.100s", job, restarts);
 }
 
 int64_t ranq_allocation_ask_end(const struct ranq_allocation *allocation)
 {
 	struct ranq_allocation now = {0};
+	unsigned restarts;
 	if (allocation->scheduler == RANQ_SCHEDULER_PBS)
-		return ask_pbs(allocation->job_id);
+		return ask_pbs(allocation->job_id, &restarts);
 	if (allocation->scheduler == RANQ_SCHEDULER_SLURM)
 		ask_slurm(allocation->job_id, &now);
 	free(now.nodes);

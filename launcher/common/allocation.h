@@ -15,7 +15,7 @@ enum ranq_scheduler { RANQ_SCHEDULER_NONE, RANQ_SCHEDULER_SLURM, RANQ_SCHEDULER_
 
 struct ranq_allocation {
 	enum ranq_scheduler scheduler;
-	char id[128];          /* "slurm:123", "slurm:123.1" after a requeue, "pbs:7.server", "host:NAME" */
+	char id[128];          /* "slurm:123", "slurm:123.1" after a requeue, "pbs:7.server[.1]", "host:NAME" */
 	char job_id[96];       /* as the scheduler wants it, "" without one */
 	char *nodes;           /* names separated by commas as they are now, in order; NULL: only this one. Owned */
 	unsigned nnodes, cpus; /* cpus: of all nodes together */
@@ -43,8 +43,8 @@ int ranq_allocation_parse_squeue(const char *text, struct ranq_allocation *alloc
 bool ranq_allocation_parse_preempted(const char *text);
 /* A list of cpus for each node as Slurm writes it, "2(x3),1": the sum, here 7; 0: it is not that. */
 unsigned ranq_allocation_parse_cpus(const char *text);
-/* Output of `qstat -f -F json ID`: end = stime + walltime (0: unknown). */
-int64_t ranq_allocation_parse_qstat(const char *text);
+/* Output of `qstat -f -F json ID`: end = stime + walltime (0: unknown); how often the job was started again. */
+int64_t ranq_allocation_parse_qstat(const char *text, unsigned *restarts);
 /* Contents of $PBS_NODEFILE: a host a line, repeated; cpus_here: $NCPUS or 0. */
 int ranq_allocation_parse_nodefile(const char *text, unsigned cpus_here, struct ranq_allocation *allocation);
 

@@ -124,6 +124,9 @@ fake qstat <<<'echo "{\"Jobs\":{\"3.pbs0\":{\"stime\":\"Fri Nov 20 07:44:31 2036
 TEST="in a PBS allocation" status 0 in_pbs ranq join --dry-run
 like "$out" '--hostfile .* -n 5 .*--allocation pbs:3\.pbs0 --end-time 21[0-9]+' "hosts, slots, end"
 like "$out" 'plm_rsh_agent [^ ]*/ranq-pbs-rsh' "and the way to the other nodes"
+fake qstat <<<'echo "{\"Jobs\":{\"3.pbs0\":{\"run_count\":2}}}"'
+TEST="after qrerun" status 0 in_pbs ranq join --dry-run
+like "$out" '--allocation pbs:3\.pbs0\.1' "identity of this run of the job"
 # PBS's KILL reaches join alone: what it leaves must not outlive the job
 script <<<'trap "echo drains >$T/end" USR1; trap "echo ends >$T/end; exit 1" TERM; echo >"$T/ready"; while :; do read -r -t 1 <> <(:); done'
 PATH="$T/slurm:$PATH" PBS_JOBID=3.pbs0 PBS_NODEFILE="$T/nodes" ranq join >"$T/join" 2>&1 &

@@ -56,22 +56,34 @@ START_TEST(squeue_rubbish)
 }
 END_TEST
 
-#define QSTAT(stime, walltime) \
+#define START "\"Fri Nov 20 07:44:31 2026\""
+#define QSTAT_RUN(stime, walltime, run_count) \
 	"{\"timestamp\":1795160673,\"Jobs\":{\"3.pbs0\":{\"job_state\":\"R\",\"stime\":" stime \
-	",\"Resource_List\":{\"ncpus\":1,\"walltime\":" walltime "}}}}"
+	",\"Resource_List\":{\"ncpus\":1,\"walltime\":" walltime "},\"run_count\":" run_count "}}}"
+#define QSTAT(stime, walltime) QSTAT_RUN(stime, walltime, "1")
 
 START_TEST(qstat_end)
 {
-	ck_assert_int_eq(ranq_allocation_parse_qstat(QSTAT("\"Fri Nov 20 07:44:31 2026\"", "\"00:10:00\"")),
+	unsigned restarts = 7;
+	ck_assert_int_eq(ranq_allocation_parse_qstat(QSTAT(START, "\"00:10:00\""), &restarts),
 		local_time(2026, 11, 20, 7, 54, 31));
-	ck_assert_int_eq(ranq_allocation_parse_qstat(QSTAT("\"Fri Nov 20 07:44:31 2026\"", "\"100:00:00\"")),
+	ck_assert_uint_eq(restarts, 0);
+	ck_assert_int_eq(ranq_allocation_parse_qstat(QSTAT_RUN(START, "\"100:00:00\"", "3"), &restarts),
 		local_time(2026, 11, 20, 7, 44, 31) + 360000);
+	ck_assert_uint_eq(restarts, 2);
+	static const char *const counts[] = {"0", "-3", "\"2\"", "1e30", "9999999999", "null"};
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		char text[300];
+		snprintf(text, sizeof text, QSTAT_RUN(START, "\"00:10:00\"", "%s"), counts[i]);
+		ranq_allocation_parse_qstat(text, &restarts);
+		ck_assert_uint_eq(restarts, 0);
+	}
 	static const char *const unknown[] = {"", "{", "[]", "{\"Jobs\":{}}", "{\"Jobs\":[1]}",
 		QSTAT("12", "\"00:10:00\""), QSTAT("\"Fri Nov 20 07:44:31 2026\"", "600"),
 		QSTAT("\"soon\"", "\"00:10:00\""), QSTAT("\"Fri Nov 20 07:44:31 2026\"", "\"-1:10:00\""),
 		"Unknown Job Id 999.pbs0"};
 	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-		ck_assert_msg(ranq_allocation_parse_qstat(unknown[i]) == 0, "an end in: %s", unknown[i]);
+		ck_assert_msg(ranq_allocation_parse_qstat(unknown[i], &restarts) == 0, "an end in: %s", unknown[i]);
 }
 END_TEST
 
