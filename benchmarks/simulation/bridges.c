@@ -75,14 +75,14 @@ static void watch_conn(
 
 static void set_timer(struct sim_bridge *bridge, int64_t due_ms)
 {
-	int64_t left_us = due_ms * 1000 - ranq_clock_ns() / 1000;
+	int64_t left_ns = due_ms * 1000000 - ranq_clock_ns();
 	struct timeval tv;
 
-	if (left_us <= 0) {
+	if (left_ns <= 0) {
 		sim_touch(bridge);
 		return;
 	}
-	tv = (struct timeval){.tv_sec = left_us / 1000000, .tv_usec = left_us % 1000000};
+	tv = sim_real_time((double)left_ns);
 	event_add(bridge->timer, &tv);
 }
 
@@ -122,6 +122,7 @@ static void start_bridge(struct sim_bridge *bridge)
 		.nqueues = 1,
 		.allocation = "simulated",
 		.idle_timeout_ms = -1,
+		.lease_ms = (int64_t)(RANQ_LEASE_MS_DEFAULT * sim.set.slow),
 		.grace_ms = 60000};
 	struct ranq_err err;
 
@@ -167,6 +168,10 @@ static void on_wait_over(int fd, short what, void *arg)
 
 void sim_turn(int64_t until_ns)
 {
+	int64_t now_ns = ranq_clock_ns(), left_ns = until_ns - now_ns;
+
+	if (left_ns > 0)
+		until_ns = now_ns + (int64_t)((double)left_ns * sim.set.slow);
 	ranq_watch_wait(sim.base, sim.timer, STAILQ_EMPTY(&sim.touched) ? until_ns : 0);
 	turn_touched();
 }

@@ -14,19 +14,22 @@
 #include "util/clock.h"
 #include "util/json.h"
 
-static const char usage[] = "usage: bench-simulation [OPTION]...\n"
-			    "  --server URL     a server without other work (default: RANQ_SERVER)\n"
-			    "  --queue NAME     default: simulation\n"
-			    "  --bridges N      default 10\n"
-			    "  --ranks N        of each bridge, default 128\n"
-			    "  --task D         time of a task, default 1s; also 200us\n"
-			    "  --spread F       tasks take D * (1 +- F), default 0.1\n"
-			    "  --tasks N        run these and stop; default: measure a window of endless work\n"
-			    "  --chunk N        at most so many tasks a chunk\n"
-			    "  --results R      keep, count or none; default keep\n"
-			    "  --bytes N        of each result, default 8\n"
-			    "  --warm D         time before the window, default 5s\n"
-			    "  --window D       default 10s\n";
+static const char usage[] =
+	"usage: bench-simulation [OPTION]...\n"
+	"  --server URL     a server without other work (default: RANQ_SERVER)\n"
+	"  --queue NAME     default: simulation\n"
+	"  --bridges N      default 10\n"
+	"  --ranks N        of each bridge, default 128\n"
+	"  --task D         time of a task, default 1s; also 200us\n"
+	"  --spread F       tasks take D * (1 +- F), default 0.1\n"
+	"  --tasks N        run these and stop; default: measure a window of endless work\n"
+	"  --chunk N        at most so many tasks a chunk\n"
+	"  --results R      keep, count or none; default keep\n"
+	"  --bytes N        of each result, default 8\n"
+	"  --warm D         time before the window, default 5s\n"
+	"  --window D       default 10s\n"
+	"  --slow S         a second of bridges and ranks takes S real ones, default 1: the server\n"
+	"                   has S times less to do, and so has this program; times are theirs\n";
 
 enum {
 	OPT_SERVER = 256,
@@ -41,13 +44,14 @@ enum {
 	OPT_BYTES,
 	OPT_WARM,
 	OPT_WINDOW,
+	OPT_SLOW,
 	OPT_HELP
 };
 static const struct option options[] = {{"server", 1, NULL, OPT_SERVER}, {"queue", 1, NULL, OPT_QUEUE},
 	{"bridges", 1, NULL, OPT_BRIDGES}, {"ranks", 1, NULL, OPT_RANKS}, {"task", 1, NULL, OPT_TASK},
 	{"spread", 1, NULL, OPT_SPREAD}, {"tasks", 1, NULL, OPT_TASKS}, {"chunk", 1, NULL, OPT_CHUNK},
 	{"results", 1, NULL, OPT_RESULTS}, {"bytes", 1, NULL, OPT_BYTES}, {"warm", 1, NULL, OPT_WARM},
-	{"window", 1, NULL, OPT_WINDOW}, {"help", 0, NULL, OPT_HELP}, {0}};
+	{"window", 1, NULL, OPT_WINDOW}, {"slow", 1, NULL, OPT_SLOW}, {"help", 0, NULL, OPT_HELP}, {0}};
 
 static const char *const results_names[] = {"keep", "count", "none"};
 static const char *url;
@@ -144,6 +148,9 @@ static void set_option(int option, const char *value)
 	case OPT_WINDOW:
 		set->window_s = duration_s(value);
 		return;
+	case OPT_SLOW:
+		set->slow = real(value, 1, 100);
+		return;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EXIT_SUCCESS);
@@ -214,6 +221,7 @@ static struct ranq_json *parameters(void)
 	ranq_json_uint(json, "chunk", sim.set.chunk);
 	ranq_json_str(json, "results", results_names[sim.set.results]);
 	ranq_json_uint(json, "result_bytes", sim.set.bytes);
+	ranq_json_real(json, "slow", sim.set.slow);
 	return json;
 }
 
@@ -257,6 +265,7 @@ static void report(
 	ranq_json_real(more, "seconds", s);
 	ranq_json_real(more, "tasks_per_second", ratio(done, s));
 	ranq_json_real(more, "efficiency", ratio(done, possible));
+	ranq_json_real(more, "late_ms", 1e3 * ratio(b->late_s - a->late_s, (double)(b->timers - a->timers)));
 	ranq_json_real(more, "calls_per_bridge_second", ratio(calls, bridge_s));
 	ranq_json_real(more, "leases_per_bridge_second", ratio((double)(b->sums.leases - a->sums.leases), bridge_s));
 	ranq_json_real(more, "ranges_per_bridge_second", ratio(ranges, bridge_s));
@@ -297,6 +306,7 @@ int main(int argc, char **argv)
 		.bytes = 8,
 		.warm_s = 5,
 		.window_s = 10,
+		.slow = 1,
 		.queue = "simulation"};
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		set_option(option, optarg);

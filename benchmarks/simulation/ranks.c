@@ -76,12 +76,8 @@ static void report(struct sim_lane *lane, const struct sim_chunk *chunk, uint64_
 
 static void set_timer(struct sim_lane *lane, double ns)
 {
-	struct timeval tv;
+	struct timeval tv = sim_real_time(ns);
 
-	if (ns < 0)
-		ns = 0;
-	tv.tv_sec = (time_t)(ns / 1e9);
-	tv.tv_usec = (suseconds_t)((ns - (double)tv.tv_sec * 1e9) / 1e3);
 	event_add(lane->timer, &tv);
 }
 
@@ -122,6 +118,8 @@ static void on_timer(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	sim.timers++;
+	sim.late_s += (double)(ranq_clock_ns() - lane->began_ns) / 1e9 - (double)lane->step * lane->task_ns / 1e9;
 	report(lane, chunk, upto, upto == chunk->end, (double)lane->step * lane->task_ns);
 	chunk->upto = upto;
 	lane->step = 0;

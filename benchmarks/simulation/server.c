@@ -146,7 +146,11 @@ static void add_calls(struct sim_counters *c, struct ranq_bytes text, const char
 
 struct sim_counters sim_count(void)
 {
-	struct sim_counters c = {.at_ns = ranq_clock_ns(), .proxy_s = sim.proxy_s, .sums = sim_sums()};
+	struct sim_counters c = {.at_ns = ranq_clock_ns(),
+		.proxy_s = sim.proxy_s,
+		.late_s = sim.late_s,
+		.timers = sim.timers,
+		.sums = sim_sums()};
 	struct ranq_reply *reply;
 	struct ranq_bytes text;
 	struct rusage usage;

@@ -3,6 +3,7 @@
  *
  *   ranks.c    the link of a bridge: behind it all its ranks, each with executors that take a given time for a task
  *   bridges.c  the proxies and their loop
+ *   slow.c     a clock for bridges and ranks that goes slower than the server's
  *   server.c   what is asked of the server beside: jobs, accounting, counters
  *   main.c     options, course, report */
 #ifndef RANQ_BENCHMARKS_SIMULATION_H
@@ -24,8 +25,13 @@ struct sim_settings {
 	size_t bytes;            /* of a result; keep only */
 	enum ranq_results_mode results;
 	double warm_s, window_s;
+	double slow; /* real seconds that a second of bridges and ranks takes */
 	const char *queue;
 };
+
+/* ---- slow.c ---- */
+/* The real time in which ns of simulated time pass. */
+struct timeval sim_real_time(double ns);
 
 /* ---- ranks.c ---- */
 struct sim_bridge;
@@ -80,6 +86,8 @@ struct simulation {
 	struct ranq_queue queue;
 	uint64_t random;
 	uint64_t executed;      /* tasks that ranks reported */
+	uint64_t timers;        /* of ranks that came */
+	double late_s;          /* after their time, all together */
 	double proxy_s;         /* CPU time in the proxies */
 	struct ranq_buf result; /* zeros */
 };
@@ -101,8 +109,8 @@ struct sim_sums sim_sums(void);
 /* ---- server.c ---- */
 struct sim_counters { /* of the server, since its start; and of ourselves */
 	int64_t at_ns;
-	double server_s, proxy_s, process_s;
-	uint64_t commands, calls, calls_us, bytes_in, bytes_out, memory_bytes;
+	double server_s, proxy_s, process_s, late_s;
+	uint64_t commands, calls, calls_us, bytes_in, bytes_out, memory_bytes, timers;
 	struct sim_sums sums;
 };
 void sim_server_open(const char *url);
