@@ -4,9 +4,9 @@
 #define WEIGHT 0.3 /* of the newest measurement in the moving average */
 #define GROWTH 4
 #define SURPLUS_SECONDS 4.0
-#define WINDOW_NS 2e6      /* of work that a lane has in more than two chunks */
+#define WINDOW_NS 2e6          /* of work that a lane has in more than two chunks */
 #define CHUNKS_A_SECOND 200000 /* that rank 0 hands out, about */
-#define DEPTH_TASK_NS 50e6 /* from this task time on a lane gets one chunk at a time */
+#define DEPTH_TASK_NS 50e6     /* from this task time on a lane gets one chunk at a time */
 /* Of long tasks no more are put aside than will begin very soon, and not for longer than a second: another bridge may
  * have time for them at once. Only what is clearly long is given back, so that an average near the limit does not send
  * work to and fro. */
@@ -88,10 +88,10 @@ unsigned ranq_chunking_depth(const struct ranq_pace *pace, uint64_t tasks)
 	return n < 2 ? 2 : n > RANQ_CHUNKING_DEPTH_MAX ? RANQ_CHUNKING_DEPTH_MAX : (unsigned)n;
 }
 
-/* Long tasks that the lanes together begin in STOCK_SECONDS; 0 when that is less than one. */
+/* Long tasks that the lanes together begin in STOCK_SECONDS or so; 0 when that is less than one. */
 static uint64_t stock(const struct ranq_leasing *l)
 {
-	return (uint64_t)(STOCK_SECONDS * 1e9 * (double)l->lanes / l->task_ns);
+	return (uint64_t)((STOCK_SECONDS + l->crowd_s) * 1e9 * (double)l->lanes / l->task_ns);
 }
 
 uint64_t ranq_leasing_want(const struct ranq_leasing *l)
@@ -108,7 +108,7 @@ uint64_t ranq_leasing_want(const struct ranq_leasing *l)
 	}
 	if (l->task_ns >= LONG_TASK_NS)
 		return l->unstarted < l->idle ? l->idle - l->unstarted + stock(l) : 0;
-	second = target_tasks(l->task_ns, (double)RANQ_LEASE_TARGET_NS * (double)lanes);
+	second = target_tasks(l->task_ns, ((double)RANQ_LEASE_TARGET_NS + l->crowd_s * 1e9) * (double)lanes);
 	if (l->cap > 0 && second / CHUNKS_A_SECOND > l->cap)
 		second = l->cap * CHUNKS_A_SECOND;
 	if (l->task_ns < DEPTH_TASK_NS && second < 2 * lanes)
@@ -130,7 +130,7 @@ uint64_t ranq_leasing_surplus(const struct ranq_leasing *l)
 		keep = l->idle + (l->stale ? 0 : stock(l));
 		return l->unstarted > keep ? l->unstarted - keep : 0;
 	}
-	keep = target_tasks(l->task_ns, SURPLUS_SECONDS * 1e9 * (double)lanes);
+	keep = target_tasks(l->task_ns, (SURPLUS_SECONDS + l->crowd_s) * 1e9 * (double)lanes);
 	if (l->cap > 0 && keep / (uint64_t)(SURPLUS_SECONDS * CHUNKS_A_SECOND) > l->cap)
 		keep = l->cap * (uint64_t)(SURPLUS_SECONDS * CHUNKS_A_SECOND);
 	if (keep < 2 * lanes)

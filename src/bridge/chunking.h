@@ -37,8 +37,8 @@ struct ranq_chunking {
 };
 /* Tasks for the next chunk; 0: nothing that could end in time (or nothing remains). */
 uint64_t ranq_chunking_size(const struct ranq_pace *pace, const struct ranq_chunking *c);
-/* Chunks of `tasks` tasks that a lane is given at once: a second one only when tasks are so short that a round trip would
- * be felt, more when chunks are (--chunk) so short that many a round trip would. */
+/* Chunks of `tasks` tasks that a lane is given at once: a second one only when tasks are so short that a round trip
+ * would be felt, more when chunks are (--chunk) so short that many a round trip would. */
 #define RANQ_CHUNKING_DEPTH_MAX 64
 unsigned ranq_chunking_depth(const struct ranq_pace *pace, uint64_t tasks);
 
@@ -48,10 +48,11 @@ struct ranq_leasing {
 	double task_ns;       /* of the tasks that are likely to come, or what they take at least; 0: unknown */
 	uint64_t last_want;   /* of the lease before, 0: none */
 	bool stale;           /* the work at hand has been lying here for a second */
+	double crowd_s;       /* seconds of work to be asked for besides, since there are many bridges */
 	uint64_t cap;         /* --chunk of such tasks, 0: none */
 };
 /* Tasks to ask the queue for now; 0: enough is at hand. Long ones are asked for when a lane is idle, and then a few
- * more: what all lanes together begin within half a second, or each task would need a lease of its own. */
+ * more: what all lanes together begin within half a second and crowd_s, or each task would need a lease of its own. */
 uint64_t ranq_leasing_want(const struct ranq_leasing *l);
 /* Unstarted tasks to give back because they are more than this bridge does in a few seconds, or so long that any other
  * bridge should have them; 0: keep all. */

@@ -27,8 +27,8 @@
 #define PROXY_ITEM_BYTES ((size_t)1 << 20)    /* flush at, and largest item made by merging */
 #define PROXY_FLUSH_MS 50
 #define PROXY_STALE_MS 1000 /* unstarted long tasks are for others then */
-#define PROXY_HOLD_MS 1000 /* see patience_ms in proxy_outbox.c */
-#define PROXY_CALLS_MAX 8 /* commits in flight for a queue */
+#define PROXY_HOLD_MS 1000  /* see patience_ms in proxy_outbox.c */
+#define PROXY_CALLS_MAX 8   /* commits in flight for a queue */
 
 struct proxy_queue;
 struct proxy_job;
@@ -61,7 +61,7 @@ struct proxy_lane {                   /* an executor of a worker */
 	unsigned slot, n;             /* n: chunks */
 	unsigned number;              /* among all lanes, for sticky jobs */
 	unsigned filled;              /* n when it was filled last */
-	struct proxy_chunks chunks; /* the first one runs */
+	struct proxy_chunks chunks;   /* the first one runs */
 };
 struct proxy_worker {
 	bool hello, lost, goodbye;
@@ -87,9 +87,9 @@ struct proxy_item { /* results of [start, end), to be committed */
 	struct proxy_chunk *chunk; /* whose item this is */
 	struct ranq_reduce reduce; /* of its job */
 	int64_t since_ms, due_ms;
-	bool kept; /* was left out of a commit already */
+	bool kept;       /* was left out of a commit already */
 	unsigned merges; /* how often it was given to an executor to be joined */
-	uint64_t merge; /* number of the request, while an executor of merge_rank joins it */
+	uint64_t merge;  /* number of the request, while an executor of merge_rank joins it */
 	int merge_rank;
 };
 TAILQ_HEAD(proxy_items, proxy_item);
@@ -109,7 +109,7 @@ struct proxy_blob {
 	TAILQ_ENTRY(proxy_blob) next;
 	char hash[129];
 	uint64_t number, have, total; /* total: 0 when nobody said it */
-	struct proxy_queue *pq; /* where it is fetched */
+	struct proxy_queue *pq;       /* where it is fetched */
 	int fd;
 	unsigned users;
 	int64_t unused_ms; /* since when it has no users */
@@ -149,9 +149,9 @@ struct proxy_job {
 	int64_t began_ms;        /* first results; 0: none yet */
 	unsigned chunks, broken; /* chunks at workers; broken ones since the last result */
 	unsigned merges_failed;
-	int64_t used_ms;         /* last time with work */
-	uint8_t *introduced;     /* for each rank */
-	uint8_t *broke;          /* for each rank: has had one of the broken chunks */
+	int64_t used_ms;     /* last time with work */
+	uint8_t *introduced; /* for each rank */
+	uint8_t *broke;      /* for each rank: has had one of the broken chunks */
 };
 
 /* ---- queues ---- */
@@ -172,9 +172,9 @@ struct proxy_queue {
 	uint64_t last_want;
 	int64_t retry_ms; /* when idle or paused: ask again at; when out: join again at */
 	unsigned join_tries;
-	uint64_t missing_job; /* was leased last without being there */
-	int64_t hold_ms;      /* no lease before */
-	int64_t beat_ms; /* next heartbeat */
+	uint64_t missing_job;                /* was leased last without being there */
+	int64_t hold_ms;                     /* no lease before */
+	int64_t beat_ms, beaten_ms;          /* next heartbeat, last one */
 	struct proxy_items pending, merging; /* merging: oldest first; their bytes count as those of the outbox */
 	size_t pending_bytes, npending, nmerging;
 	bool pending_waited; /* a client waits for some of them */
@@ -276,8 +276,15 @@ void proxy_queue_sync(struct proxy_queue *pq); /* the first resync of a connecti
 void proxy_queue_tick(struct proxy_queue *pq);
 int64_t proxy_queue_due(const struct proxy_queue *pq);
 void proxy_queue_look(struct proxy_queue *pq); /* work may be there */
-void proxy_queue_missing(struct proxy_queue *pq, uint64_t job); /* we hold parts of it, and the server does not know it */
+void proxy_queue_missing(
+	struct proxy_queue *pq, uint64_t job); /* we hold parts of it, and the server does not know it */
 void proxy_queue_leave(struct proxy_queue *pq);
+/* Another call than a heartbeat was answered. */
+void proxy_queue_heard(struct proxy_queue *pq);
+/* A millisecond for each bridge of the queue, at most a fifth of a lease: by so much everything waits longer that
+ * nobody waits for, so that the server has about a thousand calls of a kind a second, however many bridges there are.
+ */
+int64_t proxy_crowd_ms(const struct proxy_queue *pq);
 void proxy_lease(struct ranq_proxy *proxy);
 bool proxy_fenced(const struct proxy_queue *pq);
 
@@ -305,7 +312,7 @@ void proxy_outbox_tick(struct proxy_queue *pq);
 int64_t proxy_outbox_due(const struct proxy_queue *pq);
 /* Sends calls that are not on their way, in order; unless `all`, as many as the network takes. */
 void proxy_outbox_send(struct proxy_queue *pq, bool all);
-bool proxy_outbox_sent(const struct proxy_queue *pq); /* all of them */
+bool proxy_outbox_sent(const struct proxy_queue *pq);             /* all of them */
 void proxy_outbox_drop(struct proxy_queue *pq);                   /* registration gone */
 void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job); /* pending items only */
 bool proxy_outbox_empty(const struct proxy_queue *pq);
@@ -317,7 +324,7 @@ void proxy_item_reduce(struct proxy_item *item); /* joins what of its results ca
  * remain. They come back to be committed, joined or as they are. */
 size_t proxy_merge_items(struct proxy_queue *pq, struct proxy_item **items, size_t n);
 void proxy_merge_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);
-void proxy_merge_recall(struct proxy_queue *pq, int rank); /* those at a rank, -1: all; as they are */
+void proxy_merge_recall(struct proxy_queue *pq, int rank);   /* those at a rank, -1: all; as they are */
 void proxy_merge_drop(struct proxy_queue *pq, uint64_t job); /* 0: all */
 void proxy_merge_tick(struct proxy_queue *pq);
 int64_t proxy_merge_due(const struct proxy_queue *pq);
@@ -373,8 +380,8 @@ int64_t proxy_work_due(const struct ranq_proxy *proxy);
 
 /* proxy_sticky.c */
 bool proxy_sticky(const struct proxy_piece *piece);
-/* The part of the piece that this lane takes: the first block of its own, or with `any` the last one of the piece, which
- * its own lane would take last. Its length, 0: none. */
+/* The part of the piece that this lane takes: the first block of its own, or with `any` the last one of the piece,
+ * which its own lane would take last. Its length, 0: none. */
 uint64_t proxy_sticky_part(const struct proxy_lane *lane, const struct proxy_piece *piece, bool any, uint64_t *at);
 /* Cuts the piece; what begins at `at`, NULL: out of memory. */
 struct proxy_piece *proxy_sticky_cut(struct proxy_piece *piece, uint64_t at);

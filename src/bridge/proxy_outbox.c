@@ -22,12 +22,6 @@
 
 /* ---- items ---- */
 
-/* However many bridges there are: about a thousand commits a second from all of them. */
-static int64_t crowd_ms(const struct proxy_queue *pq)
-{
-	return pq->bridges < (uint64_t)pq->q.lease_ms / 5 ? (int64_t)pq->bridges : pq->q.lease_ms / 5;
-}
-
 /* A client waits for results. Single ones of a reduction help nobody: only the last that this bridge has of it. */
 static bool is_waited(const struct proxy_job *job)
 {
@@ -35,15 +29,15 @@ static bool is_waited(const struct proxy_job *job)
 }
 
 /* How long results may wait for others to be committed with. While a client waits, or the server does not know yet how
- * large results are: not long. Else for a second: hardly more is lost with this bridge then than what its ranks have
- * under way. */
+ * large results are: not long. Else for a second, and longer in a crowd: hardly more is lost with this bridge then than
+ * what its ranks have under way. */
 static int64_t patience_ms(const struct proxy_queue *pq, const struct proxy_job *job)
 {
-	int64_t ms = PROXY_FLUSH_MS, crowd = crowd_ms(pq);
+	int64_t crowd = proxy_crowd_ms(pq);
 
 	if (!is_waited(job) && job->began_ms > 0 && pq->proxy->now_ms - job->began_ms >= PROXY_HOLD_MS)
-		ms = PROXY_HOLD_MS;
-	return ms > crowd ? ms : crowd;
+		return PROXY_HOLD_MS + crowd;
+	return PROXY_FLUSH_MS > crowd ? PROXY_FLUSH_MS : crowd;
 }
 
 void proxy_outbox_waited(struct proxy_job *job)
@@ -218,6 +212,7 @@ static void answered(struct proxy_request *request, const struct ranq_reply *rep
 	proxy_renewed(request);
 	rc = call->kind == PROXY_COMMIT;
 	call_remove(call);
+	proxy_queue_heard(pq);
 	if (rc)
 		note_reply(pq, &commit);
 }
@@ -394,7 +389,8 @@ static size_t merge(struct proxy_item **items, size_t n)
 
 		if (last && last->job == items[i]->job && last->grant == items[i]->grant &&
 			last->end == items[i]->start && last->segment.len + items[i]->segment.len <= PROXY_ITEM_BYTES &&
-			last->nfailures + items[i]->nfailures <= RANQ_CALL_ITEMS_MAX && proxy_item_join(last, items[i]) == 0)
+			last->nfailures + items[i]->nfailures <= RANQ_CALL_ITEMS_MAX &&
+			proxy_item_join(last, items[i]) == 0)
 			proxy_item_destroy(items[i]);
 		else
 			items[kept++] = items[i];
@@ -434,7 +430,7 @@ static size_t keep_islands(struct proxy_queue *pq, struct proxy_item **items, si
 			continue;
 		}
 		item->kept = true;
-		proxy_outbox_put(pq, item, pq->proxy->now_ms + PROXY_HOLD_MS);
+		proxy_outbox_put(pq, item, pq->proxy->now_ms + PROXY_HOLD_MS + proxy_crowd_ms(pq));
 	}
 	return left;
 }
@@ -520,7 +516,7 @@ static bool urgent(const struct proxy_queue *pq)
 
 static int64_t flush_due(const struct proxy_queue *pq)
 {
-	return urgent(pq) ? proxy_min(pq->pending_ms, pq->committed_ms + crowd_ms(pq)) : pq->pending_ms;
+	return urgent(pq) ? proxy_min(pq->pending_ms, pq->committed_ms + proxy_crowd_ms(pq)) : pq->pending_ms;
 }
 
 void proxy_outbox_tick(struct proxy_queue *pq)

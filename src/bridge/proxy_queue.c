@@ -13,6 +13,7 @@
 #define JOIN_RETRY_MS 500
 #define MISSING_HOLD_MS 1000
 #define RANGES_MAX 64
+#define CROWD 100 /* bridges from which on heartbeats are spared */
 
 bool proxy_fenced(const struct proxy_queue *pq)
 {
@@ -79,7 +80,8 @@ static void joined(struct proxy_request *request, const struct ranq_reply *reply
 	shortest_lease(pq->proxy);
 	proxy_renewed(request);
 	pq->state = PROXY_IN;
-	pq->beat_ms = ranq_clock_ms() + pq->q.lease_ms / 5;
+	pq->beaten_ms = ranq_clock_ms();
+	pq->beat_ms = pq->beaten_ms + pq->q.lease_ms / 5;
 	proxy_queue_look(pq);
 }
 
@@ -218,6 +220,11 @@ void proxy_queue_sync(struct proxy_queue *pq)
 		proxy_queue_resync(pq);
 }
 
+int64_t proxy_crowd_ms(const struct proxy_queue *pq)
+{
+	return pq->bridges < (uint64_t)pq->q.lease_ms / 5 ? (int64_t)pq->bridges : pq->q.lease_ms / 5;
+}
+
 /* ---- heartbeat ---- */
 
 static void beaten(struct proxy_request *request, const struct ranq_reply *reply)
@@ -253,9 +260,20 @@ static void beat(struct proxy_queue *pq)
 	ranq_cmd_clear(&cmd);
 	pq->told_done = pq->done;
 	pq->told_running = pq->proxy->running;
+	pq->beaten_ms = pq->proxy->now_ms;
 	pq->beat_ms = pq->proxy->now_ms + pq->q.lease_ms / 5;
 	if (pq->state == PROXY_IN && pq->resync_again && !pq->lease_asked && proxy_outbox_empty(pq))
 		proxy_queue_resync(pq);
+}
+
+/* Each call renews the lease, and the reply to a commit names the jobs that are over. So in a crowd a busy bridge tells
+ * what only people want to know once a lease. */
+void proxy_queue_heard(struct proxy_queue *pq)
+{
+	int64_t fifth_ms = pq->q.lease_ms / 5;
+
+	if (pq->bridges >= CROWD && !pq->resync_again && !pq->idle)
+		pq->beat_ms = proxy_min(pq->proxy->now_ms + fifth_ms, pq->beaten_ms + 5 * fifth_ms);
 }
 
 /* ---- leases ---- */
@@ -324,9 +342,11 @@ static void leased(struct proxy_request *request, const struct ranq_reply *reply
 	pq->full = false;
 	if (lease.drain)
 		proxy_drain(pq->proxy, true, "ranq drain");
-	if (lease.n > 0)
+	if (lease.n > 0) {
 		pq->idle = false;
-	else if (!lease.drain)
+		proxy_queue_heard(pq);
+	}
+	if (lease.n == 0 && !lease.drain)
 		lease_empty(pq, &lease, request->b & RANQ_LEASE_RETURNED_ONLY);
 	for (size_t i = 0; i < lease.n; i++) {
 		lease.ranges[i].seq = request->a;
@@ -415,8 +435,10 @@ void proxy_lease(struct ranq_proxy *proxy)
 		return;
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
-		struct ranq_leasing leasing = {
-			.lanes = proxy->lanes, .idle = proxy->idle_lanes, .last_want = pq->last_want};
+		struct ranq_leasing leasing = {.lanes = proxy->lanes,
+			.idle = proxy->idle_lanes,
+			.last_want = pq->last_want,
+			.crowd_s = (double)proxy_crowd_ms(pq) / 1e3};
 		uint64_t want;
 		bool busy;
 

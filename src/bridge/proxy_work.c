@@ -364,7 +364,8 @@ static struct proxy_piece *choose(
 		if (job->state != PROXY_JOB_READY || proxy_fenced(job->pq) ||
 			(piece->suspect ? worker->chunks > 0 : lane->rank == reserved))
 			continue;
-		if (lane->n >= RANQ_CHUNKING_DEPTH_MAX || (lane->n > 0 && lane->n >= ranq_chunking_depth(&job->pace, 1)) ||
+		if (lane->n >= RANQ_CHUNKING_DEPTH_MAX ||
+			(lane->n > 0 && lane->n >= ranq_chunking_depth(&job->pace, 1)) ||
 			(job->broken > 0 && job->broke[lane->rank] && others_may_try(job)))
 			continue;
 		if (proxy_sticky(piece))
@@ -561,7 +562,7 @@ int64_t proxy_work_due(const struct ranq_proxy *proxy)
 		if (job->unstarted == 0)
 			continue;
 		in_ms = late_in_ms(job);
-		stale_ms = job->granted_ms + PROXY_STALE_MS;
+		stale_ms = job->granted_ms + PROXY_STALE_MS + proxy_crowd_ms(job->pq);
 		if (in_ms != RANQ_NEVER)
 			due = proxy_min(due, proxy->now_ms + in_ms);
 		if (stale_ms > proxy->now_ms)

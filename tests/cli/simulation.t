@@ -22,6 +22,17 @@ TEST="and their results are right" ok right
 like "$out" '"calls_per_bridge_second":[0-9]\.' "a few calls a second are enough for a bridge"
 like "$out" '"efficiency":(0\.[89]|1\.)' "and no rank waits for long"
 
+# A bridge of a crowd, most of which is only registered here, asks and commits for two seconds at a time. In slow time, besides.
+rcli hset 'ranq:{simulation}:q' schema 1 lease 22500 >/dev/null
+rcli zadd 'ranq:{simulation}:L' $(seq -f '900000000000000 %.0f0000000000000000000000000000' 1000 1999) >/dev/null
+TEST="bridges in a crowd, in slow time" status 0 timeout 90 "$simulate" --bridges 6 --ranks 64 --task 1200ms --spread 0.9 --slow 1.5 \
+	--warm 4s --window 3s
+TEST="and their results are right as well" ok right
+like "$out" '"calls_per_bridge_second":[01]\.' "fewer calls than a bridge makes that is almost alone"
+like "$out" '"efficiency":(0\.[89]|1\.)' "and no rank waits for long"
+like "$out" '"slow":1\.5.*"late_ms":' "how late the ranks were is told"
+rcli flushall >/dev/null
+
 TEST="a thousand ranks" status 0 timeout 60 "$simulate" --bridges 1 --ranks 1000 --task 20ms --warm 1500ms --window 1s
 TEST="and their results are right, too" ok right
 like "$out" '"tasks_per_item":[0-9]{2,}\.' "results of neighbours are stored together, whatever order they came in"

@@ -127,6 +127,14 @@ START_TEST(leases)
 		{"very short tasks with --chunk 3: what rank 0 hands out in a second",
 			{.lanes = 2, .task_ns = 1, .cap = 3}, 600000, 600000},
 		{"no lanes", {0, 0, 0, 0, 0}, 1, 1},
+		{"a crowd of bridges: more seconds of work", {.lanes = 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 9900,
+			10100},
+		{"a crowd: less than a quarter of that is left", {2400, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 7500,
+			7700},
+		{"a crowd: more than a quarter is", {2600, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 0, 0},
+		{"a crowd, long tasks: what begins within two seconds",
+			{.lanes = 128, .idle = 1, .task_ns = 4000.0 * MS, .crowd_s = 1.5}, 65, 65},
+		{"a crowd, long tasks: none is idle", {.lanes = 128, .task_ns = 4000.0 * MS, .crowd_s = 1.5}, 0, 0},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -157,6 +165,23 @@ START_TEST(surplus)
 	ck_assert_uint_eq(ranq_leasing_surplus(&soon), 14);
 	soon.stale = true;
 	ck_assert_uint_eq(ranq_leasing_surplus(&soon), 30);
+	soon.crowd_s = 3; /* stale is stale */
+	ck_assert_uint_eq(ranq_leasing_surplus(&soon), 30);
+}
+END_TEST
+
+/* What a bridge asked for it does not give back at once, however large the crowd. */
+START_TEST(no_to_and_fro)
+{
+	for (double ms = 0.1; ms < 100000; ms *= 1.3)
+		for (double crowd_s = 0; crowd_s <= 3; crowd_s += 0.25)
+			for (unsigned idle = 0; idle <= 128; idle += 32) {
+				struct ranq_leasing l = {
+					.lanes = 128, .idle = idle, .task_ns = ms * MS, .crowd_s = crowd_s};
+
+				l.unstarted = ranq_leasing_want(&l);
+				ck_assert_uint_eq(ranq_leasing_surplus(&l), 0);
+			}
 }
 END_TEST
 
@@ -209,6 +234,7 @@ int main(void)
 	tcase_add_test(tcase, strange_measurements);
 	tcase_add_test(tcase, leases);
 	tcase_add_test(tcase, surplus);
+	tcase_add_test(tcase, no_to_and_fro);
 	tcase_add_test(tcase, lanes_end_together);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
