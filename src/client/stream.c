@@ -157,6 +157,20 @@ static int deliver_run(struct ranq_stream *stream, struct ranq_stream_result *re
 	return 1;
 }
 
+/* What nearly all results are: a value among others of one size, in the item, that no later round replaced. */
+static bool deliver_plain(struct ranq_stream *stream, struct ranq_stream_result *result)
+{
+	struct ranq_segment_reader *in = &stream->segments;
+	if (stream->item_kind != RANQ_STREAM_VALUE || stream->patch.n || stream->owed.in_file ||
+		!ranq_segment_reader_uniform(in, &result->value))
+		return false;
+	result->kind = RANQ_STREAM_VALUE;
+	result->index = stream->at++;
+	result->end = stream->item_at = stream->at;
+	result->status = RANQ_TASK_OK;
+	return true;
+}
+
 bool ranq_stream_at_hand(const struct ranq_stream *stream)
 {
 	return stream->at < stream->run_end;
@@ -173,7 +187,7 @@ int ranq_stream_next(
 		if (rc <= 0)
 			return rc;
 	}
-	return deliver_run(stream, result, err ? err : &local);
+	return deliver_plain(stream, result) ? 1 : deliver_run(stream, result, err ? err : &local);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */

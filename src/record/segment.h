@@ -96,6 +96,17 @@ struct ranq_file_ref ranq_file_ref_of(const struct ranq_result *result);
 struct ranq_split ranq_split_of(const struct ranq_result *result);
 void ranq_segment_reader_init(struct ranq_segment_reader *r, const void *item, size_t len);
 int ranq_segment_reader_next_slow(struct ranq_segment_reader *r, struct ranq_result *result, struct ranq_err *err);
+/* The next value, when it is one of a uniform segment that was begun; false: nothing was read. */
+static inline bool ranq_segment_reader_uniform(struct ranq_segment_reader *r, struct ranq_bytes *value)
+{
+	if (!r->uniform || !r->left)
+		return false;
+	value->data = r->in.data + r->in.pos; /* inside: the whole body was checked when the segment began */
+	value->len = r->size;
+	r->in.pos += r->size;
+	r->left--;
+	return true;
+}
 /* 1: *result is the next task's; 0: clean end; -1: the item is malformed (never reads outside it), for good. A uniform
  * segment of empty results claims any count with a few bytes: stop at the number of tasks that the item must have. */
 static inline int ranq_segment_reader_next(
