@@ -18,7 +18,7 @@
 #define ASK_LIMIT_MS 10000
 #define ANSWER_MAX (4 << 20)
 
-const char *ranq_scheduler_name(enum ranq_scheduler scheduler)
+const char *ranq_scheduler_name(enum ranq_scheduler_kind scheduler)
 {
 	static const char *const names[] = {"none", "slurm", "pbs"};
 	return names[scheduler];

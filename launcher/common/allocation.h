@@ -9,12 +9,12 @@
 #include <stdint.h>
 #include <time.h>
 
-enum ranq_scheduler { RANQ_SCHEDULER_NONE, RANQ_SCHEDULER_SLURM, RANQ_SCHEDULER_PBS };
+enum ranq_scheduler_kind { RANQ_SCHEDULER_NONE, RANQ_SCHEDULER_SLURM, RANQ_SCHEDULER_PBS };
 
 #define RANQ_COMPONENTS_MAX 32
 
 struct ranq_allocation {
-	enum ranq_scheduler scheduler;
+	enum ranq_scheduler_kind scheduler;
 	char id[128];          /* "slurm:123", "slurm:123.1" after a requeue, "pbs:7.server[.1]", "host:NAME" */
 	char job_id[96];       /* as the scheduler wants it, "" without one */
 	char *nodes;           /* names separated by commas as they are now, in order; NULL: only this one. Owned */
@@ -24,7 +24,7 @@ struct ranq_allocation {
 	unsigned ncomponents, component_cpus[RANQ_COMPONENTS_MAX];
 };
 
-const char *ranq_scheduler_name(enum ranq_scheduler scheduler);
+const char *ranq_scheduler_name(enum ranq_scheduler_kind scheduler);
 /* Fills *allocation; asks the scheduler (at most 10 s). Call again before each start: nodes may be gone, the end may
  * have moved. */
 void ranq_allocation_find(struct ranq_allocation *allocation);

@@ -22,6 +22,7 @@
 #include "end_file.h"
 #include "exec/black_box.h"
 #include "exec/descriptors.h"
+#include "give_file.h"
 #include "settings.h"
 #include "util/clock.h"
 
@@ -38,6 +39,7 @@ struct rank {
 	struct ranq_placement *placements;
 	struct ranq_server_addr addr;
 	struct end_file *end_file; /* of rank 0 */
+	struct give_file *give_file; /* of rank 0 */
 	bool mpi, mpirun;
 	int black_box; /* -1: none */
 	struct rlimit files; /* descriptors as tasks may have them */
@@ -244,7 +246,8 @@ static int make_proxy(struct rank *rank, struct ranq_err *err)
 		.stop_on_server_lost = s->on_server_lost == 1,
 		.warn_signal = s->warn_number,
 		.black_box = rank->black_box,
-		.grace_ms = s->grace_ms};
+		.grace_ms = s->grace_ms,
+		.give_back_ms = s->give_back_ms};
 
 	hide_secrets();
 	if (s->name || s->allocation)
@@ -254,7 +257,14 @@ static int make_proxy(struct rank *rank, struct ranq_err *err)
 	snprintf(rank->binding, sizeof rank->binding, "%.63s", s->bind);
 	if (ranq_config_server(s->server, &rank->addr, err) != 0)
 		return -1;
+	if (s->give_back_ms > 0 && s->give_back_file)
+		rank->give_file = give_file_open(rank->bridge.base, s->give_back_file);
+	if (rank->give_file) {
+		options.offer = give_file_offer;
+		options.offer_arg = rank->give_file;
+	}
 	rank->bridge.proxy = ranq_proxy_create(&options, err);
+	give_file_answers_to(rank->give_file, rank->bridge.proxy);
 	if (rank->bridge.proxy && s->end_file)
 		rank->end_file = end_file_watch(rank->bridge.base, s->end_file, s->walltime_end_ms, rank->bridge.proxy);
 	return rank->bridge.proxy ? 0 : -1;
@@ -322,6 +332,7 @@ static void finish(struct rank *rank, int status)
 	ranq_worker_destroy(rank->bridge.worker);
 	ranq_exec_close(rank->exec, EXEC_GRACE_MS);
 	end_file_free(rank->end_file);
+	give_file_free(rank->give_file);
 	ranq_proxy_destroy(rank->bridge.proxy);
 	if (rank->bridge.link && rank->bridge.link->rank > 0)
 		tell_all(rank, RANQ_MESSAGE_GOODBYE, status);

@@ -11,8 +11,8 @@
 #define SETTINGS_QUEUES_MAX 64
 
 struct settings {
-	const char *server, *queue, *name, *tags, *bind, *allocation, *end_time, *end_file, *warn_signal;
-	int64_t lease_ms, idle_timeout_ms /* -1: stay */, walltime_ms, grace_ms;
+	const char *server, *queue, *name, *tags, *bind, *allocation, *end_time, *end_file, *warn_signal, *give_back_file;
+	int64_t lease_ms, idle_timeout_ms /* -1: stay */, walltime_ms, grace_ms, give_back_ms /* 0: never */;
 	uint64_t slots;
 	int on_server_lost; /* 0 finish, 1 stop */
 	bool proxy_computes, report_bindings, version;

@@ -19,6 +19,7 @@
 #include "common/commands.h"
 #include "common/config.h"
 #include "common/end_watch.h"
+#include "common/give_back.h"
 #include "common/local.h"
 #include "common/dead_bridge.h"
 #include "common/marked.h"
@@ -26,6 +27,7 @@
 #include "common/orphans.h"
 #include "common/spawn.h"
 #include "common/survivors.h"
+#include "common/tools.h"
 #include "util/clock.h"
 #include "util/plural.h"
 
@@ -39,7 +41,7 @@
 
 struct join_options {
 	uint64_t ranks, slots;
-	int64_t idle_timeout_ms, walltime_ms, grace_ms, lease_ms; /* 0: not given */
+	int64_t idle_timeout_ms, give_back_ms, walltime_ms, grace_ms, lease_ms; /* 0: not given */
 	const char *queue, *server, *name, *tags, *bind, *end_time, *on_server_lost, *warn_signal,
 		*env_setup, *image;
 	bool report_bindings, proxy_computes, dry_run;
@@ -59,6 +61,8 @@ static const struct ranq_option join_option_table[] = {
 	{"proxy-computes", 0, NULL, RANQ_OPTION_FLAG, FIELD(proxy_computes), "rank 0 computes as well"},
 	{"idle-timeout", 0, "D", RANQ_OPTION_DURATION, FIELD(idle_timeout_ms),
 		"leave when there was no work for so long"},
+	{"give-back", 0, "D", RANQ_OPTION_DURATION, FIELD(give_back_ms),
+		"give nodes that had no task for so long back to the scheduler", NULL, 1, 0},
 	{"walltime", 0, "D", RANQ_OPTION_DURATION, FIELD(walltime_ms), "leave when so much time is over", NULL, 1, 0},
 	{"end-time", 0, "TIME", RANQ_OPTION_TEXT, FIELD(end_time),
 		"leave before this time (seconds since 1970 or ISO 8601)"},
@@ -93,6 +97,8 @@ struct join {
 	unsigned nnodes; /* at the first start */
 	char *apptainer, *env_setup; /* absolute paths, NULL: not wanted */
 	struct ranq_end_watch end;
+	struct ranq_give_back give;
+	bool shrinking; /* the bridge is drained, to be started again on fewer nodes */
 	int64_t backoff_ms, end_ms /* by --walltime */;
 	int signals; /* got so far: 1 drains, 2 kills */
 	sigset_t set;
@@ -155,6 +161,10 @@ static void make_arguments(const struct join *join, const struct ranq_allocation
 		add_number(words, "--end-time", allocation->end_s, "");
 	if (*join->end.path)
 		add_option(words, "--end-file", join->end.path);
+	if (*join->give.path) {
+		add_number(words, "--give-back", options->give_back_ms, "ms");
+		add_option(words, "--give-back-file", join->give.path);
+	}
 	if (options->report_bindings)
 		words->at[words->n++] = strdup("--report-bindings");
 	if (options->proxy_computes)
@@ -198,6 +208,39 @@ static void hand_on(struct join *join, pid_t pid, const struct ranq_mpi_launch *
 	}
 }
 
+static void give_back(
+	struct join *join, pid_t pid, const struct ranq_mpi_launch *launch, const struct ranq_allocation *allocation)
+{
+	struct ranq_err err = {0};
+	switch (ranq_give_back_look(&join->give, allocation, &ranq_tools, &err)) {
+	case RANQ_GIVE_BACK_NOTHING:
+		break;
+	case RANQ_GIVE_BACK_DONE:
+		ranq_cli_say(join->command, "given back to the scheduler: %s", join->give.gone);
+		break;
+	case RANQ_GIVE_BACK_DRAIN:
+		join->shrinking = true;
+		kill(pid, launch->drain_signal);
+		break;
+	case RANQ_GIVE_BACK_REFUSED:
+		ranq_cli_say(join->command, "cannot give idle nodes back: %s", err.text);
+		break;
+	}
+}
+
+/* The bridge has ended for that, so it is started again in any case. */
+static void give_back_now(struct join *join, const struct ranq_allocation *allocation)
+{
+	struct ranq_err err = {0};
+	join->shrinking = false;
+	if (ranq_give_back_finish(&join->give, allocation, &ranq_tools, &err) == 0) {
+		ranq_cli_say(join->command, "given back to the scheduler: %s", join->give.gone);
+		return;
+	}
+	ranq_cli_say(join->command, "cannot give idle nodes back: %s", err.text);
+	join->options.give_back_ms = 0;
+}
+
 /* Until the launcher is over; signals are handed on. A second signal has a limit: mpirun may hang in it. */
 static int await_end(
 	struct join *join, pid_t pid, const struct ranq_mpi_launch *launch, const struct ranq_allocation *allocation)
@@ -207,8 +250,10 @@ static int await_end(
 	while (!ranq_spawn_wait(pid, 0, &status)) {
 		if (next_signal(join, 1000))
 			hand_on(join, pid, launch);
-		if (join->signals == 0)
+		if (join->signals == 0) {
 			ranq_end_watch_look(&join->end, allocation);
+			give_back(join, pid, launch, allocation);
+		}
 		if (join->signals >= 2 && kill_deadline_ms == RANQ_NEVER)
 			kill_deadline_ms = ranq_clock_ms() + KILL_GRACE_MS;
 		if (ranq_clock_ms() > kill_deadline_ms)
@@ -357,6 +402,12 @@ static int run_once(struct join *join, const struct ranq_mpi_launch *launch, con
 	sweep(join);
 	if (status == 0 && join->signals == 0)
 		await_preemption(join, allocation);
+	if (status == 0 && join->signals == 0 && join->shrinking) {
+		give_back_now(join, allocation);
+		*verdict = VERDICT_AGAIN;
+		join->backoff_ms = 0;
+		return 0;
+	}
 	bool registered = status != 0 && report_dead(join, allocation->nnodes <= 1);
 	return judge(join, status, ranq_clock_ms() - started_ms, registered, verdict);
 }
@@ -390,12 +441,16 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 	struct words words;
 	int status;
 	ranq_allocation_find(&allocation);
+	ranq_give_back_leave_out(&join->give, &allocation);
 	if (join->starts > 0)
 		leave_out_dead(join, &allocation);
 	else
 		join->nnodes = allocation.nnodes;
 	if (!join->options.end_time && !join->options.dry_run)
 		ranq_end_watch_start(&join->end, &allocation);
+	join->shrinking = false;
+	if (join->options.give_back_ms && !join->options.dry_run)
+		ranq_give_back_start(&join->give, &allocation);
 	make_arguments(join, &allocation, &words);
 	unsigned ranks = count_ranks(join, &allocation);
 	const char *launcher = getenv("RANQ_MPIRUN");
@@ -413,6 +468,7 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 		if (join->options.dry_run) {
 			status = show_plan(&launch);
 		} else {
+			join->give.at_once = launch.srun;
 			if (join->starts == 0)
 				say_start(join, &allocation, &launch, ranks);
 			status = run_once(join, &launch, &allocation, verdict, err);
@@ -420,6 +476,7 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 		ranq_mpi_launch_clear(&launch);
 	}
 	ranq_end_watch_stop(&join->end);
+	ranq_give_back_stop(&join->give);
 	clear_words(&words);
 	ranq_allocation_clear(&allocation);
 	return status;
@@ -543,6 +600,7 @@ static int run_join(const struct ranq_command *command, int argc, char **argv)
 	if (parsed != 0)
 		return parsed > 0 ? 0 : ranq_cli_fail(command, &err);
 	int status = join_main(&join, &err);
+	ranq_give_back_clear(&join.give);
 	free(join.bridge);
 	free(join.apptainer);
 	free(join.env_setup);

@@ -116,7 +116,9 @@ int ranq_proxy_message(
 		return ranq_err_set(err, RANQ_ERR_REPLY, "a message from rank %d, which does not compute", src);
 	worker = &proxy->workers[src];
 	proxy->now_ms = worker->heard_ms = ranq_clock_ms();
-	if (worker->lost && !worker->broken && type != RANQ_MESSAGE_GOODBYE)
+	if (worker->offered && type == RANQ_MESSAGE_NOTICE)
+		return 0; /* the scheduler ends it: none of our business */
+	if (worker->lost && !worker->broken && !worker->offered && type != RANQ_MESSAGE_GOODBYE)
 		proxy_worker_back(proxy, src);
 	switch (type) {
 	case RANQ_MESSAGE_HELLO:
@@ -262,14 +264,16 @@ static struct ranq_proxy *proxy_alloc(const struct ranq_proxy_options *options)
 	TAILQ_INIT(&proxy->transfers);
 	TAILQ_INIT(&proxy->free[0]);
 	TAILQ_INIT(&proxy->free[1]);
+	proxy->ranks = (unsigned)options->link->size - (options->computes ? 0 : 1);
 	proxy->queues = calloc(n, sizeof *proxy->queues);
 	proxy->bells = calloc(n, sizeof *proxy->bells);
 	proxy->workers = calloc((size_t)options->link->size, sizeof *proxy->workers);
-	if (proxy->queues && proxy->bells && proxy->workers)
+	if (proxy->queues && proxy->bells && proxy->workers && proxy_give_init(proxy))
 		return proxy;
 	free(proxy->queues);
 	free(proxy->bells);
 	free(proxy->workers);
+	free(proxy->node_used_ms);
 	free(proxy);
 	return NULL;
 }
@@ -329,6 +333,7 @@ void ranq_proxy_destroy(struct ranq_proxy *proxy)
 	free(proxy->queues);
 	free(proxy->bells);
 	free(proxy->workers);
+	free(proxy->node_used_ms);
 	free(proxy);
 	errno = saved;
 }

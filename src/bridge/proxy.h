@@ -32,6 +32,10 @@ struct ranq_proxy_options {
 	int warn_signal;  /* for running tasks when the bridge must leave; 0: none */
 	int64_t grace_ms; /* how long they may go on then */
 	int black_box;    /* exec/black_box.h; 0 and below: none */
+	int64_t give_back_ms; /* nodes without a task for so long are offered to the scheduler; 0: never */
+	/* Offers nodes, names separated by commas: the answer is ranq_proxy_given. false: it cannot be asked. */
+	bool (*offer)(void *arg, const char *hosts);
+	void *offer_arg;
 };
 struct ranq_proxy;
 /* Connects, attaches to the queues and joins them; errors as of these (AUTH, SERVER, SCHEMA, STATE). */
@@ -44,6 +48,8 @@ int ranq_proxy_message(
 void ranq_proxy_signal(struct ranq_proxy *proxy, int sig);
 /* The allocation's end has moved (wall clock, ms): what is leased from now on goes by it. */
 void ranq_proxy_set_end(struct ranq_proxy *proxy, int64_t end_ms);
+/* The answer to the last offer. taken: these nodes are gone; else their ranks compute again. */
+void ranq_proxy_given(struct ranq_proxy *proxy, bool taken);
 /* Before each wait: sets the watches, gives the next time (ranq_clock_ms) at which tick is due. */
 int64_t ranq_proxy_prepare(struct ranq_proxy *proxy);
 void ranq_proxy_tick(struct ranq_proxy *proxy);

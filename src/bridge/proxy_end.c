@@ -53,14 +53,12 @@ static void give_back(struct ranq_proxy *proxy, struct proxy_lane *lane, enum ra
 	}
 }
 
-static void lose(struct ranq_proxy *proxy, int rank, const char *why, enum ranq_release_kind kind)
+static void retire(struct ranq_proxy *proxy, int rank, enum ranq_release_kind kind)
 {
 	struct proxy_worker *worker = &proxy->workers[rank];
 
-	if (worker->lost)
-		return;
 	worker->lost = true;
-	proxy_log(proxy, "rank %d on %s is lost: %s", rank, proxy->options.facts[rank].host, why);
+	proxy->ranks--;
 	for (unsigned s = 0; s < worker->nlanes; s++) {
 		give_back(proxy, &worker->lanes[s], kind);
 		proxy_lane_leave(proxy, &worker->lanes[s]);
@@ -68,6 +66,20 @@ static void lose(struct ranq_proxy *proxy, int rank, const char *why, enum ranq_
 	for (size_t i = 0; i < proxy->options.nqueues; i++)
 		proxy_merge_recall(&proxy->queues[i], rank);
 	proxy_blobs_lost(proxy, rank);
+}
+
+void proxy_worker_retire(struct ranq_proxy *proxy, int rank)
+{
+	if (!proxy->workers[rank].lost)
+		retire(proxy, rank, RANQ_RELEASE_DRAINED);
+}
+
+static void lose(struct ranq_proxy *proxy, int rank, const char *why, enum ranq_release_kind kind)
+{
+	if (proxy->workers[rank].lost)
+		return;
+	proxy_log(proxy, "rank %d on %s is lost: %s", rank, proxy->options.facts[rank].host, why);
+	retire(proxy, rank, kind);
 }
 
 void proxy_worker_lost(struct ranq_proxy *proxy, int rank, const char *why)
@@ -99,6 +111,7 @@ void proxy_worker_back(struct ranq_proxy *proxy, int rank)
 		return;
 	proxy_log(proxy, "rank %d on %s is back", rank, proxy->options.facts[rank].host);
 	worker->lost = false;
+	proxy->ranks++;
 	TAILQ_FOREACH(job, &proxy->jobs, next)
 	{
 		struct ranq_buf buf;
@@ -374,7 +387,7 @@ static void have_stat(struct proxy_request *request, const struct ranq_reply *re
 		proxy->idle_ask_ms = proxy->now_ms + proxy->lease_ms / 2;
 }
 
-static bool idle(const struct ranq_proxy *proxy)
+bool proxy_idle(const struct ranq_proxy *proxy)
 {
 	if (!TAILQ_EMPTY(&proxy->pieces) || proxy->running > 0 || !proxy->conn)
 		return false;
@@ -389,7 +402,7 @@ static bool idle(const struct ranq_proxy *proxy)
 
 static void idle_tick(struct ranq_proxy *proxy)
 {
-	bool now_idle = idle(proxy);
+	bool now_idle = proxy_idle(proxy);
 
 	/* an idle queue that is asked again stays idle in this sense */
 	if (!now_idle && (!TAILQ_EMPTY(&proxy->pieces) || proxy->running > 0 || !proxy->conn))
@@ -511,6 +524,7 @@ void proxy_end_tick(struct ranq_proxy *proxy)
 	life_tick(proxy);
 	if (proxy->phase == PROXY_RUN) {
 		idle_tick(proxy);
+		proxy_give_tick(proxy);
 		if (proxy_left_ms(proxy) == 0)
 			proxy_drain(proxy, false, "the end of the allocation is near");
 	}
@@ -529,11 +543,12 @@ int64_t proxy_end_due(const struct ranq_proxy *proxy)
 	if (proxy->life_ms > 0)
 		due = proxy_min(due, proxy->now_ms + LIFE_CHECK_MS);
 	if (proxy->phase == PROXY_RUN) {
+		due = proxy_min(due, proxy_give_due(proxy));
 		if (left != RANQ_NEVER)
 			due = proxy_min(due, proxy->now_ms + left);
 		if (proxy->hold_ms > proxy->now_ms)
 			due = proxy_min(due, proxy->hold_ms);
-		if (proxy->options.idle_timeout_ms >= 0 && !proxy->idle_asked && idle(proxy))
+		if (proxy->options.idle_timeout_ms >= 0 && !proxy->idle_asked && proxy_idle(proxy))
 			due = proxy_min(due, proxy->idle_since_ms + proxy->options.idle_timeout_ms > proxy->idle_ask_ms
 						     ? proxy->idle_since_ms + proxy->options.idle_timeout_ms
 						     : proxy->idle_ask_ms);

@@ -9,6 +9,7 @@
  *   proxy_input.c   input lines
  *   proxy_work.c    pieces (unstarted work) and chunks (work of a lane): dispatch, results
  *   proxy_steal.c   taking back chunks that overrun
+ *   proxy_give.c    idle nodes go back to the scheduler
  *   proxy_end.c     drain, killing sequences, silent ranks, leaving */
 #ifndef RANQ_BRIDGE_PROXY_IMPL_H
 #define RANQ_BRIDGE_PROXY_IMPL_H
@@ -66,6 +67,7 @@ struct proxy_lane {                   /* an executor of a worker */
 struct proxy_worker {
 	bool hello, lost, goodbye;
 	bool broken; /* cannot run executors: lost for good */
+	bool offered; /* with its node, to the scheduler: gets no work, and counts as lost */
 	int64_t pid, heard_ms;
 	uint64_t pong;
 	unsigned nlanes, chunks, suspects; /* chunks at its lanes; suspects among them */
@@ -186,6 +188,8 @@ struct proxy_queue {
 	size_t outbox_bytes;
 	uint64_t done;                    /* tasks reported to us, for `ranq workers` */
 	uint64_t told_done, told_running; /* by the last heartbeat */
+	unsigned told_ranks;              /* by the last join or amend */
+	int64_t told_end_ms;
 };
 
 /* A request under way. */
@@ -227,6 +231,7 @@ struct ranq_proxy {
 	unsigned idle_lanes;
 	uint64_t running; /* chunks at living workers */
 	unsigned lanes;   /* of living workers */
+	unsigned ranks;   /* that compute and are not lost */
 	uint64_t next_key, next_chunk, next_grant, next_blob, nonce;
 	int64_t lease_ms, now_ms, last_tick_ms, ping_ms, silence_ms, idle_since_ms;
 	unsigned random;
@@ -236,6 +241,10 @@ struct ranq_proxy {
 	int64_t phase_ms, drain_limit_ms, cont_ms, life_ms /* answer of life is due */,
 		hold_ms /* no new leases before */;
 	uint64_t life_nonce;
+	/* nodes without work: see proxy_give.c */
+	int64_t *node_used_ms; /* by node; NULL: none is ever given back */
+	int nnodes;
+	int64_t work_ms /* unstarted work came last */, give_ms /* look again */, offer_ms /* 0: no answer is due */;
 	int64_t signal_ms; /* the first signal to leave, 0: none */
 	int status;
 	/* may we leave for lack of work? asked of all queues */
@@ -390,7 +399,14 @@ struct proxy_piece *proxy_sticky_cut(struct proxy_piece *piece, uint64_t at);
 void proxy_steal(struct ranq_proxy *proxy);
 int64_t proxy_steal_due(const struct ranq_proxy *proxy);
 
+/* proxy_give.c */
+bool proxy_give_init(struct ranq_proxy *proxy);
+void proxy_give_tick(struct ranq_proxy *proxy);
+int64_t proxy_give_due(const struct ranq_proxy *proxy);
+
 /* proxy_end.c */
+void proxy_worker_retire(struct ranq_proxy *proxy, int rank); /* an idle one gets no more work; without a word */
+bool proxy_idle(const struct ranq_proxy *proxy); /* nothing runs, nothing is to be had, everything is committed */
 void proxy_drain(struct ranq_proxy *proxy, bool polite, const char *why);
 void proxy_hurry(struct ranq_proxy *proxy, const char *why);
 void proxy_fatal(struct ranq_proxy *proxy, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -94,7 +94,7 @@ void proxy_queue_join(struct proxy_queue *pq)
 		.version = pq->proxy->version,
 		.tags = o->tags,
 		.binding = o->binding,
-		.ranks = (unsigned)o->link->size - (o->computes ? 0 : 1),
+		.ranks = pq->proxy->ranks,
 		.end_ms = o->end_ms};
 	struct ranq_cmd cmd;
 
@@ -104,6 +104,8 @@ void proxy_queue_join(struct proxy_queue *pq)
 	if (ranq_queue_join_cmd(&pq->q, &cmd, pq->proxy->id, &meta) == 0 && proxy_request(pq, &cmd, joined))
 		pq->state = PROXY_JOINING;
 	ranq_cmd_clear(&cmd);
+	pq->told_ranks = meta.ranks;
+	pq->told_end_ms = meta.end_ms;
 }
 
 static void start_anew(struct proxy_queue *pq, const char *why)
@@ -274,6 +276,38 @@ void proxy_queue_heard(struct proxy_queue *pq)
 
 	if (pq->bridges >= CROWD && !pq->resync_again && !pq->idle)
 		pq->beat_ms = proxy_min(pq->proxy->now_ms + fifth_ms, pq->beaten_ms + 5 * fifth_ms);
+}
+
+/* ---- what `ranq workers` shows and `ranq scale` counts with ---- */
+
+static void amended(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	struct ranq_err err;
+
+	if (request->epoch != request->pq->epoch)
+		return;
+	if (!reply)
+		request->pq->told_end_ms = -1; /* once more */
+	else if (ranq_queue_amend_parse(reply, &err) != 0)
+		proxy_refused(request, &err);
+	else
+		proxy_renewed(request);
+}
+
+static void amend(struct proxy_queue *pq)
+{
+	const struct ranq_proxy *proxy = pq->proxy;
+	struct ranq_cmd cmd;
+
+	if (pq->state != PROXY_IN || !proxy->conn || proxy->phase >= PROXY_LEAVE ||
+		(pq->told_ranks == proxy->ranks && pq->told_end_ms == proxy->options.end_ms))
+		return;
+	ranq_cmd_init(&cmd);
+	if (ranq_queue_amend_cmd(&pq->q, &cmd, proxy->id, proxy->ranks, proxy->options.end_ms) == 0)
+		proxy_request(pq, &cmd, amended);
+	ranq_cmd_clear(&cmd);
+	pq->told_ranks = proxy->ranks;
+	pq->told_end_ms = proxy->options.end_ms;
 }
 
 /* ---- leases ---- */
@@ -504,6 +538,7 @@ void proxy_queue_tick(struct proxy_queue *pq)
 	proxy_queue_sync(pq);
 	if (may_beat(pq) && pq->proxy->now_ms >= pq->beat_ms)
 		beat(pq);
+	amend(pq);
 }
 
 int64_t proxy_queue_due(const struct proxy_queue *pq)

@@ -14,6 +14,7 @@
 
 #define BROKEN_MAX 3 /* ranks that could not run chunks of a job, or tries, when there are no others */
 #define LATE_RETRY_MS 5000
+#define LONG_NS INT64_C(250000000) /* a task that has run for so long may go on for hours */
 
 /* ---- pieces ---- */
 
@@ -32,7 +33,7 @@ static void piece_insert(struct proxy_piece *piece, bool front)
 	else
 		TAILQ_INSERT_TAIL(&proxy->pieces, piece, next);
 	piece->job->unstarted += piece->end - piece->start;
-	proxy->idle_since_ms = proxy->now_ms;
+	proxy->idle_since_ms = proxy->work_ms = proxy->now_ms;
 }
 
 int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint64_t grant)
@@ -347,6 +348,15 @@ static uint64_t depth(const struct ranq_proxy *proxy, const struct proxy_job *jo
 	return most <= 2 ? most : fair < 2 ? 2 : fair < most ? fair : most;
 }
 
+/* What was handed to an executor behind a task does not come back before that task ends. So nothing is put behind one that
+ * has run for long, or of a job of which nothing is known yet. */
+static bool is_held_up(const struct ranq_proxy *proxy, const struct proxy_lane *lane)
+{
+	const struct proxy_chunk *first = TAILQ_FIRST(&lane->chunks);
+
+	return first && ((first->job && first->job->pace.measured == 0) || proxy->now_ms * 1000000 - first->since_ns > LONG_NS);
+}
+
 /* The piece that this lane may start now, and how much of it. */
 static struct proxy_piece *choose(
 	struct ranq_proxy *proxy, const struct proxy_lane *lane, int reserved, bool any, uint64_t *n)
@@ -355,7 +365,7 @@ static struct proxy_piece *choose(
 	struct proxy_piece *piece;
 	uint64_t at = 0;
 
-	if (worker->suspects > 0)
+	if (worker->suspects > 0 || is_held_up(proxy, lane))
 		return NULL;
 	TAILQ_FOREACH(piece, &proxy->pieces, next)
 	{

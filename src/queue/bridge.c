@@ -164,6 +164,23 @@ int ranq_queue_release_parse(const struct ranq_reply *r, struct ranq_err *err)
 	return ranq_call_number(r, &ignored, err);
 }
 
+int ranq_queue_amend_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, unsigned ranks, int64_t end_ms)
+{
+	ranq_call_begin(q, cmd, "amend");
+	ranq_cmd_str(cmd, bridge);
+	ranq_call_u64(cmd, ranks);
+	ranq_cmd_int(cmd, end_ms > 0 ? end_ms : 0);
+	return 0;
+}
+
+int ranq_queue_amend_parse(const struct ranq_reply *r, struct ranq_err *err)
+{
+	uint64_t ignored;
+
+	return ranq_call_number(r, &ignored, err);
+}
+
 int ranq_queue_beat_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const uint64_t *jobs,
 	size_t njobs, uint64_t running, uint64_t done)
 {

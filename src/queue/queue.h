@@ -185,6 +185,10 @@ struct ranq_beat_reply {
 	size_t nstopped;
 	uint64_t stopped[RANQ_CALL_ITEMS_MAX];
 };
+/* Ranks and end of the allocation (wall clock; 0: unknown) are others now than at the join. */
+int ranq_queue_amend_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, unsigned ranks, int64_t end_ms);
+int ranq_queue_amend_parse(const struct ranq_reply *r, struct ranq_err *err);
 /* Heartbeat: renews the lease; jobs: those of which the bridge holds something. running/done: for `workers`. */
 int ranq_queue_beat_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const uint64_t *jobs, size_t njobs,
 	uint64_t running, uint64_t done);

@@ -137,6 +137,29 @@ wait $join 2>/dev/null
 ok wait_for 20 test -s "$T/end"
 is "$(cat "$T/end")" ends "in a PBS allocation, the death of join ends the bridge"
 
+# idle nodes: mpirun would end with any of them, so the bridge is drained, they are given back, and it starts again on the rest
+here=$(hostname)
+in_pbs() { printf '%s\n' "$here.site" "$here.site" m2 m2 m3 m3 >"$T/nodes"; env PATH="$T/slurm:$PATH" PBS_JOBID=3.pbs0 PBS_NODEFILE="$T/nodes" "$@"; }
+offering() {
+	script <<<'[ "$(wc -l <"$T/starts")" -gt 1 ] && exit 0
+	file=$(sed -E "s/.*--give-back-file ([^ ]*).*/\1/" "$T/starts"); echo "1 m2,m3" >"$file.new"; mv "$file.new" "$file.offer"
+	trap "exit 0" USR1; while :; do read -r -t 1 <> <(:); done'
+}
+fake pbs_release_nodes <<<'echo "$*" >"$T/released"'
+offering
+TEST="idle nodes of a PBS allocation" status 0 in_pbs timeout 30 ranq join --give-back 5m
+is "$(cat "$T/released" 2>/dev/null)" "-j 3.pbs0 m2 m3" "are given back"
+like "$err" 'given back to the scheduler: m2,m3' "and it is said"
+like "$(head -n 1 "$T/starts")" ' -n 7 .* --give-back 300000ms --give-back-file ' "the first bridge had three nodes"
+like "$(tail -n 1 "$T/starts")" ' -n 3 ' "the second one has one"
+if tail -n 1 "$T/starts" | grep -q hostfile; then fail "and no list of nodes any more" "$(tail -n 1 "$T/starts")"; else pass "and no list of nodes any more"; fi
+fake pbs_release_nodes <<<'echo "pbs_release_nodes: Unauthorized Request  3.pbs0" >&2; exit 159'
+offering
+TEST="a PBS that keeps them" status 0 in_pbs timeout 30 ranq join --give-back 5m
+like "$err" 'cannot give idle nodes back: pbs_release_nodes: .*Unauthorized Request' "its own words"
+like "$(tail -n 1 "$T/starts")" ' -n 7 ' "the second bridge has them all"
+if tail -n 1 "$T/starts" | grep -q give-back; then fail "and offers none" "$(tail -n 1 "$T/starts")"; else pass "and offers none"; fi
+
 for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand"; do
 	# shellcheck disable=SC2086 # words
 	TEST="refuses: join $args" status 2 ranq join $args

@@ -318,6 +318,30 @@ START_TEST(jobs_and_bridges_are_listed)
 }
 END_TEST
 
+START_TEST(what_a_bridge_said_may_change)
+{
+	struct ranq_bridge_info b;
+
+	tq_attach(0);
+	tq_join(tq_id('a'), 6);
+	tq_join(tq_id('b'), 1);
+	for (int twice = 0; twice < 2; twice++) { /* said again, it is the same */
+		ranq_queue_amend_cmd(&tq.q, &tq.cmd, tq_id('a'), 4, INT64_C(1795186819000));
+		tq_call();
+		ck_assert_int_eq(ranq_queue_amend_parse(tq.reply, &tq.err), 0);
+		ck_assert_uint_eq(tq_stat().ranks, 5);
+	}
+	ranq_queue_bridges_cmd(&tq.q, &tq.cmd);
+	tq_call();
+	ck_assert_int_eq(ranq_queue_bridges_parse(tq.reply, 0, &b, &tq.err), 0);
+	ck_assert_str_eq(b.id, tq_id('a'));
+	ck_assert_uint_eq(b.ranks, 4);
+	ck_assert_int_eq(b.end_ms, INT64_C(1795186819000));
+	tq_leave(tq_id('a'));
+	ck_assert_uint_eq(tq_stat().ranks, 1);
+}
+END_TEST
+
 START_TEST(the_lease_belongs_to_the_queue)
 {
 	struct ranq_err err;
@@ -360,6 +384,7 @@ int main(void)
 		idle_bridges_are_rung, beat_names_jobs_that_are_over, late_commits_of_a_cancelled_job_do_not_count,
 		leave_gives_everything_back_without_blame, pause_and_resume, drain_reaches_the_bridges_meant,
 		nothing_stays_behind, destroy_removes_a_queue_and_its_bridges_find_out, jobs_and_bridges_are_listed,
+		what_a_bridge_said_may_change,
 		the_lease_belongs_to_the_queue, attaching_and_looking_makes_no_key};
 
 	return test_queue_main("protocol", tests, sizeof tests / sizeof *tests);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/allocation.h"
+#include "common/give_back.h"
 #include "common/mpi_launch.h"
 
 static int64_t local_time(int year, int month, int day, int hour, int minute, int second)
@@ -151,6 +152,51 @@ static void end_world(struct world *world)
 	unlink(world->launcher);
 	ck_assert_msg(rmdir(world->dir) == 0, "something was left in %s", world->dir);
 }
+
+START_TEST(nodes_to_give_back)
+{
+	static const struct {
+		const char *nodes, *hosts, *here, *gone, *left; /* NULL: refused, or nothing */
+	} rows[] = {
+		{"h1,h2,h3", "h2", "h1", "h2", "h1,h3"},
+		{"h1,h2,h3", "h3,h2", "h1.site", "h2,h3", "h1"},
+		{"h1.site,h2.site", "h2", "h1", "h2.site", "h1.site"},
+		{"h1,h2,h22", "h22.site", "h1", "h22", "h1,h2"},
+		{"h1,h2", "h1", "h1", NULL, NULL},    /* our own */
+		{"h1,h2", "h3", "h1", NULL, NULL},    /* none of ours */
+		{"h1,h2", "h2,h3", "h1", NULL, NULL}, /* in part */
+		{"h1,h2", "", "h1", NULL, NULL},
+		{"h1,h2", ",", "h1", NULL, NULL},
+		{"h1,h2", "h2,,", "h1", NULL, NULL},
+		{"h1,h2", "h", "h1", NULL, NULL},
+		{"", "h1", "h2", NULL, NULL},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char *gone = ranq_give_back_select(rows[i].nodes, rows[i].hosts, rows[i].here, false);
+		char *left = ranq_give_back_select(rows[i].nodes, rows[i].hosts, rows[i].here, true);
+		ck_assert_msg(rows[i].gone ? gone && strcmp(gone, rows[i].gone) == 0 : !gone, "row %zu: %s", i, gone);
+		ck_assert_msg(rows[i].left ? left && strcmp(left, rows[i].left) == 0 : !left, "row %zu: %s", i, left);
+		free(gone);
+		free(left);
+	}
+}
+END_TEST
+
+START_TEST(nodes_that_are_gone)
+{
+	struct ranq_give_back give = {.gone = strdup("m2,m9")};
+	struct ranq_allocation a = {.nodes = strdup("m1,m2,m3,m4"), .nnodes = 4, .cpus = 16};
+	ranq_give_back_leave_out(&give, &a);
+	ck_assert_str_eq(a.nodes, "m1,m3,m4");
+	ck_assert_uint_eq(a.nnodes, 3);
+	ck_assert_uint_eq(a.cpus, 12);
+	ranq_give_back_leave_out(&give, &a); /* once is enough */
+	ck_assert_str_eq(a.nodes, "m1,m3,m4");
+	ck_assert_uint_eq(a.cpus, 12);
+	ranq_allocation_clear(&a);
+	ranq_give_back_clear(&give);
+}
+END_TEST
 
 START_TEST(plan_one_machine)
 {
@@ -309,6 +355,8 @@ int main(void)
 	tcase_add_test(tests, nodefile);
 	tcase_add_test(tests, cpus_of_nodes);
 	tcase_add_test(tests, preemption);
+	tcase_add_test(tests, nodes_to_give_back);
+	tcase_add_test(tests, nodes_that_are_gone);
 	tcase_add_test(tests, plan_one_machine);
 	tcase_add_test(tests, plan_mpich_and_none);
 	tcase_add_test(tests, plan_nodes);

@@ -165,7 +165,7 @@ local function drop_bridge(q, bridge, how, blamed)
 		return false
 	end
 	local v = redis.call('HMGET', q.P .. 'bm:' .. bridge, 'ranks', 'drain')
-	redis.call('HINCRBY', q.key, 'ranks', -num(v[1]))
+	redis.call('HINCRBY', q.key, 'ranks', S(-num(v[1]))) -- a bare -0 would be no integer
 	if v[2] then redis.call('HINCRBY', q.key, 'drains', -1) end
 	redis.call('ZREM', q.P .. 'L', bridge)
 	redis.call('SREM', q.P .. 'idle', bridge)
