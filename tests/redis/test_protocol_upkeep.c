@@ -110,6 +110,27 @@ START_TEST(an_idle_bridge_outlives_and_finds_a_dead_one)
 }
 END_TEST
 
+/* Looking at one that was seen lately must not make the next look wait for one that was seen just now. */
+START_TEST(a_dead_bridge_beside_a_busy_one)
+{
+	int64_t seen;
+
+	tq_join(A, 1);
+	for (int i = 0; i < 2; i++) { /* the first look is over with its first word */
+		tq_command("HINCRBY %sq last -2000", tq.q.base);
+		tq_beat(A);
+	}
+	seen = tq_command("HINCRBY %sq vt 0", tq.q.base);
+	tq_join(B, 1);
+	do {
+		tq_command("HINCRBY %sq last -1000", tq.q.base);
+		tq_beat(B);
+		ck_assert_int_le(tq_command("HINCRBY %sq vt 0", tq.q.base), seen + 15000 + 2 * 3000);
+	} while (tq_stat().bridges == 2);
+	ck_assert_int_gt(tq_command("HINCRBY %sq vt 0", tq.q.base), seen + 15000);
+}
+END_TEST
+
 /* A bell must not be lost with who cannot use it. */
 START_TEST(work_that_not_everybody_may_run_rings_all)
 {
@@ -446,7 +467,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {an_idle_bridge_costs_little, work_that_nobody_announced_is_found,
-		bounds_out_of_range_are_not_believed, an_idle_bridge_outlives_and_finds_a_dead_one,
+		bounds_out_of_range_are_not_believed, an_idle_bridge_outlives_and_finds_a_dead_one, a_dead_bridge_beside_a_busy_one,
 		work_that_not_everybody_may_run_rings_all, a_bridge_that_died_with_a_bell_is_replaced,
 		jobs_for_others_hide_nothing, a_full_server_can_be_joined, a_large_bridge_resyncs,
 		a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
