@@ -146,6 +146,13 @@ static int add_json(struct ranq_output *output, const struct ranq_stream_result 
 	return rc;
 }
 
+bool ranq_output_takes_slices(const struct ranq_output *output)
+{
+	bool raw = output->form == RANQ_OUTPUT_RAW || output->form == RANQ_OUTPUT_TEXT ||
+		   (output->form == RANQ_OUTPUT_AUTO && !output->function);
+	return raw && !output->json;
+}
+
 int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result *result, struct ranq_err *err)
 {
 	if (result->kind == RANQ_STREAM_FREED) {
@@ -159,6 +166,10 @@ int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result 
 	if (result->kind == RANQ_STREAM_MISSING) {
 		output->missing += result->end - result->index;
 		return 0;
+	}
+	if (result->kind == RANQ_STREAM_SLICE) {
+		ranq_buf_add(&output->buf, result->value.data, result->value.len);
+		return ranq_output_flush(output, err);
 	}
 	output->delivered++;
 	output->failed += result->status != RANQ_TASK_OK;

@@ -30,6 +30,8 @@ struct ranq_output {
 };
 void ranq_output_init(struct ranq_output *output, enum ranq_output_form form, bool json, bool function);
 void ranq_output_clear(struct ranq_output *output);
+/* Bytes go out as they are, so that a value may come in slices. */
+bool ranq_output_takes_slices(const struct ranq_output *output);
 int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result *result, struct ranq_err *err);
 void ranq_output_value(struct ranq_output *output, const struct ranq_bytes *value); /* into the buffer, in its form */
 int ranq_output_flush(struct ranq_output *output, struct ranq_err *err);

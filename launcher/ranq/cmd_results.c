@@ -85,6 +85,7 @@ static int open_stream(struct reading *reading, struct ranq_err *err)
 	struct ranq_stream_options options = {
 		.unordered = reading->options->unordered,
 		.consume = reading->options->consume,
+		.slices = ranq_output_takes_slices(&reading->output),
 		.before_ack = ranq_output_before_ack,
 		.before_wait = ranq_output_before_wait,
 		.user = &reading->output,

@@ -185,6 +185,7 @@ static int open_stream(struct run *run, struct ranq_err *err)
 		.consume = true,
 		.fresh = true,
 		.backlog = run->jobspec.spec.backlog,
+		.slices = ranq_output_takes_slices(&run->output),
 		.before_ack = ranq_output_before_ack,
 		.before_wait = ranq_output_before_wait,
 		.user = &run->output,

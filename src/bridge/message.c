@@ -318,6 +318,7 @@ void ranq_message_results_encode(struct ranq_buf *buf, const struct ranq_message
 		ranq_buf_add_varint(buf, m->failure_index[i]);
 		add_bytes(buf, m->failures[i]);
 	}
+	ranq_buf_add_varint(buf, m->nsplits);
 	add_bytes(buf, m->segment);
 	end(buf, at);
 }
@@ -376,7 +377,10 @@ int ranq_message_results_decode(struct ranq_reader *in, struct ranq_message_resu
 	if (in->failed)
 		return finish(in, err);
 	if (results_failures(in, m, err) == 0) {
+		m->nsplits = ranq_reader_varint(in);
 		m->segment = ranq_reader_sized(in);
+		if (m->nsplits > m->upto - m->from)
+			in->failed = true;
 		if (finish(in, err) == 0)
 			return 0;
 	}
@@ -391,6 +395,44 @@ void ranq_message_results_clear(struct ranq_message_results *m)
 	m->failure_index = NULL;
 	m->failures = NULL;
 	m->nfailures = 0;
+}
+
+void ranq_message_slice_encode(struct ranq_buf *buf, const struct ranq_message_slice *m)
+{
+	size_t at = begin(buf, RANQ_MESSAGE_SLICE);
+
+	ranq_buf_add_varint(buf, m->key);
+	ranq_buf_add_varint(buf, m->slot);
+	ranq_buf_add_varint(buf, m->task);
+	ranq_buf_add_varint(buf, m->slice);
+	ranq_buf_add_varint(buf, m->split.size);
+	ranq_buf_add(buf, m->split.name, sizeof m->split.name);
+	ranq_buf_add(buf, m->split.salt, sizeof m->split.salt);
+	add_bytes(buf, m->bytes);
+	end(buf, at);
+}
+
+int ranq_message_slice_decode(struct ranq_reader *in, struct ranq_message_slice *m, struct ranq_err *err)
+{
+	const void *name, *salt;
+
+	m->key = ranq_reader_varint(in);
+	m->slot = ranq_reader_varint(in);
+	m->task = ranq_reader_varint(in);
+	m->slice = ranq_reader_varint(in);
+	m->split.size = ranq_reader_varint(in);
+	name = ranq_reader_bytes(in, sizeof m->split.name);
+	salt = ranq_reader_bytes(in, sizeof m->split.salt);
+	m->bytes = ranq_reader_sized(in);
+	if (in->failed)
+		return finish(in, err);
+	memcpy(m->split.name, name, sizeof m->split.name);
+	memcpy(m->split.salt, salt, sizeof m->split.salt);
+	if (m->task >= RANQ_TASKS_MAX || m->split.size > RANQ_SPEC_MAX_OUTPUT ||
+		(m->split.size && m->slice >= ranq_split_count(&m->split)) ||
+		m->bytes.len != (m->split.size ? ranq_split_len(&m->split, m->slice) : 0))
+		in->failed = true;
+	return finish(in, err);
 }
 
 void ranq_message_notice_encode(struct ranq_buf *buf, const struct ranq_message_notice *m)
@@ -408,7 +450,7 @@ int ranq_message_notice_decode(struct ranq_reader *in, struct ranq_message_notic
 
 	m->kind = (enum ranq_notice)kind;
 	m->value = ranq_reader_varint(in);
-	if (kind < RANQ_NOTICE_SIGNAL || kind > RANQ_NOTICE_MISSING)
+	if (kind < RANQ_NOTICE_SIGNAL || kind > RANQ_NOTICE_SLICE)
 		in->failed = true;
 	return finish(in, err);
 }

@@ -14,7 +14,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_MESSAGE_VERSION 2
+#define RANQ_MESSAGE_VERSION 3
 #define RANQ_MESSAGE_FAILURES_MAX 16384 /* failure records in one message */
 
 /* name, who reads it */
@@ -27,9 +27,12 @@
 	X(TRUNCATE, WORKER) /* give back the end of a chunk */ \
 	X(WARN, WORKER)     /* the allocation ends: signal, then kill */ \
 	X(PING, WORKER)     /* answer; carries the lease */ \
+	X(GIVE, WORKER)     /* send the slice that a slot has offered */ \
+	X(STORED, WORKER)   /* it is in the queue: the slot goes on */ \
 	X(BYE, WORKER)      /* end */ \
 	X(HELLO, PROXY)     /* first message of a worker */ \
 	X(RESULTS, PROXY)   /* tasks of a chunk are over, or the chunk is */ \
+	X(SLICE, PROXY)     /* of the result of a task that is not reported yet */ \
 	X(PONG, PROXY)      /* answer to PING */ \
 	X(NOTICE, PROXY)    /* a signal came, a blob did not, or this worker cannot go on */ \
 	X(GOODBYE, PROXY)   /* last message of a worker */
@@ -92,11 +95,18 @@ struct ranq_message_results {
 	uint64_t *failure_index; /* nfailures entries; decode: malloced, freed by ranq_message_results_clear */
 	struct ranq_bytes *failures;
 	struct ranq_bytes segment;
+	uint64_t nsplits; /* results in it that came in slices before */
+};
+struct ranq_message_slice {
+	uint64_t key, slot, task, slice;
+	struct ranq_split split; /* size 0: there is nothing to give any more */
+	struct ranq_bytes bytes;
 };
 enum ranq_notice {
 	RANQ_NOTICE_SIGNAL = 1, /* value: its number */
 	RANQ_NOTICE_BROKEN = 2,
-	RANQ_NOTICE_MISSING = 3 /* value: the blob that a job here waits for */
+	RANQ_NOTICE_MISSING = 3, /* value: the blob that a job here waits for */
+	RANQ_NOTICE_SLICE = 4    /* value: the slot that has a slice to give */
 };
 struct ranq_message_notice {
 	enum ranq_notice kind;
@@ -113,9 +123,10 @@ void ranq_message_warn_encode(struct ranq_buf *buf, const struct ranq_message_wa
 void ranq_message_ping_encode(struct ranq_buf *buf, const struct ranq_message_ping *m);
 void ranq_message_hello_encode(struct ranq_buf *buf, const struct ranq_message_hello *m);
 void ranq_message_results_encode(struct ranq_buf *buf, const struct ranq_message_results *m);
+void ranq_message_slice_encode(struct ranq_buf *buf, const struct ranq_message_slice *m);
 void ranq_message_notice_encode(struct ranq_buf *buf, const struct ranq_message_notice *m);
 void ranq_message_number_encode(
-	struct ranq_buf *buf, enum ranq_message_type type, uint64_t number); /* FORGET, PONG, BYE, GOODBYE */
+	struct ranq_buf *buf, enum ranq_message_type type, uint64_t number); /* FORGET, GIVE, STORED, PONG, BYE, GOODBYE */
 
 /* Decoders take the reader that open gave. */
 int ranq_message_job_decode(struct ranq_reader *in, struct ranq_message_job *m, struct ranq_err *err);
@@ -128,6 +139,7 @@ int ranq_message_ping_decode(struct ranq_reader *in, struct ranq_message_ping *m
 int ranq_message_hello_decode(struct ranq_reader *in, struct ranq_message_hello *m, struct ranq_err *err);
 int ranq_message_results_decode(struct ranq_reader *in, struct ranq_message_results *m, struct ranq_err *err);
 void ranq_message_results_clear(struct ranq_message_results *m);
+int ranq_message_slice_decode(struct ranq_reader *in, struct ranq_message_slice *m, struct ranq_err *err);
 int ranq_message_notice_decode(struct ranq_reader *in, struct ranq_message_notice *m, struct ranq_err *err);
 int ranq_message_number_decode(struct ranq_reader *in, uint64_t *number, struct ranq_err *err);
 

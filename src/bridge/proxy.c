@@ -89,6 +89,13 @@ static int results(struct ranq_proxy *proxy, int rank, struct ranq_reader *body,
 	return 0;
 }
 
+static int slice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, struct ranq_err *err)
+{
+	struct ranq_message_slice m;
+
+	return ranq_message_slice_decode(body, &m, err) == 0 ? proxy_slice_here(proxy, rank, &m, err) : -1;
+}
+
 static int notice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, struct ranq_err *err)
 {
 	struct ranq_message_notice m;
@@ -100,6 +107,8 @@ static int notice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, 
 		proxy_worker_lost(proxy, rank, "it cannot start executors");
 	} else if (m.kind == RANQ_NOTICE_MISSING) {
 		proxy_blob_missing(proxy, m.value, rank);
+	} else if (m.kind == RANQ_NOTICE_SLICE) {
+		return proxy_slice_offered(proxy, rank, m.value, err);
 	} else if (proxy->phase == PROXY_RUN && m.value <= 64) {
 		proxy_signal(proxy, (int)m.value, false); /* the same one came here, or will */
 	}
@@ -125,6 +134,8 @@ int ranq_proxy_message(
 		return hello(proxy, src, body, err);
 	case RANQ_MESSAGE_RESULTS:
 		return results(proxy, src, body, err);
+	case RANQ_MESSAGE_SLICE:
+		return slice(proxy, src, body, err);
 	case RANQ_MESSAGE_NOTICE:
 		return notice(proxy, src, body, err);
 	case RANQ_MESSAGE_PONG:
@@ -179,6 +190,7 @@ void ranq_proxy_tick(struct ranq_proxy *proxy)
 		proxy_queue_tick(&proxy->queues[i]);
 	proxy_blobs_ask(proxy);
 	proxy_blobs_pump(proxy);
+	proxy_slices_pump(proxy);
 	proxy_jobs_tick(proxy);
 	proxy_dispatch(proxy);
 	proxy_give_back_late(proxy);
@@ -204,6 +216,7 @@ int64_t ranq_proxy_prepare(struct ranq_proxy *proxy)
 	due = proxy_min(due, proxy_jobs_due(proxy));
 	due = proxy_min(due, proxy_work_due(proxy));
 	due = proxy_min(due, proxy_steal_due(proxy));
+	due = proxy_min(due, proxy_slices_due(proxy));
 	due = proxy_min(due, proxy_end_due(proxy));
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		due = proxy_min(due, proxy_queue_due(&proxy->queues[i]));
@@ -262,6 +275,7 @@ static struct ranq_proxy *proxy_alloc(const struct ranq_proxy_options *options)
 	TAILQ_INIT(&proxy->pieces);
 	TAILQ_INIT(&proxy->blobs);
 	TAILQ_INIT(&proxy->transfers);
+	TAILQ_INIT(&proxy->slices);
 	TAILQ_INIT(&proxy->free[0]);
 	TAILQ_INIT(&proxy->free[1]);
 	proxy->ranks = (unsigned)options->link->size - (options->computes ? 0 : 1);
@@ -324,6 +338,7 @@ void ranq_proxy_destroy(struct ranq_proxy *proxy)
 	while (!TAILQ_EMPTY(&proxy->jobs))
 		proxy_job_drop(TAILQ_FIRST(&proxy->jobs), false);
 	proxy_blobs_trim(proxy, 0);
+	proxy_slices_clear(proxy);
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		if (!proxy->queues[i].proxy)
 			break;

@@ -66,6 +66,7 @@ static void retire(struct ranq_proxy *proxy, int rank, enum ranq_release_kind ki
 	for (size_t i = 0; i < proxy->options.nqueues; i++)
 		proxy_merge_recall(&proxy->queues[i], rank);
 	proxy_blobs_lost(proxy, rank);
+	proxy_slices_lost(proxy, rank);
 }
 
 void proxy_worker_retire(struct ranq_proxy *proxy, int rank)

@@ -8,6 +8,7 @@
  *   proxy_blobs.c   modules and job data: fetched once, sent once to each node
  *   proxy_input.c   input lines
  *   proxy_work.c    pieces (unstarted work) and chunks (work of a lane): dispatch, results
+ *   proxy_slices.c  slices of large results
  *   proxy_steal.c   taking back chunks that overrun
  *   proxy_give.c    idle nodes go back to the scheduler
  *   proxy_end.c     drain, killing sequences, silent ranks, leaving */
@@ -86,6 +87,7 @@ struct proxy_item { /* results of [start, end), to be committed */
 	struct ranq_buf segment, failures;
 	struct proxy_failure *failure;
 	size_t nfailures, failures_room;
+	size_t nsplits; /* results in slices, which are in the queue */
 	struct proxy_chunk *chunk; /* whose item this is */
 	struct ranq_reduce reduce; /* of its job */
 	int64_t since_ms, due_ms;
@@ -226,13 +228,15 @@ struct ranq_proxy {
 	struct proxy_piece_list pieces;
 	TAILQ_HEAD(, proxy_blob) blobs;
 	TAILQ_HEAD(, proxy_transfer) transfers;
+	TAILQ_HEAD(, proxy_slice) slices;
 	struct proxy_worker *workers;     /* by rank */
 	TAILQ_HEAD(, proxy_lane) free[2]; /* lanes with no chunk, with few */
 	unsigned idle_lanes;
 	uint64_t running; /* chunks at living workers */
 	unsigned lanes;   /* of living workers */
 	unsigned ranks;   /* that compute and are not lost */
-	uint64_t next_key, next_chunk, next_grant, next_blob, nonce;
+	uint64_t next_key, next_chunk, next_grant, next_blob, next_slice, nonce;
+	int64_t slices_ms; /* none is sent before */
 	int64_t lease_ms, now_ms, last_tick_ms, ping_ms, silence_ms, idle_since_ms;
 	unsigned random;
 	/* the end */
@@ -326,6 +330,16 @@ void proxy_outbox_drop(struct proxy_queue *pq);                   /* registratio
 void proxy_outbox_drop_job(struct proxy_queue *pq, uint64_t job); /* pending items only */
 bool proxy_outbox_empty(const struct proxy_queue *pq);
 size_t proxy_outbox_bytes(const struct ranq_proxy *proxy);
+
+bool proxy_window_open(const struct ranq_proxy *proxy); /* the connection takes more */
+
+/* proxy_slices.c */
+int proxy_slice_offered(struct ranq_proxy *proxy, int rank, uint64_t slot, struct ranq_err *err);
+int proxy_slice_here(struct ranq_proxy *proxy, int rank, const struct ranq_message_slice *m, struct ranq_err *err);
+void proxy_slices_pump(struct ranq_proxy *proxy);
+int64_t proxy_slices_due(const struct ranq_proxy *proxy);
+void proxy_slices_lost(struct ranq_proxy *proxy, int rank);
+void proxy_slices_clear(struct ranq_proxy *proxy);
 
 /* proxy_reduce.c */
 void proxy_item_reduce(struct proxy_item *item); /* joins what of its results can be joined */

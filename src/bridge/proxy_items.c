@@ -65,6 +65,7 @@ int proxy_item_join(struct proxy_item *a, const struct proxy_item *b)
 		proxy_item_failure(a, b->failure[i].index, b->failures.data + b->failure[i].at, b->failure[i].len);
 	for (int s = 0; s < RANQ_TASK_STATUS_COUNT; s++)
 		a->counts[s] += b->counts[s];
+	a->nsplits += b->nsplits;
 	a->elapsed_us += b->elapsed_us;
 	a->end = b->end;
 	if (b->merges > a->merges)
@@ -85,6 +86,7 @@ int proxy_item_extend(struct proxy_item *item, const struct ranq_message_results
 			break; /* out of memory: the counts stay right, a record is missing */
 	for (int s = 0; s < RANQ_TASK_STATUS_COUNT; s++)
 		item->counts[s] += m->counts[s];
+	item->nsplits += m->nsplits;
 	item->elapsed_us += m->elapsed_us;
 	item->end = m->upto;
 	proxy_item_reduce(item);

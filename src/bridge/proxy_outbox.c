@@ -85,7 +85,8 @@ static struct proxy_item *item_before(const struct proxy_chunk *chunk, const str
 	if (!item || item->job != chunk->job->id || item->grant != chunk->grant || item->end != m->from)
 		return NULL;
 	return item->segment.len + m->segment.len <= PROXY_ITEM_BYTES &&
-			       item->nfailures + m->nfailures <= RANQ_CALL_ITEMS_MAX
+			       item->nfailures + m->nfailures <= RANQ_CALL_ITEMS_MAX &&
+			       item->nsplits + m->nsplits <= RANQ_CALL_ITEMS_MAX
 		       ? item
 		       : NULL;
 }
@@ -217,6 +218,27 @@ static void answered(struct proxy_request *request, const struct ranq_reply *rep
 		note_reply(pq, &commit);
 }
 
+/* One item of a commit; what it has in slices is named beside it. */
+static int commit_add(struct ranq_cmd *cmd, const struct proxy_item *item, struct ranq_commit_item *add)
+{
+	struct ranq_split_place *splits = NULL;
+	int rc;
+
+	if (item->nsplits) {
+		splits = calloc(item->nsplits, sizeof *splits);
+		if (!splits)
+			return -1; /* not without them: the call is tried again */
+		add->nsplits = ranq_segment_splits(item->segment.data, item->segment.len, item->start,
+			item->end - item->start, splits, item->nsplits);
+		if (add->nsplits > item->nsplits)
+			add->nsplits = item->nsplits;
+		add->splits = splits;
+	}
+	rc = ranq_queue_commit_add(cmd, add);
+	free(splits);
+	return rc;
+}
+
 static int commit_cmd(struct proxy_call *call, struct ranq_cmd *cmd)
 {
 	struct proxy_item *item;
@@ -252,7 +274,7 @@ static int commit_cmd(struct proxy_call *call, struct ranq_cmd *cmd)
 				(struct ranq_bytes){item->failures.data + item->failure[i].at, item->failure[i].len};
 		}
 		if (rc == 0)
-			rc = ranq_queue_commit_add(cmd, &add);
+			rc = commit_add(cmd, item, &add);
 	}
 	free(failures);
 	free(index);
@@ -295,7 +317,7 @@ static struct proxy_call *call_create(struct proxy_queue *pq, enum proxy_call_ki
 }
 
 /* Heartbeats stand behind what is in the buffer of the connection: so that is kept short. */
-static bool window_open(const struct ranq_proxy *proxy)
+bool proxy_window_open(const struct ranq_proxy *proxy)
 {
 	return proxy->conn && (ranq_conn_unsent(proxy->conn) < PROXY_ITEM_BYTES || proxy->hurry || proxy->life_ms > 0);
 }
@@ -317,7 +339,7 @@ void proxy_outbox_send(struct proxy_queue *pq, bool all)
 	{
 		if (call->sent)
 			continue;
-		if (all || window_open(pq->proxy))
+		if (all || proxy_window_open(pq->proxy))
 			call_send(call);
 		if (!call->sent)
 			return;
@@ -390,7 +412,7 @@ static size_t merge(struct proxy_item **items, size_t n)
 		if (last && last->job == items[i]->job && last->grant == items[i]->grant &&
 			last->end == items[i]->start && last->segment.len + items[i]->segment.len <= PROXY_ITEM_BYTES &&
 			last->nfailures + items[i]->nfailures <= RANQ_CALL_ITEMS_MAX &&
-			proxy_item_join(last, items[i]) == 0)
+			last->nsplits + items[i]->nsplits <= RANQ_CALL_ITEMS_MAX && proxy_item_join(last, items[i]) == 0)
 			proxy_item_destroy(items[i]);
 		else
 			items[kept++] = items[i];

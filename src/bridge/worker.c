@@ -120,6 +120,7 @@ static void slot_close(struct worker_slot *slot)
 	struct worker_job *job;
 
 	ranq_watch_clear(&slot->watch);
+	slot->has_slice = false;
 	ranq_slot_destroy(slot->slot);
 	slot->slot = NULL;
 	slot->again_ms = RANQ_NEVER;
@@ -267,6 +268,40 @@ static void truncate_chunk(struct ranq_worker *worker, const struct ranq_message
 
 /* ---- results ---- */
 
+static void offer_slice(struct worker_slot *slot, const struct ranq_slot_event *event)
+{
+	slot->slice = *event;
+	slot->has_slice = true;
+	slot->offer = WORKER_OFFERED;
+	ranq_worker_notice(slot->worker, RANQ_NOTICE_SLICE, slot->number);
+}
+
+/* Rank 0 has room for it. What is not wanted any more is nothing: rank 0 waits for an answer. */
+static void give_slice(struct worker_slot *slot)
+{
+	struct ranq_message_slice m = {.slot = slot->number};
+	struct ranq_buf buf;
+
+	if (slot->has_slice && slot->offer == WORKER_OFFERED && chunk_find(slot, slot->slice.chunk)) {
+		m.key = slot->slice.job;
+		m.task = slot->slice.from;
+		m.slice = slot->slice.slice;
+		m.split = slot->slice.split;
+		m.bytes = slot->slice.segment;
+	}
+	slot->has_slice = false;
+	slot->offer = m.split.size ? WORKER_GIVEN : WORKER_OFFER_NONE;
+	ranq_buf_init(&buf, RANQ_LINK_MESSAGE_MAX);
+	ranq_message_slice_encode(&buf, &m);
+	if (ranq_link_send(slot->worker->options.link, 0, &buf, NULL) != 0)
+		slot_broken(slot); /* out of memory: rank 0 gets the chunk back */
+}
+
+static bool must_wait(const struct worker_slot *slot, size_t most)
+{
+	return slot->offer != WORKER_OFFER_NONE || ranq_link_unsent(slot->worker->options.link, 0) > most;
+}
+
 static void slot_event(struct worker_slot *slot, const struct ranq_slot_event *event)
 {
 	struct worker_chunk *chunk = chunk_find(slot, event->chunk);
@@ -280,8 +315,11 @@ static void slot_event(struct worker_slot *slot, const struct ranq_slot_event *e
 		.nfailures = event->nfailures,
 		.failure_index = (uint64_t *)(uintptr_t)event->failure_index,
 		.failures = (struct ranq_bytes *)(uintptr_t)event->failures,
-		.segment = event->segment};
+		.segment = event->segment,
+		.nsplits = event->nsplits};
 
+	if (event->kind == RANQ_SLOT_SLICE && chunk)
+		offer_slice(slot, event);
 	if (event->kind != RANQ_SLOT_RESULTS || !chunk)
 		return; /* of a chunk that was cancelled */
 	memcpy(m.counts, event->counts, sizeof m.counts);
@@ -309,7 +347,7 @@ static void pump_slot(struct worker_slot *slot)
 		if (event.kind == RANQ_SLOT_NOTHING)
 			break;
 		slot_event(slot, &event);
-		slot->stalled = ranq_link_unsent(slot->worker->options.link, 0) > UNSENT_MAX;
+		slot->stalled = must_wait(slot, UNSENT_MAX);
 	}
 	ranq_worker_feed(slot->worker, slot);
 }
@@ -435,6 +473,31 @@ static int message_truncate(struct ranq_worker *worker, struct ranq_reader *body
 	return 0;
 }
 
+static int message_give(struct ranq_worker *worker, struct ranq_reader *body, struct ranq_err *err)
+{
+	uint64_t slot;
+
+	if (ranq_message_number_decode(body, &slot, err) != 0)
+		return -1;
+	if (slot < worker->options.slots)
+		give_slice(&worker->slots[slot]);
+	return 0;
+}
+
+static int message_stored(struct ranq_worker *worker, struct ranq_reader *body, struct ranq_err *err)
+{
+	uint64_t slot;
+
+	if (ranq_message_number_decode(body, &slot, err) != 0)
+		return -1;
+	if (slot < worker->options.slots && worker->slots[slot].offer == WORKER_GIVEN) {
+		worker->slots[slot].offer = WORKER_OFFER_NONE;
+		worker->slots[slot].stalled = false;
+		pump_slot(&worker->slots[slot]);
+	}
+	return 0;
+}
+
 static int message_warn(struct ranq_worker *worker, struct ranq_reader *body, struct ranq_err *err)
 {
 	struct ranq_message_warn m;
@@ -483,6 +546,8 @@ int ranq_worker_message(struct ranq_worker *worker, int src, enum ranq_message_t
 		[RANQ_MESSAGE_CHUNK] = message_chunk,
 		[RANQ_MESSAGE_TRUNCATE] = message_truncate,
 		[RANQ_MESSAGE_WARN] = message_warn,
+		[RANQ_MESSAGE_GIVE] = message_give,
+		[RANQ_MESSAGE_STORED] = message_stored,
 		[RANQ_MESSAGE_PING] = message_ping,
 		[RANQ_MESSAGE_BYE] = message_bye,
 	};
@@ -547,7 +612,7 @@ void ranq_worker_tick(struct ranq_worker *worker)
 	for (unsigned s = 0; s < worker->nslots; s++) {
 		struct worker_slot *slot = &worker->slots[s];
 
-		if (slot->stalled && ranq_link_unsent(worker->options.link, 0) <= UNSENT_MAX / 2) {
+		if (slot->stalled && !must_wait(slot, UNSENT_MAX / 2)) {
 			slot->stalled = false;
 			pump_slot(slot);
 		} else if (slot->slot && (now >= ranq_slot_deadline_ms(slot->slot) || now >= slot->again_ms)) {

@@ -27,12 +27,17 @@ struct worker_job {
 	bool *added;    /* for each slot: the executor side knows it */
 	int64_t ask_ms; /* when to ask for its blobs, if they are not here by then */
 };
+/* A slice of a result: OFFERED to rank 0, GIVEN when that has asked for it. Until it is stored the slot is stalled. */
+enum worker_offer { WORKER_OFFER_NONE, WORKER_OFFERED, WORKER_GIVEN };
 struct worker_slot {
 	struct ranq_worker *worker;
 	struct ranq_slot *slot; /* NULL: could not be made again; of the one that merges: nothing to merge */
 	struct ranq_watch watch;
 	unsigned number;
 	bool stalled;                      /* waits for rank 0 to take results */
+	enum worker_offer offer;
+	bool has_slice;                    /* `slice` holds, its bytes in the slot, until that is pumped again */
+	struct ranq_slot_event slice;
 	int64_t short_ms, again_ms;        /* out of descriptors since then (0: not), next try; RANQ_NEVER */
 	TAILQ_HEAD(, worker_chunk) chunks; /* given ones first, in order */
 };

@@ -130,22 +130,42 @@ static int fetch_file(struct ranq_stream *stream, const struct ranq_result *foun
 	return 0;
 }
 
-/* A file that cannot be read now is owed: whoever asks again gets that result, not the one behind it. */
+/* The value of the next task is not in its item. 1: *value is it, or the end of it; 0: it is a slice, and more follow; -1: what cannot be read
+ * now is owed: whoever asks again gets that result, not the one behind it. */
+static int fetch_value(struct ranq_stream *stream, struct ranq_result *found, struct ranq_err *err)
+{
+	int rc;
+	stream->owed = *found;
+	if (found->in_slices)
+		rc = ranq_stream_slices(stream, &stream->owed, &found->value, err);
+	else
+		rc = fetch_file(stream, found, &found->value, err) ? -1 : 1;
+	if (rc == 1)
+		stream->owed = (struct ranq_result){0};
+	return rc;
+}
+
 static int deliver_run(struct ranq_stream *stream, struct ranq_stream_result *result, struct ranq_err *err)
 {
 	result->index = stream->at;
 	result->end = stream->at + 1;
 	result->kind = RANQ_STREAM_VALUE;
 	struct ranq_result found = stream->owed;
-	if (!found.in_file && stream->item_kind == RANQ_STREAM_VALUE && ranq_segment_reader_next(&stream->segments, &found, err) != 1)
+	bool owed = found.in_file || found.in_slices;
+	if (!owed && stream->item_kind == RANQ_STREAM_VALUE && ranq_segment_reader_next(&stream->segments, &found, err) != 1)
 		return ranq_err_set(err, RANQ_ERR_REPLY, "results of task %llu are damaged in the server",
 			(unsigned long long)stream->at);
-	bool patched = !stream->owed.in_file && stream->patch.n && ranq_patch_find(&stream->patch, stream->at, &found);
-	if (found.in_file) {
-		stream->owed = found;
-		if (fetch_file(stream, &found, &found.value, err))
+	bool patched = !owed && stream->patch.n && ranq_patch_find(&stream->patch, stream->at, &found);
+	if (found.in_file || found.in_slices) {
+		int rc = fetch_value(stream, &found, err);
+		if (rc < 0)
 			return -1;
-		stream->owed = (struct ranq_result){0};
+		if (rc == 0) {
+			result->kind = RANQ_STREAM_SLICE;
+			result->status = found.status;
+			result->value = found.value;
+			return 1;
+		}
 	} else if (stream->item_kind != RANQ_STREAM_VALUE && !patched) {
 		uint64_t stop = ranq_patch_next(&stream->patch, stream->at);
 		result->kind = stream->item_kind;
@@ -291,6 +311,7 @@ void ranq_stream_close(struct ranq_stream *stream)
 	for (int i = 0; i < 2; i++)
 		ranq_buf_clear(&stream->batch[i].bytes);
 	ranq_patch_clear(&stream->patch);
+	ranq_stream_slices_clear(stream);
 	ranq_offload_close(&stream->file);
 	ranq_spec_clear(&stream->spec);
 	ranq_consumer_state_clear(&stream->state);

@@ -13,6 +13,7 @@
 
 enum ranq_stream_kind {
 	RANQ_STREAM_VALUE,   /* result of task `index` */
+	RANQ_STREAM_SLICE,   /* a part of it, others follow, the last one as VALUE; only when asked for by `slices` */
 	RANQ_STREAM_FREED,   /* results of [index, end) were freed by the job's consumer */
 	RANQ_STREAM_MISSING, /* the job is over and [index, end) never ran */
 };
@@ -28,6 +29,7 @@ struct ranq_stream_options {
 	 * have read it, so that there is no need to look at it first (two round trips less). */
 	bool fresh;
 	uint64_t backlog;
+	bool slices; /* values that are stored in slices (record/split.h) come as such, so that no value is in memory whole */
 	/* Called before each acknowledgement: must make sure that all delivered results are where they belong (flush),
 	 * and may fill the file fields of the state. -1 stops the stream: nothing is acknowledged. May be NULL. */
 	int (*before_ack)(void *user, struct ranq_consumer_state *state, struct ranq_err *err);

@@ -1,5 +1,5 @@
-/* stream_impl.h - the parts of a stream: fetching (stream_fetch.c), consuming (stream_consume.c), delivering
- * (stream.c). */
+/* stream_impl.h - the parts of a stream: fetching (stream_fetch.c), consuming (stream_consume.c), values in
+ * slices (stream_slices.c), delivering (stream.c). */
 #ifndef RANQ_CLIENT_STREAM_IMPL_H
 #define RANQ_CLIENT_STREAM_IMPL_H
 
@@ -44,7 +44,10 @@ struct ranq_stream {
 	struct ranq_spec spec; /* of a job with results in files, once one was met */
 	bool has_spec;
 	struct ranq_bytes file;  /* the mapped value that was delivered last */
-	struct ranq_result owed; /* was read, and could not be delivered; only while it is in_file */
+	struct ranq_result owed; /* was read, and could not be delivered; only while it is in_file or in_slices */
+	uint64_t slice;          /* of that, comes next */
+	struct ranq_split_check *slice_check;
+	struct ranq_reply *slice_reply; /* has the last one */
 	struct ranq_patch patch; /* results of later rounds for the open item */
 };
 
@@ -59,6 +62,11 @@ int ranq_stream_attach(struct ranq_stream *stream, struct ranq_err *err);
 void ranq_stream_attach_send(struct ranq_stream *stream);
 /* Looks whether the server that answers now is the one that we read from so far. */
 int ranq_stream_handle_restart(struct ranq_stream *stream, struct ranq_err *err);
+/* The value of the task at stream->at: the whole of it, or when the stream gives slices the next one. 1: that is all; 0: more slices
+ * follow; -1: it is owed still, the slice that failed comes next. */
+int ranq_stream_slices(struct ranq_stream *stream, const struct ranq_result *found, struct ranq_bytes *value,
+	struct ranq_err *err);
+void ranq_stream_slices_clear(struct ranq_stream *stream);
 /* What was delivered of the current run goes into the ledgers. */
 int ranq_stream_note_run(struct ranq_stream *stream, struct ranq_err *err);
 int ranq_stream_ack_now(struct ranq_stream *stream, struct ranq_err *err);

@@ -74,6 +74,7 @@ struct ranq_chunk {
 enum ranq_slot_event_kind {
 	RANQ_SLOT_NOTHING,
 	RANQ_SLOT_RESULTS, /* tasks [from, upto) are over */
+	RANQ_SLOT_SLICE,   /* of the result of task `from`, which is not reported yet (record/split.h) */
 	RANQ_SLOT_DIED,    /* the executor died and the task was given up as DIED already reported by RESULTS; informative */
 };
 struct ranq_slot_event {
@@ -85,6 +86,10 @@ struct ranq_slot_event {
 	const uint64_t *failure_index;
 	const struct ranq_bytes *failures; /* packed ranq_failure */
 	bool chunk_done;
+	size_t nsplits; /* results among them that came in slices before */
+	/* SLICE: its bytes are in `segment` */
+	struct ranq_split split;
+	uint64_t slice;
 };
 /* Makes the job known to the slot (sent to the executor before its first chunk, again after a restart). Bytes and
  * descriptors are copied. RANQ_ERR_SYSTEM: this process has too many descriptors open just now. */

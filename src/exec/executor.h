@@ -34,6 +34,8 @@ struct ranq_outcome {
 	size_t len;
 	bool in_file; /* all of it, `data` too, is in `file` */
 	struct ranq_file_ref file;
+	bool in_slices; /* they were sent */
+	struct ranq_split split;
 	int exit_code, signal;
 	struct ranq_bytes err_tail;
 	char reason[160];
@@ -236,5 +238,8 @@ bool ranq_outbox_holds(const struct ranq_outbox *out);
 int ranq_outbox_merge(struct ranq_outbox *out, const struct ranq_run *run, struct ranq_err *err);
 /* Sends the frames. -1: the rank is gone. */
 int ranq_outbox_send(struct ranq_outbox *out, int fd);
+/* Sends a slice of a task's result, past the frames: send these before it. -1: the rank is gone, or out of memory. */
+int ranq_outbox_send_slice(struct ranq_outbox *out, int fd, uint64_t task, const struct ranq_split *split, uint64_t slice,
+	const void *data);
 
 #endif

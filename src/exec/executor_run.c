@@ -200,13 +200,36 @@ static RANQ_RARE void keep_in_file(struct ranq_executor *x, struct ranq_executor
 		ranq_executor_no_file(x, job, out);
 }
 
+/* ---- results in slices ------------------------------------------------------------------------------------------- */
+
+static bool is_split(const struct ranq_executor_job *job, const struct ranq_outcome *out)
+{
+	return out->len > RANQ_SPLIT_MIN && !out->in_file && job->spec.results == RANQ_RESULTS_KEEP && !job->reduce.kind;
+}
+
+/* The rank takes them one by one, as the queue stores them. */
+static RANQ_RARE void send_slices(struct ranq_executor *x, uint64_t index, struct ranq_outcome *out)
+{
+	const unsigned char *data = out->data;
+	uint64_t n, i;
+
+	flush(x, false);
+	if (ranq_split_make(&out->split, data, out->len) < 0)
+		_exit(72);
+	n = ranq_split_count(&out->split);
+	for (i = 0; i < n; i++)
+		if (ranq_outbox_send_slice(&x->out, x->fd, index, &out->split, i, data + i * RANQ_SLICE_BYTES) < 0)
+			ranq_executor_end(x, 0);
+	out->in_slices = true;
+}
+
 static bool attempt_task(
 	struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, struct ranq_outcome *out)
 {
 	ranq_executor_begin(x, attempt->run, attempt->index);
 	attempt->seq = x->seq;
 	out->status = RANQ_TASK_OK;
-	out->interrupted = out->in_file = false;
+	out->interrupted = out->in_file = out->in_slices = false;
 	out->len = 0;
 	if (x->spill)
 		drop_spill(x);
@@ -259,6 +282,8 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 		keep_in_file(x, job, out);
 	if (out->status != RANQ_TASK_OK)
 		add_failure(x, attempt, out, now_ms);
+	if (is_split(job, out))
+		send_slices(x, attempt->index, out);
 	if (job->reduce.kind == RANQ_REDUCE_FUNCTION)
 		ranq_executor_begin(x, run, attempt->index);
 	add_result(x, job, out);

@@ -2,6 +2,7 @@
  * longer than RANQ_OUTBOX_FLUSH_MS of work; a single send for each task would cost more than a short task itself. For
  * the same reason frames of several short runs are sent together, when the next run waits already. */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -59,6 +60,8 @@ static int add_value(struct ranq_segment_writer *writer, const struct ranq_outco
 {
 	if (outcome->in_file)
 		return ranq_segment_writer_add_file(writer, outcome->status, &outcome->file);
+	if (outcome->in_slices)
+		return ranq_segment_writer_add_split(writer, outcome->status, &outcome->split);
 	return ranq_segment_writer_add(writer, outcome->status, outcome->data, outcome->len);
 }
 
@@ -178,4 +181,30 @@ int ranq_outbox_send(struct ranq_outbox *out, int fd)
 	ranq_buf_reset(frame);
 	ranq_wire_trim(frame);
 	return rc;
+}
+
+int ranq_outbox_send_slice(struct ranq_outbox *out, int fd, uint64_t task, const struct ranq_split *split, uint64_t slice,
+	const void *data)
+{
+	struct ranq_wire_head head = {.type = RANQ_FRAME_SLICE};
+	size_t len = ranq_split_len(split, slice);
+	struct ranq_buf fields;
+	int rc;
+
+	ranq_buf_init(&fields, 0);
+	ranq_buf_add(&fields, &head, sizeof head);
+	ranq_buf_add_varint(&fields, out->number);
+	ranq_buf_add_varint(&fields, task);
+	ranq_buf_add_varint(&fields, slice);
+	ranq_buf_add_varint(&fields, split->size);
+	ranq_buf_add(&fields, split->name, sizeof split->name);
+	ranq_buf_add(&fields, split->salt, sizeof split->salt);
+	rc = ranq_buf_failed(&fields) ? -1 : 0;
+	if (!rc) {
+		head.len = (uint32_t)(fields.len - sizeof head + len);
+		memcpy(fields.data, &head, sizeof head);
+		rc = send_all(fd, fields.data, fields.len);
+	}
+	ranq_buf_clear(&fields);
+	return rc ? rc : send_all(fd, data, len);
 }

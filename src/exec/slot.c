@@ -437,7 +437,8 @@ static int read_executor(struct ranq_slot *slot, struct ranq_slot_event *event)
 	int rc = -1;
 
 	while (slot->state == RANQ_SLOT_LIVE && (rc = ranq_slot_receive(slot, &head)) > 0) {
-		rc = ranq_slot_take_results(slot, &head, event);
+		rc = head.type == RANQ_FRAME_SLICE ? ranq_slot_take_slice(slot, &head, event)
+						   : ranq_slot_take_results(slot, &head, event);
 		if (rc > 0)
 			return 1;
 		*event = (struct ranq_slot_event){.kind = RANQ_SLOT_NOTHING};

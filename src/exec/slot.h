@@ -89,6 +89,7 @@ struct ranq_slot {
 	struct ranq_buf in;
 	size_t frame; /* bytes at the front of `in` that the last event borrows */
 	bool ended;   /* the socket's end was read */
+	bool sliced;  /* the next results have slices that came before them */
 	/* watch over the running task */
 	uint64_t seen_seq, timed_out_seq;
 	int64_t seen_ms, watched_ms;
@@ -138,6 +139,8 @@ int ranq_slot_receive(struct ranq_slot *slot, struct ranq_wire_head *head);
 /* Turns the RESULTS frame at the front of slot->in into an event. 1: an event; 0: nothing to tell; -1: it is not what
  * an executor sends. */
 int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *head, struct ranq_slot_event *event);
+/* The same for a SLICE. */
+int ranq_slot_take_slice(struct ranq_slot *slot, const struct ranq_wire_head *head, struct ranq_slot_event *event);
 /* Tasks that are given up, when it is their turn. 1: an event. */
 int ranq_slot_report_given_up(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, struct ranq_slot_event *event);
 

@@ -237,11 +237,15 @@ void ranq_slot_flush(struct ranq_slot *slot)
 static size_t frame_max(const struct ranq_slot *slot)
 {
 	const struct ranq_slot_job *job;
-	size_t max = slot->end.exec ? ranq_exec_max_buffer(slot->end.exec) : 0;
+	size_t kept, max = slot->end.exec ? ranq_exec_max_buffer(slot->end.exec) : 0;
 
-	LIST_FOREACH(job, &slot->jobs, link)
-		if (ranq_offload_kept(&job->spec) + FRAME_SLACK > max)
-			max = ranq_offload_kept(&job->spec) + FRAME_SLACK;
+	LIST_FOREACH(job, &slot->jobs, link) {
+		kept = ranq_offload_kept(&job->spec);
+		if (!job->spec.reduce && kept > RANQ_SPLIT_MIN)
+			kept = RANQ_SPLIT_MIN;
+		if (kept + FRAME_SLACK > max)
+			max = kept + FRAME_SLACK;
+	}
 	return max;
 }
 
@@ -251,7 +255,7 @@ static int has_frame(const struct ranq_slot *slot, struct ranq_wire_head *head)
 	if (slot->in.len < sizeof *head)
 		return 0;
 	memcpy(head, slot->in.data, sizeof *head);
-	if (head->type != RANQ_FRAME_RESULTS || head->len > frame_max(slot))
+	if ((head->type != RANQ_FRAME_RESULTS && head->type != RANQ_FRAME_SLICE) || head->len > frame_max(slot))
 		return -1;
 	return slot->in.len - sizeof *head >= head->len;
 }

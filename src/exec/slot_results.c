@@ -143,6 +143,10 @@ int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *
 		return -1;
 	chunk = ranq_slot_find_chunk(slot, event->chunk);
 	if (event->upto > event->from) {
+		if (slot->sliced)
+			event->nsplits = ranq_segment_splits(event->segment.data, event->segment.len, event->from,
+				event->upto - event->from, NULL, 0);
+		slot->sliced = false;
 		chunk->upto = event->upto;
 		slot->barren = 0;
 		slot->starting_ms = RANQ_NEVER;
@@ -158,6 +162,52 @@ int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *
 		return 0;
 	if (event->chunk_done)
 		ranq_slot_finish_chunk(slot, chunk);
+	return 1;
+}
+
+static bool may_split(const struct ranq_slot_job *job, const struct ranq_split *split)
+{
+	return job->spec.results == RANQ_RESULTS_KEEP && !job->spec.reduce && split->size > RANQ_SPLIT_MIN &&
+	       split->size <= job->spec.max_output;
+}
+
+int ranq_slot_take_slice(struct ranq_slot *slot, const struct ranq_wire_head *head, struct ranq_slot_event *event)
+{
+	const struct ranq_slot_run *run = &slot->runs[0];
+	const struct ranq_slot_chunk *chunk;
+	const struct ranq_slot_job *job;
+	struct ranq_reader in;
+	uint64_t number;
+	const void *name, *salt;
+
+	slot->frame = sizeof *head + head->len;
+	ranq_reader_init(&in, slot->in.data + sizeof *head, head->len);
+	number = ranq_reader_varint(&in);
+	event->from = ranq_reader_varint(&in);
+	event->slice = ranq_reader_varint(&in);
+	event->split.size = ranq_reader_varint(&in);
+	name = ranq_reader_bytes(&in, sizeof event->split.name);
+	salt = ranq_reader_bytes(&in, sizeof event->split.salt);
+	if (in.failed || !slot->nruns || number != run->number || event->from < run->from || event->from >= run->to)
+		return -1;
+	chunk = ranq_slot_find_chunk(slot, run->chunk);
+	job = chunk ? ranq_slot_find_job(slot, chunk->given.job) : NULL;
+	if (!chunk || event->from < chunk->upto)
+		return -1;
+	if (!job)
+		return 0; /* dropped meanwhile */
+	if (!may_split(job, &event->split) || event->slice >= ranq_split_count(&event->split) ||
+		ranq_reader_left(&in) != ranq_split_len(&event->split, event->slice))
+		return -1;
+	memcpy(event->split.name, name, sizeof event->split.name);
+	memcpy(event->split.salt, salt, sizeof event->split.salt);
+	event->kind = RANQ_SLOT_SLICE;
+	event->job = chunk->given.job;
+	event->chunk = run->chunk;
+	event->upto = event->from + 1;
+	event->segment.len = ranq_reader_left(&in);
+	event->segment.data = ranq_reader_bytes(&in, event->segment.len);
+	slot->sliced = true;
 	return 1;
 }
 

@@ -9,7 +9,8 @@
  * id sized, spec sized DROP    u64 job RUN     u64 number, job, start, end, i64 end_ms, u32 tries, u32 deaths (both of
  * the first task), u8 merge, u64 input base, input sized CANCEL  u64 job, i64 grace_ms WARN    u32 signal, i64 grace_ms RESULTS
  * u64 number, from, count, u8 done, u64 elapsed_us, counts u64 x statuses, u64 failures x (index, record sized),
- * segment (rest) u64 and u32 are varints; i64 is a varint of its zigzag form.
+ * segment (rest) SLICE u64 number, task, slice, size, name and salt of the value (record/split.h), bytes (rest): all slices of a
+ * result before the RESULTS that have it. u64 and u32 are varints; i64 is a varint of its zigzag form.
  *
  * A run with merge = 1 runs no task: its input is the reduced results of its tasks, and what comes back are the same ones
  * joined by the reduce function of the job's module, or nothing.
@@ -28,7 +29,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_WIRE_VERSION 5u
+#define RANQ_WIRE_VERSION 6u
 #define RANQ_WIRE_RUNS 32u   /* in flight to one executor */
 #define RANQ_WIRE_FDS 2u     /* descriptors with one message at most */
 #define RANQ_WIRE_CPUS 1024u /* a cpu list, with its NUL */
@@ -79,6 +80,7 @@ enum ranq_frame_type {
 	RANQ_FRAME_CANCEL,
 	RANQ_FRAME_WARN,
 	RANQ_FRAME_RESULTS,
+	RANQ_FRAME_SLICE,
 };
 struct ranq_wire_head {
 	uint32_t type, len;

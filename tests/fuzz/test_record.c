@@ -87,6 +87,7 @@ static void touch(struct ranq_bytes bytes)
 static void make_segments(struct ranq_buf *out)
 {
 	struct ranq_segment_writer w;
+	struct ranq_split split = {.size = RANQ_SLICE_BYTES + 1 + draw(1000)};
 	char bytes[300];
 	int i, n = (int)draw(40), size = (int)draw(10);
 
@@ -97,6 +98,8 @@ static void make_segments(struct ranq_buf *out)
 
 		MUST(ranq_segment_writer_add(&w, odd ? (enum ranq_task_status)draw(5) : RANQ_TASK_OK, bytes,
 			     odd ? draw(sizeof bytes) : (size_t)size) == 0);
+		if (draw(20) == 0)
+			MUST(ranq_segment_writer_add_split(&w, (enum ranq_task_status)draw(5), &split) == 0);
 		if (draw(12) == 0)
 			MUST(ranq_segment_writer_finish(&w, out) == 0);
 	}
@@ -114,6 +117,7 @@ START_TEST(test_segments)
 	for (round = 0; round < rounds; round++) {
 		struct ranq_segment_reader r;
 		struct ranq_result result;
+		struct ranq_split_place place;
 		unsigned char *bytes;
 		int64_t count, n = 0;
 		size_t len;
@@ -129,6 +133,7 @@ START_TEST(test_segments)
 			touch(result.value);
 			n++;
 		}
+		MUST(ranq_segment_splits(bytes, len, 0, 10000, &place, 1) <= len);
 		if (count < 0)
 			MUST(status != 0);
 		else

@@ -125,6 +125,8 @@ START_TEST(small_ones_round_trip)
 	struct ranq_message_blob blob = {.blob = 2, .total = 10, .offset = 6, .piece = {"tail", 4}}, blob2;
 	struct ranq_message_warn warn = {.slot = 1, .sig = 15, .grace_ms = 9}, warn2;
 	struct ranq_message_hello hello = {.pid = 123, .slots = 4}, hello2;
+	struct ranq_message_slice slice = {.key = 4, .slot = 1, .task = 9, .slice = 1, .split.size = RANQ_SLICE_BYTES + 3},
+				  slice2;
 	struct ranq_reader body;
 	struct ranq_err err;
 	uint64_t number;
@@ -154,6 +156,27 @@ START_TEST(small_ones_round_trip)
 	open_as(RANQ_MESSAGE_HELLO, &body);
 	ck_assert_int_eq(ranq_message_hello_decode(&body, &hello2, &err), 0);
 	ck_assert_uint_eq(hello2.slots, 4);
+	ranq_buf_reset(&buf);
+	slice.bytes = (struct ranq_bytes){"end", 3};
+	slice.split.name[31] = 'n';
+	slice.split.salt[15] = 's';
+	ranq_message_slice_encode(&buf, &slice);
+	open_as(RANQ_MESSAGE_SLICE, &body);
+	ck_assert_int_eq(ranq_message_slice_decode(&body, &slice2, &err), 0);
+	ck_assert_mem_eq(&slice2.split, &slice.split, sizeof slice.split);
+	ck_assert_mem_eq(slice2.bytes.data, "end", 3);
+	ck_assert(slice2.key == 4 && slice2.slot == 1 && slice2.task == 9 && slice2.slice == 1);
+	ranq_buf_reset(&buf);
+	slice.slice = 2; /* there are two */
+	ranq_message_slice_encode(&buf, &slice);
+	open_as(RANQ_MESSAGE_SLICE, &body);
+	ck_assert_int_eq(ranq_message_slice_decode(&body, &slice2, &err), -1);
+	ranq_buf_reset(&buf);
+	slice.slice = 1;
+	slice.bytes.len = 2;
+	ranq_message_slice_encode(&buf, &slice);
+	open_as(RANQ_MESSAGE_SLICE, &body);
+	ck_assert_int_eq(ranq_message_slice_decode(&body, &slice2, &err), -1);
 	ranq_buf_reset(&buf);
 	ranq_message_number_encode(&buf, RANQ_MESSAGE_PONG, 77);
 	open_as(RANQ_MESSAGE_PONG, &body);
@@ -242,6 +265,7 @@ static int decode_any(const void *data, size_t len)
 		struct ranq_message_ping ping;
 		struct ranq_message_hello hello;
 		struct ranq_message_notice notice;
+		struct ranq_message_slice slice;
 		uint64_t number;
 	} m;
 	enum ranq_message_type type;
@@ -267,6 +291,8 @@ static int decode_any(const void *data, size_t len)
 		return ranq_message_ping_decode(&body, &m.ping, &err);
 	case RANQ_MESSAGE_HELLO:
 		return ranq_message_hello_decode(&body, &m.hello, &err);
+	case RANQ_MESSAGE_SLICE:
+		return ranq_message_slice_decode(&body, &m.slice, &err);
 	case RANQ_MESSAGE_NOTICE:
 		return ranq_message_notice_decode(&body, &m.notice, &err);
 	case RANQ_MESSAGE_RESULTS:

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "record/segment.h"
+#include "record/spec.h"
 #include "tests/support/check_loop.h"
 
 /* A small deterministic generator for the property tests. */
@@ -270,6 +271,74 @@ START_TEST(test_values_in_files)
 }
 END_TEST
 
+START_TEST(test_values_in_slices)
+{
+	struct ranq_split split = {.size = RANQ_SPEC_MAX_OUTPUT}, again;
+	struct ranq_split_place found[2];
+	struct ranq_segment_reader r;
+	struct ranq_result result;
+
+	memset(split.name, 0xe7, sizeof split.name);
+	memset(split.salt, 0x5a, sizeof split.salt);
+	for (int i = 0; i < 5; i++)
+		add(RANQ_TASK_OK, "a");
+	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
+	add(RANQ_TASK_OK, "b");
+	ck_assert_int_eq(ranq_segment_writer_add_split(&w, RANQ_TASK_OK, &split), 0);
+	ck_assert_int_eq(ranq_segment_writer_add_split(&w, RANQ_TASK_ERROR, &split), 0);
+	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
+	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), 8);
+	ck_assert_uint_eq(ranq_segment_splits(out.data, out.len, 100, 8, NULL, 0), 2);
+	ck_assert_uint_eq(ranq_segment_splits(out.data, out.len, 100, 7, found, 2), 1);
+	ck_assert_uint_eq(ranq_segment_splits(out.data, out.len, 100, 8, found, 2), 2);
+	ck_assert_uint_eq(found[0].index, 106);
+	ck_assert_uint_eq(found[1].index, 107);
+	ck_assert_mem_eq(&found[1].split, &split, sizeof split);
+	ranq_segment_reader_init(&r, out.data, out.len);
+	for (int i = 0; i < 7; i++)
+		ck_assert_int_eq(ranq_segment_reader_next(&r, &result, NULL), 1);
+	ck_assert(result.in_slices && !result.in_file);
+	again = ranq_split_of(&result);
+	ck_assert_mem_eq(&again, &split, sizeof split);
+	/* a size that no split has */
+	ranq_buf_reset(&out);
+	split.size = RANQ_SLICE_BYTES;
+	ck_assert_int_eq(ranq_segment_writer_add_split(&w, RANQ_TASK_OK, &split), 0);
+	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
+	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), -1);
+	ranq_buf_reset(&out);
+	split.size = RANQ_SPEC_MAX_OUTPUT + 1;
+	ck_assert_int_eq(ranq_segment_writer_add_split(&w, RANQ_TASK_OK, &split), 0);
+	ck_assert_int_eq(ranq_segment_writer_finish(&w, &out), 0);
+	ck_assert_int_eq(ranq_segment_check(out.data, out.len, NULL), -1);
+}
+END_TEST
+
+/* The name is that of salt and content, so two attempts never have the same one. */
+START_TEST(test_splits_know_their_content)
+{
+	struct ranq_split one, two;
+	struct ranq_split_check *check;
+
+	ck_assert_int_eq(ranq_split_make(&one, "abcdef", 6), 0);
+	ck_assert_int_eq(ranq_split_make(&two, "abcdef", 6), 0);
+	ck_assert_int_ne(memcmp(one.name, two.name, sizeof one.name), 0);
+	check = ranq_split_check_begin(&one);
+	ranq_split_check_add(check, "abc", 3);
+	ranq_split_check_add(check, "def", 3);
+	ck_assert(ranq_split_check_end(check, &one));
+	check = ranq_split_check_begin(&one);
+	ranq_split_check_add(check, "abcdeg", 6);
+	ck_assert(!ranq_split_check_end(check, &one));
+	one.size = 2 * RANQ_SLICE_BYTES;
+	ck_assert_uint_eq(ranq_split_count(&one), 2);
+	ck_assert_uint_eq(ranq_split_len(&one, 1), RANQ_SLICE_BYTES);
+	one.size++;
+	ck_assert_uint_eq(ranq_split_count(&one), 3);
+	ck_assert_uint_eq(ranq_split_len(&one, 2), 1);
+}
+END_TEST
+
 START_TEST(test_names_of_files_are_exact)
 {
 	struct ranq_file_ref file = {.size = 0};
@@ -435,6 +504,8 @@ int main(void)
 	tcase_add_test(c, test_limit_leaves_the_writer_as_it_was);
 	tcase_add_test(c, test_limit_of_varied);
 	tcase_add_test(c, test_values_in_files);
+	tcase_add_test(c, test_values_in_slices);
+	tcase_add_test(c, test_splits_know_their_content);
 	tcase_add_test(c, test_names_of_files_are_exact);
 	tcase_add_loop_test(c, test_hostile, 0, (int)(sizeof hostile / sizeof hostile[0]));
 	tcase_add_test(c, test_failure_round_trip);
