@@ -25,6 +25,7 @@ enum { TAG_MESSAGE = 1, TAG_WAKE = 2, TAG_PACK = 3 /* messages, each behind its 
 
 #define POLL_MIN_NS INT64_C(100000)
 #define POLL_MAX_NS INT64_C(1000000)
+#define POLL_AGAIN_NS INT64_C(200000) /* between nodes, just after a message: an answer may be near */
 #define TAIL_NS INT64_C(250000000)   /* polling after the last send on one node */
 #define PACK_BYTES ((size_t)4000) /* small messages of one turn to one rank go together; MPI sends so much at once */
 #define PROBES 2                     /* of MPI without a message, in one pump */
@@ -501,6 +502,15 @@ static int mpi_pump(struct ranq_link *base, struct ranq_err *err)
 	return 0;
 }
 
+/* The rank of a node that polls for all of it: each ms, more often for some ms after a message. */
+static int64_t poll_ns(const struct link_mpi *link)
+{
+	int64_t last = link->last_send_ns > link->last_any_ns ? link->last_send_ns : link->last_any_ns;
+	int64_t step = (link->last_poll_ns - last) / 4;
+
+	return step < POLL_AGAIN_NS ? POLL_AGAIN_NS : step < POLL_MAX_NS ? step : POLL_MAX_NS;
+}
+
 static int64_t mpi_deadline_ns(const struct ranq_link *base)
 {
 	const struct link_mpi *link = (const struct link_mpi *)base;
@@ -510,7 +520,9 @@ static int64_t mpi_deadline_ns(const struct ranq_link *base)
 		return 0;
 	if (link->behind || !TAILQ_EMPTY(&link->outgoing) || !TAILQ_EMPTY(&link->incoming))
 		return link->last_poll_ns + link->step_ns;
-	if (link->ncalled || !TAILQ_EMPTY(&link->gifts) || (link->nodes > 1 && link->lowest))
+	if (link->nodes > 1 && link->lowest)
+		return link->last_poll_ns + poll_ns(link);
+	if (link->ncalled || !TAILQ_EMPTY(&link->gifts))
 		return link->last_poll_ns + POLL_MAX_NS;
 	if (quiet < TAIL_NS)
 		return link->last_poll_ns + (quiet < POLL_MAX_NS ? POLL_MAX_NS : quiet);

@@ -193,6 +193,7 @@ void ranq_proxy_tick(struct ranq_proxy *proxy)
 	proxy_slices_pump(proxy);
 	proxy_jobs_tick(proxy);
 	proxy_dispatch(proxy);
+	ranq_link_flush(proxy->options.link); /* workers begin while we go on */
 	proxy_give_back_late(proxy);
 	proxy_steal(proxy);
 	if (proxy->phase == PROXY_RUN)
@@ -202,6 +203,8 @@ void ranq_proxy_tick(struct ranq_proxy *proxy)
 	proxy_lease(proxy);
 	proxy_end_tick(proxy);
 	proxy->last_tick_ms = proxy->now_ms;
+	proxy_bell_wait(proxy);
+	proxy_standing_send(proxy);
 	proxy_conn_tick(proxy); /* what was asked goes out now */
 	proxy->again = proxy->heard != heard;
 }

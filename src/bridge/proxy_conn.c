@@ -24,7 +24,7 @@
 #define OPEN_FIRST_MS 5000
 #define BACKOFF_MS 50
 #define SETTLED_MS 5000 /* a connection that lasted so long was a good one: the next back-off begins anew */
-#define BELL_S 10.0
+#define BELL_S 20.0
 
 static int64_t call_limit_ms(const struct ranq_proxy *proxy)
 {
@@ -133,7 +133,7 @@ static void close_bell(struct ranq_proxy *proxy)
 	ranq_watch_clear(&proxy->bell_watch);
 	ranq_conn_close(proxy->bell);
 	proxy->bell = NULL;
-	proxy->bell_bad = false;
+	proxy->bell_bad = proxy->bell_waits = false;
 }
 
 void proxy_conn_close(struct ranq_proxy *proxy)
@@ -205,6 +205,7 @@ static void wait_for_bell(struct ranq_proxy *proxy)
 	ranq_cmd_init(&cmd);
 	ranq_queue_bell_cmd(&cmd, proxy->bells, proxy->options.nqueues, proxy->id, BELL_S);
 	proxy->bell_deadline_ms = ranq_clock_ms() + (int64_t)(BELL_S * 1000) + call_limit_ms(proxy);
+	proxy->bell_waits = true;
 	ranq_conn_send(proxy->bell, &cmd, on_bell, proxy);
 	ranq_cmd_clear(&cmd);
 }
@@ -282,8 +283,8 @@ static void bell_text(struct proxy_queue *pq, struct ranq_bytes text)
 		proxy_job_stop(pq, job);
 	else
 		proxy_queue_look(pq);
-	if (sscanf(word, "work %llu", &job) == 1)
-		pq->hint = job;
+	if (proxy_standing_rung(pq))
+		pq->rung = false; /* what it asks for, we asked for */
 }
 
 static void on_bell(const struct ranq_reply *reply, void *arg)
@@ -294,13 +295,18 @@ static void on_bell(const struct ranq_reply *reply, void *arg)
 	int which = -1;
 
 	proxy->heard++;
+	proxy->bell_waits = false;
 	if (!reply || ranq_queue_bell_parse(reply, proxy->bells, proxy->options.nqueues, &which, &text, &err) != 0) {
 		proxy->bell_bad = true;
 		return;
 	}
 	if (which >= 0 && (size_t)which < proxy->options.nqueues)
 		bell_text(&proxy->queues[which], text);
-	if (proxy->bell)
+}
+
+void proxy_bell_wait(struct ranq_proxy *proxy)
+{
+	if (proxy->bell && !proxy->bell_bad && !proxy->bell_waits)
 		wait_for_bell(proxy);
 }
 

@@ -170,9 +170,11 @@ struct proxy_queue {
 	int64_t fence_ms;    /* lease as we know it: past it nothing new is started */
 	bool lease_asked, idle, paused, full, resync_again, resync_asked, leave_asked;
 	uint64_t last_job; /* of which something was granted last */
-	uint64_t hint;     /* a job that has work, says the bell; 0: none */
 	bool elsewhere;    /* there is work that has its home elsewhere: to be asked for when a lane is idle */
 	bool rung;         /* the bell rang since the last lease was asked for */
+	bool standing;     /* a lease call stands behind the bell (proxy_standing.c) */
+	bool standing_due; /* the bell rang: its answer is on the way */
+	uint64_t standing_seq; /* its number, or that of the last one */
 	uint64_t last_want;
 	int64_t retry_ms; /* when idle or paused: ask again at; when out: join again at */
 	unsigned join_tries;
@@ -217,6 +219,7 @@ struct ranq_proxy {
 	struct ranq_watch conn_watch, bell_watch;
 	TAILQ_HEAD(, proxy_request) requests;
 	bool conn_bad, bell_bad, down_told;
+	bool bell_waits; /* a blocking pop is under way */
 	bool again;     /* something came in the last step of the tick: it is due at once */
 	uint64_t heard; /* replies and bells so far */
 	char conn_why[256];
@@ -274,6 +277,7 @@ void proxy_conn_fail(struct ranq_proxy *proxy, const char *format, ...) __attrib
 void proxy_conn_tick(struct ranq_proxy *proxy);
 int64_t proxy_conn_prepare(struct ranq_proxy *proxy);
 void proxy_conn_close(struct ranq_proxy *proxy);
+void proxy_bell_wait(struct ranq_proxy *proxy); /* again, after it rang */
 struct proxy_request *proxy_request(struct proxy_queue *pq, struct ranq_cmd *cmd, proxy_done *done);
 /* What any other error in a reply means: GONE, another schema, a server that cannot serve now. */
 void proxy_refused(struct proxy_request *request, const struct ranq_err *err);
@@ -299,6 +303,12 @@ void proxy_queue_heard(struct proxy_queue *pq);
  */
 int64_t proxy_crowd_ms(const struct proxy_queue *pq);
 void proxy_lease(struct ranq_proxy *proxy);
+/* How many tasks the queue is to be asked for, 0: none; busy: no lane is idle. */
+uint64_t proxy_lease_want(struct proxy_queue *pq, bool *busy);
+/* The bridge has just been heard by a lease call: of an idle one a heartbeat would say nothing more. */
+void proxy_lease_is_beat(struct proxy_queue *pq);
+#define PROXY_RANGES_MAX 64 /* of one lease */
+void proxy_lease_take(struct proxy_request *request, struct ranq_lease_reply *lease);
 bool proxy_fenced(const struct proxy_queue *pq);
 
 /* proxy_items.c */
@@ -310,6 +320,13 @@ int proxy_item_failure(struct proxy_item *item, uint64_t index, const void *data
 int proxy_item_join(struct proxy_item *a, const struct proxy_item *b);
 int proxy_item_extend(struct proxy_item *item, const struct ranq_message_results *m);
 void proxy_item_belongs(struct proxy_item *item, struct proxy_chunk *chunk);
+
+/* proxy_standing.c */
+void proxy_standing_send(struct ranq_proxy *proxy);
+/* The bell rang. True: the answer of the lease call behind it comes at once. */
+bool proxy_standing_rung(struct proxy_queue *pq);
+/* A lease call that was sent before the one that stands, or stood, and was carried out after it. */
+bool proxy_standing_overtook(const struct proxy_request *request);
 
 /* proxy_outbox.c */
 /* To be committed at due_ms. */
@@ -356,6 +373,7 @@ int64_t proxy_merge_due(const struct proxy_queue *pq);
 struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id);
 struct proxy_job *proxy_job_find(struct proxy_queue *pq, uint64_t id);
 void proxy_job_stop(struct proxy_queue *pq, uint64_t id); /* the job is over: drop and give back its work */
+void proxy_job_record(struct proxy_queue *pq, uint64_t id, struct ranq_bytes record); /* came with a lease */
 void proxy_job_drop(struct proxy_job *job, bool kill);    /* forget it here and at the workers */
 void proxy_job_fail(struct proxy_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void proxy_job_introduce(struct proxy_job *job, int rank);

@@ -98,8 +98,6 @@ static void have_spec(struct proxy_request *request, const struct ranq_reply *re
 			proxy_job_stop(request->pq, job->id);
 		else
 			take_spec(job, spec);
-	} else if (err.code == RANQ_ERR_NOTFOUND && job->unstarted == 0) {
-		proxy_job_drop(job, false); /* asked for on a hint */
 	} else if (err.code == RANQ_ERR_NOTFOUND) {
 		proxy_queue_missing(request->pq, job->id);
 	} else if (proxy_refused_alone(&err)) {
@@ -124,13 +122,10 @@ static void ask_spec(struct proxy_job *job)
 	job->state = PROXY_JOB_ASKED;
 }
 
-struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id)
+static struct proxy_job *job_create(struct proxy_queue *pq, uint64_t id)
 {
-	struct proxy_job *job = proxy_job_find(pq, id);
+	struct proxy_job *job = calloc(1, sizeof *job);
 
-	if (job)
-		return job;
-	job = calloc(1, sizeof *job);
 	if (!job)
 		return NULL;
 	job->introduced = calloc((size_t)pq->proxy->options.link->size, sizeof *job->introduced);
@@ -150,8 +145,29 @@ struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id)
 	ranq_pace_init(&job->pace);
 	TAILQ_INIT(&job->blocks);
 	TAILQ_INSERT_TAIL(&pq->proxy->jobs, job, next);
-	ask_spec(job);
 	return job;
+}
+
+struct proxy_job *proxy_job_get(struct proxy_queue *pq, uint64_t id)
+{
+	struct proxy_job *job = proxy_job_find(pq, id);
+
+	if (job)
+		return job;
+	job = job_create(pq, id);
+	if (job)
+		ask_spec(job);
+	return job;
+}
+
+void proxy_job_record(struct proxy_queue *pq, uint64_t id, struct ranq_bytes record)
+{
+	struct proxy_job *job = proxy_job_find(pq, id);
+
+	if (!job)
+		job = job_create(pq, id);
+	if (job && (job->state == PROXY_JOB_NEW || job->state == PROXY_JOB_ASKED))
+		take_spec(job, record);
 }
 
 /* ---- at the workers ---- */

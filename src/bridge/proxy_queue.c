@@ -12,7 +12,6 @@
 #define FULL_RETRY_MS 1000
 #define JOIN_RETRY_MS 500
 #define MISSING_HOLD_MS 1000
-#define RANGES_MAX 64
 #define CROWD 100 /* bridges from which on heartbeats are spared */
 
 bool proxy_fenced(const struct proxy_queue *pq)
@@ -117,6 +116,8 @@ static void start_anew(struct proxy_queue *pq, const char *why)
 	pq->epoch++;
 	pq->fence_ms = 0;
 	pq->lease_asked = pq->resync_again = false;
+	if (pq->standing) /* it must not give anything to our next life */
+		proxy->bell_bad = true;
 	proxy_outbox_drop(pq);
 	for (job = TAILQ_FIRST(&proxy->jobs); job; job = next) {
 		next = TAILQ_NEXT(job, next);
@@ -348,6 +349,30 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 		      : proxy_min(beat_ms, IDLE_RETRY_MS) - (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
 }
 
+void proxy_lease_take(struct proxy_request *request, struct ranq_lease_reply *lease)
+{
+	struct proxy_queue *pq = request->pq;
+
+	proxy_renewed(request);
+	if (lease->bridges > 0)
+		pq->bridges = lease->bridges;
+	pq->full = false;
+	if (lease->drain)
+		proxy_drain(pq->proxy, true, "ranq drain");
+	if (lease->n > 0) {
+		pq->idle = false;
+		proxy_queue_heard(pq);
+	}
+	if (lease->n == 0 && !lease->drain)
+		lease_empty(pq, lease, request->b & RANQ_LEASE_RETURNED_ONLY);
+	if (lease->record.len > 0)
+		proxy_job_record(pq, lease->ranges[0].job, lease->record);
+	for (size_t i = 0; i < lease->n; i++) {
+		lease->ranges[i].seq = request->a;
+		take_range(pq, &lease->ranges[i]);
+	}
+}
+
 static void leased(struct proxy_request *request, const struct ranq_reply *reply)
 {
 	struct proxy_queue *pq = request->pq;
@@ -361,6 +386,8 @@ static void leased(struct proxy_request *request, const struct ranq_reply *reply
 		return;
 	ranq_fault_kill("leased");
 	if (ranq_queue_lease_parse(reply, &lease, &err) != 0) {
+		if (err.code == RANQ_ERR_STATE && proxy_standing_overtook(request))
+			return;
 		if (err.code == RANQ_ERR_FULL || proxy_refused_alone(&err)) {
 			pq->full = err.code == RANQ_ERR_FULL;
 			pq->retry_ms = ranq_clock_ms() + FULL_RETRY_MS;
@@ -370,29 +397,22 @@ static void leased(struct proxy_request *request, const struct ranq_reply *reply
 		}
 		return;
 	}
-	proxy_renewed(request);
-	if (lease.bridges > 0)
-		pq->bridges = lease.bridges;
-	pq->full = false;
-	if (lease.drain)
-		proxy_drain(pq->proxy, true, "ranq drain");
-	if (lease.n > 0) {
-		pq->idle = false;
-		proxy_queue_heard(pq);
-	}
-	if (lease.n == 0 && !lease.drain)
-		lease_empty(pq, &lease, request->b & RANQ_LEASE_RETURNED_ONLY);
-	for (size_t i = 0; i < lease.n; i++) {
-		lease.ranges[i].seq = request->a;
-		take_range(pq, &lease.ranges[i]);
-	}
+	proxy_lease_take(request, &lease);
+}
+
+void proxy_lease_is_beat(struct proxy_queue *pq)
+{
+	if (pq->idle && pq->told_done == pq->done && pq->told_running == pq->proxy->running &&
+		ranq_held_count(pq->held) == 0 && !pq->resync_again)
+		pq->beat_ms = ranq_clock_ms() + pq->q.lease_ms / 5;
 }
 
 static void ask_lease(struct proxy_queue *pq, uint64_t want, bool busy)
 {
 	struct ranq_proxy *proxy = pq->proxy;
 	int64_t left_ms = proxy_left_ms(proxy);
-	unsigned flags = (pq->full ? RANQ_LEASE_RETURNED_ONLY : 0) | (busy ? RANQ_LEASE_BUSY : 0);
+	unsigned flags = (pq->full ? RANQ_LEASE_RETURNED_ONLY : 0) | (busy ? RANQ_LEASE_BUSY : 0) |
+			 (proxy->running == 0 ? RANQ_LEASE_RECORD : 0);
 	struct proxy_request *request;
 	struct ranq_cmd cmd;
 
@@ -400,9 +420,11 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want, bool busy)
 	pq->elsewhere = false;
 	pq->full = false; /* the next one tries new work again */
 	ranq_cmd_init(&cmd);
+	if (!pq->idle && pq->seq < pq->standing_seq)
+		pq->seq = pq->standing_seq; /* the call that stands behind the bell is of no use any more */
 	pq->seq++;
 	request = NULL;
-	if (ranq_queue_lease_cmd(&pq->q, &cmd, proxy->id, pq->seq, want, RANGES_MAX, flags,
+	if (ranq_queue_lease_cmd(&pq->q, &cmd, proxy->id, pq->seq, want, PROXY_RANGES_MAX, flags,
 		    left_ms == RANQ_NEVER ? -1 : left_ms, proxy->options.tags) == 0)
 		request = proxy_request(pq, &cmd, leased);
 	ranq_cmd_clear(&cmd);
@@ -410,15 +432,9 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want, bool busy)
 		return;
 	request->a = pq->seq;
 	request->b = flags;
-	if (pq->idle && pq->told_done == pq->done && pq->told_running == proxy->running &&
-		ranq_held_count(pq->held) == 0)
-		pq->beat_ms = proxy->now_ms + pq->q.lease_ms / 5; /* it would say nothing more */
+	proxy_lease_is_beat(pq);
 	pq->lease_asked = true;
 	pq->last_want = want;
-	/* the record of a new job comes with the range: a round trip less for whoever waits */
-	if (pq->hint > 0)
-		proxy_job_get(pq, pq->hint);
-	pq->hint = 0;
 }
 
 /* As in the server: each rank cuts its pieces out of ranges. */
@@ -431,8 +447,8 @@ static size_t fragments_max(const struct ranq_proxy *proxy)
 
 static bool may_lease(const struct proxy_queue *pq)
 {
-	return pq->state == PROXY_IN && !pq->lease_asked && pq->proxy->now_ms >= pq->hold_ms &&
-	       ranq_held_count(pq->held) + RANGES_MAX <= fragments_max(pq->proxy) &&
+	return pq->state == PROXY_IN && !pq->lease_asked && !pq->standing_due && pq->proxy->now_ms >= pq->hold_ms &&
+	       ranq_held_count(pq->held) + PROXY_RANGES_MAX <= fragments_max(pq->proxy) &&
 	       (!pq->idle || pq->proxy->now_ms >= pq->retry_ms);
 }
 
@@ -460,6 +476,23 @@ static uint64_t at_least(struct proxy_queue *pq, uint64_t want)
 	return want > each * pq->proxy->lanes ? want : each * pq->proxy->lanes;
 }
 
+uint64_t proxy_lease_want(struct proxy_queue *pq, bool *busy)
+{
+	const struct ranq_proxy *proxy = pq->proxy;
+	struct ranq_leasing leasing = {.lanes = proxy->lanes,
+		.idle = proxy->idle_lanes,
+		.last_want = pq->last_want,
+		.crowd_s = (double)proxy_crowd_ms(pq) / 1e3};
+	uint64_t want;
+
+	leasing.task_ns = task_ns(pq);
+	leasing.cap = chunk_cap(pq);
+	leasing.unstarted = proxy_unstarted(proxy, pq->index, leasing.task_ns);
+	want = ranq_leasing_want(&leasing);
+	*busy = proxy->idle_lanes == 0 || leasing.unstarted >= proxy->idle_lanes;
+	return want > 0 ? at_least(pq, want) : 0;
+}
+
 /* Queues in their order: a later one is asked only while the earlier ones have nothing; what a later one gave does not
  * keep us from asking an earlier one. */
 void proxy_lease(struct ranq_proxy *proxy)
@@ -469,22 +502,13 @@ void proxy_lease(struct ranq_proxy *proxy)
 		return;
 	for (size_t i = 0; i < proxy->options.nqueues; i++) {
 		struct proxy_queue *pq = &proxy->queues[i];
-		struct ranq_leasing leasing = {.lanes = proxy->lanes,
-			.idle = proxy->idle_lanes,
-			.last_want = pq->last_want,
-			.crowd_s = (double)proxy_crowd_ms(pq) / 1e3};
-		uint64_t want;
 		bool busy;
+		uint64_t want = proxy_lease_want(pq, &busy);
 
-		leasing.task_ns = task_ns(pq);
-		leasing.cap = chunk_cap(pq);
-		leasing.unstarted = proxy_unstarted(proxy, i, leasing.task_ns);
-		want = ranq_leasing_want(&leasing);
 		if (want == 0)
 			return;
-		busy = proxy->idle_lanes == 0 || leasing.unstarted >= proxy->idle_lanes;
 		if (may_lease(pq) && !(busy && pq->elsewhere))
-			ask_lease(pq, at_least(pq, want), busy);
+			ask_lease(pq, want, busy);
 		if (pq->lease_asked)
 			return;
 	}

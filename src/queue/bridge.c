@@ -91,6 +91,8 @@ int ranq_queue_lease_parse(const struct ranq_reply *r, struct ranq_lease_reply *
 			return ranq_call_malformed(err);
 	if (ranq_reply_count(r) > 5 + 6 * n)
 		out->bridges = ranq_call_next(&in);
+	if (n > 0 && ranq_reply_count(r) > 6 + 6 * n)
+		out->record = ranq_call_next_bytes(&in);
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 

@@ -105,7 +105,8 @@ int ranq_queue_join_parse(const struct ranq_reply *r, int64_t *lease_ms, struct 
 
 enum ranq_lease_flags { RANQ_LEASE_RETURNED_ONLY = 1, /* the allow-oom twin: only ranges that came back */
 	RANQ_LEASE_NO_SUSPECTS = 2,
-	RANQ_LEASE_BUSY = 4 /* no lane is idle: nothing of sticky jobs that has its home elsewhere */ };
+	RANQ_LEASE_BUSY = 4, /* no lane is idle: nothing of sticky jobs that has its home elsewhere */
+	RANQ_LEASE_RECORD = 8 /* with the record of the first job, if it is small */ };
 struct ranq_range { /* a leased range as granted */
 	uint64_t job, start, end; /* [start, end) */
 	uint64_t seq;             /* token: (bridge, seq) */
@@ -120,6 +121,7 @@ struct ranq_lease_reply {
 	size_t n;
 	struct ranq_range ranges[64];
 	uint64_t bridges; /* alive in the queue; 0: not told */
+	struct ranq_bytes record; /* of the job of the first range, borrowed from the reply; empty: not told */
 };
 /* Asks for about `want` tasks (over several jobs if need be) in at most max_ranges ranges. time_left_ms: of the allocation, or -1. tags may be NULL. */
 int ranq_queue_lease_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, uint64_t seq, uint64_t want,

@@ -137,6 +137,38 @@ START_TEST(a_bell_that_is_lost)
 }
 END_TEST
 
+static bool is_prepared(struct bridge_rig *r, uint64_t unused)
+{
+	return is_idle(r, unused) && first_queue()->standing && r->ranks[0].proxy->conn;
+}
+
+static bool is_disconnected(struct bridge_rig *r, uint64_t unused)
+{
+	(void)unused;
+	return !r->ranks[0].proxy->conn;
+}
+
+/* An idle bridge's lease call stands behind its bell: it gets work although it may not ask for any, also by its next
+ * connection. */
+START_TEST(work_that_comes_with_the_bell)
+{
+	uint64_t job;
+
+	rig_bridge(&rig, 3, NULL, 1);
+	for (int i = 0; i < 2; i++) {
+		rig_until(&rig, is_prepared, 0);
+		first_queue()->hold_ms = ranq_clock_ms() + 100000;
+		job = rig_command(&rig, 1, echo_index);
+		finish(job, 1);
+		first_queue()->hold_ms = 0;
+		rig_expect_lines(&rig, NULL, job, 1);
+		rig_until(&rig, is_prepared, 0);
+		SAY("CLIENT", "KILL", "TYPE", "normal");
+		rig_until(&rig, is_disconnected, 0);
+	}
+}
+END_TEST
+
 static unsigned looks, spins;
 
 static bool watch_due(struct bridge_rig *r, uint64_t until_ms)
@@ -377,7 +409,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {a_number_that_is_given_twice, a_bell_that_is_lost, a_busy_queue_and_an_empty_one,
+	const TTest *const tests[] = {a_number_that_is_given_twice, a_bell_that_is_lost, work_that_comes_with_the_bell, a_busy_queue_and_an_empty_one,
 		another_lease, a_slow_network, a_server_that_refuses, a_request_that_cannot_be_sent,
 		half_of_the_job_data, a_module_is_fetched_once, too_many_ranges_to_resume_with};
 	Suite *suite = suite_create("bridge and server");

@@ -8,6 +8,8 @@ local MANY = 1000
 local BELL_TTL = 60
 local STAGE_TTL = 3600
 local MODULE_TTL = 60
+-- A larger job record is not sent along with a lease.
+local RECORD_MAX = 65536
 
 -- Whole numbers as text. Lua's own way writes 1e+14 from there on, and takes twice as long.
 local function S(number)

@@ -268,5 +268,9 @@ local function lease_ranges(keys, args, returned_only)
 	end
 	g.reply[5] = g.count
 	g.reply[#g.reply + 1] = g.count > 0 and redis.call('ZCARD', q.P .. 'L') or 0
+	if flags % 16 >= 8 and g.count > 0 then
+		local record = redis.pcall('GET', q.P .. 'j:' .. S(g.reply[6]) .. ':spec')
+		if type(record) == 'string' and #record <= RECORD_MAX then g.reply[#g.reply + 1] = record end
+	end
 	return done(q, g.reply)
 end
