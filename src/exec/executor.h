@@ -62,7 +62,7 @@ struct ranq_attempt {
 };
 
 /* When results are sent: see executor_run.c. */
-struct ranq_pace {
+struct ranq_look {
 	int64_t now_ms; /* of the last look at the clock */
 	unsigned skip, step;
 };
@@ -78,7 +78,7 @@ struct ranq_body_kind_ops {
 	 * small and it is not time to send. True: attempt->index was tried, *out says how it ended, the rest is the
 	 * caller's. */
 	bool (*burst)(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt,
-		struct ranq_outcome *out, struct ranq_pace *pace);
+		struct ranq_outcome *out, struct ranq_look *look);
 };
 extern const struct ranq_body_kind_ops ranq_command_ops, ranq_function_ops;
 
@@ -175,11 +175,11 @@ static inline void ranq_executor_end_task(struct ranq_executor *x)
 	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
 }
 /* Behind a task of a burst: is it time to look whether to send? */
-bool ranq_pace_look(struct ranq_pace *pace, const struct ranq_executor *x, const struct ranq_executor_job *job);
-static inline bool ranq_pace_due(
-	struct ranq_pace *pace, const struct ranq_executor *x, const struct ranq_executor_job *job)
+bool ranq_look_now(struct ranq_look *look, const struct ranq_executor *x, const struct ranq_executor_job *job);
+static inline bool ranq_look_due(
+	struct ranq_look *look, const struct ranq_executor *x, const struct ranq_executor_job *job)
 {
-	return !--pace->skip && ranq_pace_look(pace, x, job);
+	return !--look->skip && ranq_look_now(look, x, job);
 }
 /* Constant environment of a job; common to both kinds. */
 int ranq_executor_environment(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_err *err);

@@ -428,7 +428,7 @@ static void function_run(struct ranq_executor *x, struct ranq_executor_job *job,
 
 /* What function_run and its caller do for a task of which only its result is left. */
 static bool function_burst(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt,
-	struct ranq_outcome *out, struct ranq_pace *pace)
+	struct ranq_outcome *out, struct ranq_look *look)
 {
 	struct ranq_task *task = job->body;
 	struct ranq_run *run = attempt->run;
@@ -449,7 +449,7 @@ static bool function_burst(struct ranq_executor *x, struct ranq_executor_job *jo
 			return true;
 		attempt->index++;
 		attempt->attempt = 1;
-		if (ranq_pace_due(pace, x, job))
+		if (ranq_look_due(look, x, job))
 			break;
 	}
 	task->attempt = NULL;

@@ -306,35 +306,35 @@ static RANQ_RARE void fail_task(struct ranq_executor *x, struct ranq_executor_jo
 /* Even a clock that costs some ns costs too much for an empty task of a reduction: as long as its time stands still, it
  * is looked at every few tasks only. So a few results may wait for a task that is suddenly long; nobody sees single
  * results of a reduction. */
-bool ranq_pace_look(struct ranq_pace *pace, const struct ranq_executor *x, const struct ranq_executor_job *job)
+bool ranq_look_now(struct ranq_look *look, const struct ranq_executor *x, const struct ranq_executor_job *job)
 {
-	int64_t before_ms = pace->now_ms;
+	int64_t before_ms = look->now_ms;
 
-	pace->now_ms = coarse_ms();
-	if (pace->now_ms == before_ms) {
-		if (job->reduce.kind && pace->step < LOOK_TASKS)
-			pace->step *= 2;
-		pace->skip = pace->step;
+	look->now_ms = coarse_ms();
+	if (look->now_ms == before_ms) {
+		if (job->reduce.kind && look->step < LOOK_TASKS)
+			look->step *= 2;
+		look->skip = look->step;
 		return x->out.writer.body.len >= RANQ_OUTBOX_FLUSH_BYTES;
 	}
-	pace->skip = pace->step = 1;
+	look->skip = look->step = 1;
 	return true;
 }
 
 /* Does what may be done in one go: a burst of tasks, or one of them the long way. False: it was stopped. */
 static bool work_on(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_run *run, uint64_t *index,
-	struct ranq_outcome *out, struct ranq_pace *pace)
+	struct ranq_outcome *out, struct ranq_look *look)
 {
 	struct ranq_attempt attempt = first_attempt(run, *index);
 	bool bursts = job->ops->burst && !job->offload && !job->spec.memory &&
 		      job->reduce.kind != RANQ_REDUCE_FUNCTION && !ranq_task_log_is_noisy(x->log);
-	bool tried = bursts && job->ops->burst(x, job, &attempt, out, pace), stopped;
+	bool tried = bursts && job->ops->burst(x, job, &attempt, out, look), stopped;
 
 	*index = attempt.index;
 	if (bursts && !tried)
 		return true;
-	stopped = !run_task(x, job, &attempt, tried, out, pace->now_ms);
-	pace->now_ms = coarse_ms();
+	stopped = !run_task(x, job, &attempt, tried, out, look->now_ms);
+	look->now_ms = coarse_ms();
 	*index += !stopped;
 	return !stopped;
 }
@@ -365,7 +365,7 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 	struct ranq_err err = {0};
 	const char *reason = NULL;
 	uint64_t index = run->start;
-	struct ranq_pace pace = {.skip = 1, .step = 1};
+	struct ranq_look look = {.skip = 1, .step = 1};
 
 	LIST_FOREACH(job, &x->jobs, link)
 		if (job->id == run->job)
@@ -385,13 +385,13 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 		return;
 	}
 	ranq_outbox_start(&x->out, run, &job->reduce);
-	pace.now_ms = coarse_ms();
+	look.now_ms = coarse_ms();
 	while (index < run->end && index < ranq_run_limit(x, run) && !x->worn) {
 		if (reason)
-			fail_task(x, job, run, index++, reason, pace.now_ms);
-		else if (!work_on(x, job, run, &index, &out, &pace))
+			fail_task(x, job, run, index++, reason, look.now_ms);
+		else if (!work_on(x, job, run, &index, &out, &look))
 			break;
-		if (ranq_outbox_due(&x->out, pace.now_ms) && index < run->end)
+		if (ranq_outbox_due(&x->out, look.now_ms) && index < run->end)
 			flush(x, false);
 	}
 	drop_spill(x);

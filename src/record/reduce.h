@@ -107,16 +107,20 @@ static inline void ranq_reduce_join8(enum ranq_reduce_kind kind, void *into, con
 	memcpy(into, &i, sizeof i);
 }
 
-/* The result of one more task, where that is a join and nothing else; false: take the long way. */
+/* The result of one more task, for what is built in; false: take the long way. */
 static inline bool ranq_reduction_add8(struct ranq_reduction *r, const void *value, size_t len)
 {
 	static const int64_t one = 1;
 	struct ranq_reduction_part *part;
 
-	if (!r->room || len != sizeof one)
+	if (len != sizeof one)
 		return false;
+	if (r->how.kind == RANQ_REDUCE_count)
+		value = &one;
+	if (!r->room)
+		return !ranq_reduction_add(r, &(struct ranq_part){1, 1, {value, len}});
 	part = &r->part[r->n - 1];
-	ranq_reduce_join8(r->how.kind, part->value.data, r->how.kind == RANQ_REDUCE_count ? &one : value);
+	ranq_reduce_join8(r->how.kind, part->value.data, value);
 	part->count++;
 	part->ok++;
 	r->end++;
