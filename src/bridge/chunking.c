@@ -1,7 +1,7 @@
 /* chunking.c - see chunking.h. */
 #include "bridge/chunking.h"
 
-#define WEIGHT 0.3 /* of the newest measurement in the moving average */
+#define WEIGHT 0.3 /* of the newest measurement in the moving average, at least */
 #define GROWTH 4
 #define SURPLUS_SECONDS 4.0
 #define WINDOW_NS 2e6          /* of work that a lane has in more than two chunks */
@@ -21,14 +21,19 @@ void ranq_pace_init(struct ranq_pace *pace)
 
 void ranq_pace_add(struct ranq_pace *pace, uint64_t tasks, int64_t elapsed_ns)
 {
-	double ns;
+	double ns, weight;
 
 	if (tasks == 0)
 		return;
 	ns = elapsed_ns > 0 ? (double)elapsed_ns / (double)tasks : 1.0;
 	if (ns < 1.0)
 		ns = 1.0;
-	pace->task_ns = pace->measured == 0 ? ns : (1 - WEIGHT) * pace->task_ns + WEIGHT * ns;
+	/* The first tasks meet cold caches, which matters where tasks are short: as long as few were seen, each counts the
+	 * same. */
+	weight = (double)tasks / ((double)pace->measured + (double)tasks);
+	if (weight < WEIGHT)
+		weight = WEIGHT;
+	pace->task_ns = (1 - weight) * pace->task_ns + weight * ns;
 	pace->measured += tasks;
 }
 

@@ -69,6 +69,23 @@ START_TEST(grows_fourfold_to_the_target)
 }
 END_TEST
 
+/* What the first tasks took with cold caches is forgotten with the next many; what many took is not for a few. */
+START_TEST(cold_start)
+{
+	struct ranq_pace pace;
+	double before;
+
+	ranq_pace_init(&pace);
+	ranq_pace_add(&pace, 1, 20000);
+	ranq_pace_add(&pace, 4, 4000);
+	ranq_pace_add(&pace, 1000, 50000);
+	ck_assert(pace.task_ns > 50 && pace.task_ns < 80);
+	before = pace.task_ns;
+	ranq_pace_add(&pace, 1, 1000);
+	ck_assert(pace.task_ns > before && pace.task_ns < 0.31 * 1000 + before);
+}
+END_TEST
+
 START_TEST(depth)
 {
 	struct ranq_pace fresh, fast = known(1000, 10), slow = known(60.0 * MS, 1);
@@ -230,6 +247,7 @@ int main(void)
 
 	tcase_add_test(tcase, sizes);
 	tcase_add_test(tcase, grows_fourfold_to_the_target);
+	tcase_add_test(tcase, cold_start);
 	tcase_add_test(tcase, depth);
 	tcase_add_test(tcase, strange_measurements);
 	tcase_add_test(tcase, leases);
