@@ -17,6 +17,7 @@
 #include "bridge/link_local.h"
 #include "bridge/link_mpi.h"
 #include "bridge/placing.h"
+#include "bridge/shm_dir.h"
 #include "client/resolve.h"
 #include "common/config.h"
 #include "end_file.h"
@@ -28,6 +29,7 @@
 
 #define FINALIZE_MS 5000
 #define GOODBYE_MS 1000   /* for the last messages */
+#define SHM_YOUNG_S 60
 #define EXEC_GRACE_MS 2000 /* for the last functions of modules, when the bridge ends */
 
 struct rank {
@@ -39,6 +41,7 @@ struct rank {
 	struct ranq_placement *placements;
 	struct ranq_server_addr addr;
 	struct end_file *end_file; /* of rank 0 */
+	struct ranq_shm_dir shm;
 	struct give_file *give_file; /* of rank 0 */
 	bool mpi, mpirun;
 	int black_box; /* -1: none */
@@ -146,6 +149,18 @@ static bool computes(const struct rank *rank, int number, int size)
 
 /* ---- link ---- */
 
+/* MPICH leaves nothing behind: it unlinks its files when all have opened them. */
+static void give_memory(struct rank *rank)
+{
+	if (strstr(ranq_link_mpi_version(), "MPICH"))
+		return;
+	ranq_shm_dir_create(&rank->shm, "/dev/shm", SHM_YOUNG_S);
+	if (!rank->shm.path[0])
+		return;
+	setenv("OMPI_MCA_btl_vader_backing_directory", rank->shm.path, 0);
+	setenv("OMPI_MCA_btl_sm_backing_directory", rank->shm.path, 0);
+}
+
 static int open_link(struct rank *rank, struct ranq_err *err)
 {
 	if (!rank->mpi) {
@@ -159,6 +174,7 @@ static int open_link(struct rank *rank, struct ranq_err *err)
 	 */
 	setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
 	setenv("OMPI_MCA_btl_sm_single_copy_mechanism", "none", 0);
+	give_memory(rank);
 	rank->bridge.link = ranq_link_mpi_open(&rank->facts, &rank->all, err);
 	if (!rank->bridge.link)
 		return -1;
@@ -350,6 +366,7 @@ static void finish(struct rank *rank, int status)
 	ranq_server_addr_clear(&rank->addr);
 	if (mpi)
 		ranq_link_mpi_finalize(FINALIZE_MS, status);
+	ranq_shm_dir_remove(&rank->shm);
 }
 
 static int fail(struct rank *rank, const struct ranq_err *err)

@@ -8,6 +8,7 @@ start_redis
 bridge 3 --grace 500ms
 j=$(ranq submit --lease 3s --range 1-4 -- sh -c "[ -e $T/go ] || exec sleep 1000; echo {}")
 wait_for 20 bash -c "ranq info --json '$j' | grep -q '\"leased\": *[1-9]'"
+like "$(cat "/proc/$(pgrep -x ranq-bridge -P "$bridge" | tail -1)/maps")" '/dev/shm/ranq-mpi-[^/]*/' "the memory of MPI is in a directory of the rank"
 like "$(ranq info "$j")" 'tasks +4, 0 done, [1-4] leased' "info says what a worker has"
 like "$(ranq tasks --state leased "$j")" '4 tasks succeeded, 0 failed, [1-4] leased' "and so does the list of tasks"
 kill -USR1 "$bridge"
