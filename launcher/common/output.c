@@ -12,6 +12,7 @@
 
 #include "common/cli.h"
 #include "util/json.h"
+#include "util/plural.h"
 
 #define FLUSH_BYTES (256u << 10)
 
@@ -121,6 +122,19 @@ void ranq_output_value(struct ranq_output *output, const struct ranq_bytes *valu
 		ranq_buf_add_byte(&output->buf, '\n');
 }
 
+static bool fits(const struct ranq_output *output, const struct ranq_bytes *value)
+{
+	return (output->form != RANQ_OUTPUT_DOUBLE && output->form != RANQ_OUTPUT_INT64) || value->len % 8 == 0;
+}
+
+void ranq_output_misfits(const struct ranq_output *output, const struct ranq_command *command)
+{
+	if (output->misfits)
+		ranq_cli_say(command, "%llu result%s, first that of task %llu, %s no numbers of 8 bytes: shown in hex (see --as)",
+			(unsigned long long)output->misfits, ranq_plural(output->misfits),
+			(unsigned long long)output->misfit, output->misfits == 1 ? "is" : "are");
+}
+
 static int add_json(struct ranq_output *output, const struct ranq_stream_result *result, struct ranq_err *err)
 {
 	char *line = NULL;
@@ -175,6 +189,8 @@ int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result 
 	output->failed += result->status != RANQ_TASK_OK;
 	if (output->json && add_json(output, result, err))
 		return -1;
+	if (!output->json && result->status == RANQ_TASK_OK && !fits(output, &result->value) && !output->misfits++)
+		output->misfit = result->index;
 	if (!output->json)
 		ranq_output_value(output, &result->value);
 	return output->buf.len >= FLUSH_BYTES ? ranq_output_flush(output, err) : 0;

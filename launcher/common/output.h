@@ -5,6 +5,7 @@
 
 #include "client/stream.h"
 #include "common/arguments.h"
+#include "common/cli.h"
 
 #define RANQ_OUTPUT_FORMS "auto|raw|text|hex|double|int64"
 enum ranq_output_form {
@@ -27,6 +28,7 @@ struct ranq_output {
 	void *user;
 	uint64_t freed, missing, failed, delivered;
 	uint64_t freed_from, freed_to; /* first freed range */
+	uint64_t misfits, misfit;      /* results that are no numbers of 8 bytes, though the form is; the first of them */
 };
 void ranq_output_init(struct ranq_output *output, enum ranq_output_form form, bool json, bool function);
 void ranq_output_clear(struct ranq_output *output);
@@ -35,6 +37,8 @@ bool ranq_output_takes_slices(const struct ranq_output *output);
 int ranq_output_add(struct ranq_output *output, const struct ranq_stream_result *result, struct ranq_err *err);
 void ranq_output_value(struct ranq_output *output, const struct ranq_bytes *value); /* into the buffer, in its form */
 int ranq_output_flush(struct ranq_output *output, struct ranq_err *err);
+/* Says on standard error what is not in the form that was asked for. */
+void ranq_output_misfits(const struct ranq_output *output, const struct ranq_command *command);
 /* For ranq_stream_options: flush, make it durable when it is a file, and note how far it is. user is the output. */
 int ranq_output_before_ack(void *user, struct ranq_consumer_state *state, struct ranq_err *err);
 int ranq_output_before_wait(void *user, struct ranq_err *err);

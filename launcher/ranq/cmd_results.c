@@ -194,6 +194,7 @@ static int conclude(struct reading *reading, struct ranq_err *err)
 	if (ranq_wait_job(reading->session, reading->job, TICK_MS, RANQ_NEVER, NULL, NULL, &info, err))
 		return -1;
 	int status = ranq_jobview_status(&info);
+	ranq_output_misfits(output, reading->command);
 	if (output->freed) {
 		ranq_cli_say(reading->command,
 			"results of %llu task%s were freed by the job's consumer, first those of %llu to %llu",

@@ -362,6 +362,7 @@ static int perform(struct run *run, struct ranq_err *err)
 	ranq_progress_hide(&run->bar);
 	if (ranq_output_flush(&run->output, err))
 		return -1;
+	ranq_output_misfits(&run->output, run->command);
 	return report(run, err);
 }
 

@@ -86,12 +86,47 @@ START_TEST(half_written)
 }
 END_TEST
 
+/* What is no number of 8 bytes is shown in hex, and counted, so that it can be said; a failed task's output is not. */
+START_TEST(numbers_that_are_none)
+{
+	static const struct {
+		enum ranq_output_form form;
+		enum ranq_task_status status;
+		const char *value;
+		size_t len;
+		const char *shown;
+		uint64_t misfits;
+	} rows[] = {
+		{RANQ_OUTPUT_INT64, RANQ_TASK_OK, "\5\0\0\0\0\0\0\0", 8, "5\n", 0},
+		{RANQ_OUTPUT_DOUBLE, RANQ_TASK_OK, "", 0, "\n", 0},
+		{RANQ_OUTPUT_DOUBLE, RANQ_TASK_OK, "abc", 3, "616263\n", 1},
+		{RANQ_OUTPUT_INT64, RANQ_TASK_OK, "123456789", 9, "313233343536373839\n", 1},
+		{RANQ_OUTPUT_INT64, RANQ_TASK_ERROR, "abc", 3, "616263\n", 0},
+		{RANQ_OUTPUT_HEX, RANQ_TASK_OK, "abc", 3, "616263\n", 0},
+		{RANQ_OUTPUT_RAW, RANQ_TASK_OK, "abc", 3, "abc", 0},
+	};
+	const int i = _i;
+	struct ranq_stream_result result = {.kind = RANQ_STREAM_VALUE,
+		.index = 7,
+		.status = rows[i].status,
+		.value = {rows[i].value, rows[i].len}};
+	struct ranq_output output;
+	ranq_output_init(&output, rows[i].form, false, true);
+	ck_assert_int_eq(ranq_output_add(&output, &result, NULL), 0);
+	ck_assert_str_eq(ranq_buf_cstr(&output.buf), rows[i].shown);
+	ck_assert_uint_eq(output.misfits, rows[i].misfits);
+	ck_assert_uint_eq(output.misfit, rows[i].misfits ? 7 : 0);
+	ranq_output_clear(&output);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("output");
 	TCase *tests = tcase_create("output");
 	tcase_add_test(tests, non_blocking);
 	tcase_add_test(tests, half_written);
+	tcase_add_loop_test(tests, numbers_that_are_none, 0, 7);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
