@@ -370,6 +370,19 @@ RANQ_API int ranq_job_foreach(struct ranq_job *job, const struct ranq_foreach_op
 	return check(options, ranq_api_err()) ? -1 : foreach (job, options, &broken);
 }
 
+/* A loop over nothing, as a number that the program has worked out may say: no job, but all the rest. */
+static bool is_empty(const struct ranq_submit_options *job)
+{
+	return job->tasks == 0 && !job->generator && !job->arg_file && !job->command != !job->function;
+}
+
+static int end_empty(const struct ranq_foreach_options *options)
+{
+	if (!options->final || options->final(options->user) == 0)
+		return 1;
+	return ranq_err_set(ranq_api_err(), RANQ_ERR_FAILED, "the final function failed");
+}
+
 RANQ_API int ranq_foreach(struct ranq *ranq, const struct ranq_foreach_options *options)
 {
 	struct ranq_submit_options submit = options->job;
@@ -383,6 +396,8 @@ RANQ_API int ranq_foreach(struct ranq *ranq, const struct ranq_foreach_options *
 			"ranq_reduced");
 	if (!submit.keep_results)
 		return ranq_err_set(ranq_api_err(), RANQ_ERR_INPUT, "foreach needs results: keep_results is 0");
+	if (is_empty(&submit))
+		return end_empty(options);
 	struct ranq_job *job = ranq_submit(ranq, &submit);
 	if (!job)
 		return -1;

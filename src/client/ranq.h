@@ -343,9 +343,10 @@ static inline struct ranq_foreach_options ranq_foreach_init(void)
 }
 #define RANQ_FOREACH_INIT ranq_foreach_init()
 
-/* Submits the job, combines its results as they come, removes the job when all tasks succeeded. 1: all did; 0: some failed and were
- * left out or passed; -1: not done. Memory is bounded whatever the number of tasks. After STOP, and when combine or final fails, the
- * job is cancelled; after other errors (server, time-out, interrupt by progress) it goes on: ranq_last_error names it. */
+/* Submits the job, combines its results as they come, removes the job when all tasks succeeded. 1: all did (of none at all, when tasks
+ * is 0: then final alone is called); 0: some failed and were left out or passed; -1: not done. Memory is bounded whatever the number of
+ * tasks. After STOP, and when combine or final fails, the job is cancelled; after other errors (server, time-out, interrupt by progress)
+ * it goes on: ranq_last_error names it. */
 int ranq_foreach(struct ranq *ranq, const struct ranq_foreach_options *options);
 /* The same for a job that is there, which is cancelled after STOP only and never removed. Results that an earlier client acknowledged
  * are in the accumulator that it saved, which is loaded first: so each result is combined exactly once, whoever dies. The same handle

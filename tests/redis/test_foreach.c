@@ -110,6 +110,23 @@ START_TEST(final_and_progress)
 }
 END_TEST
 
+/* As R's foreach: nothing is combined, the rest is as ever. */
+START_TEST(no_tasks)
+{
+	struct finale finale = {.seen = 50};
+	struct ranq *ranq = client_rig_open();
+	struct ranq_foreach_options each = RANQ_FOREACH_INIT;
+	each.job = client_rig_echo(0);
+	each.combine = count;
+	each.user = &finale;
+	each.final = finish;
+	ck_assert_msg(ranq_foreach(ranq, &each) == 1, "%s", ranq_last_error());
+	ck_assert_int_eq(finale.finals, 1);
+	ck_assert_int_eq(jobs_left(), 0);
+	ranq_close(ranq);
+}
+END_TEST
+
 static int enough(void *user, const struct ranq_progress *progress)
 {
 	(void)progress;
@@ -474,6 +491,7 @@ int main(void)
 	tcase_set_timeout(tests, 100);
 	tcase_add_checked_fixture(tests, client_rig_start, client_rig_stop);
 	tcase_add_loop_test(tests, all_of_it, 0, 5);
+	tcase_add_test(tests, no_tasks);
 	tcase_add_test(tests, final_and_progress);
 	tcase_add_test(tests, interrupted);
 	tcase_add_test(tests, bar);
