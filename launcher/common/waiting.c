@@ -117,6 +117,12 @@ static int check_tags(struct ranq_waiting *waiting, struct ranq_session *session
 	return rc;
 }
 
+/* An open job whose input has not come yet. */
+static bool wants_input(const struct ranq_job_info *info)
+{
+	return info->next >= info->tasks && !info->returned;
+}
+
 /* ---- reasons --------------------------------------------------------------------------------------------------- */
 int ranq_waiting_reason(struct ranq_waiting *waiting, struct ranq_session *session, const struct ranq_job_info *info,
 	char text[RANQ_WAITING_TEXT], struct ranq_err *err)
@@ -129,8 +135,11 @@ int ranq_waiting_reason(struct ranq_waiting *waiting, struct ranq_session *sessi
 		snprintf(text, RANQ_WAITING_TEXT, "waits for other jobs (--after)");
 		return 0;
 	}
-	if (info->next >= info->tasks && !info->returned)
-		return 0; /* an open job whose input has not come yet */
+	if (wants_input(info)) {
+		snprintf(text, RANQ_WAITING_TEXT,
+			"its submitter has sent no more input yet; if that was killed, the job ends with the tasks so far in a minute or two");
+		return 0;
+	}
 	if (ask_queue(waiting, session, err))
 		return -1;
 	if (waiting->queue.paused)
@@ -159,8 +168,8 @@ int ranq_waiting_stalled(struct ranq_stall *stall, struct ranq_session *session,
 		stall->done = info->done;
 		stall->leased = info->leased;
 	}
-	if (now - stall->since_ms < patience_ms || now < stall->next_ms)
-		return 0;
+	if (now - stall->since_ms < patience_ms || now < stall->next_ms || wants_input(info))
+		return 0; /* whoever streams the input may be this very program */
 	stall->next_ms = now + AGAIN_MS;
 	int rc = ranq_waiting_reason(&waiting, session, info, text, err);
 	ranq_waiting_clear(&waiting);

@@ -115,6 +115,7 @@ exec 7>"$T/fifo"
 echo one >&7
 if wait_for 10 grep -q one "$T/streamed"; then pass "the first line was run while the input is open"; else fail "the first line was run while the input is open"; fi
 like "$(ranq jobs | tail -1)" "OPEN" "the job is OPEN"
+like "$(ranq info last)" "^waiting +its submitter has sent no more input yet" "and info says what it waits for"
 echo two >&7
 exec 7>&-
 wait "$RUN"

@@ -405,7 +405,7 @@ START_TEST(a_lost_producer_ends_the_input)
 	ck_assert(!tq_info(job).open);
 	ck_assert(tq_commit(A, &r, 0, 0, 10));
 	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_ERROR);
-	ck_assert_str_eq(tq_info(job).reason, "input ended at task 10");
+	ck_assert_str_eq(tq_info(job).reason, "input ended at task 10: nothing more was heard of its submitter");
 }
 END_TEST
 

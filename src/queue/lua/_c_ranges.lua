@@ -234,7 +234,7 @@ local function chores(q)
 	if producer then
 		local j = job(q, producer)
 		redis.call('ZREM', q.P .. 'LP', producer)
-		if j and j.open == 1 then close_input(q, j, 'input ended at task ' .. S(j.n)) end
+		if j and j.open == 1 then close_input(q, j, 'input ended at task ' .. S(j.n) .. ': nothing more was heard of its submitter') end
 	end
 	local old = first_due(q, 'exp')
 	if old and remove_job(q, old) then q.emptied = true end
