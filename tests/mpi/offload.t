@@ -80,6 +80,14 @@ like "$(ranq tasks --state failed "$j")" "$(uname -n)" "names the host"
 like "$(ranq log "$j" 1)" "cannot write the result into '$T/nowhere' on [^ ]+: No such file" "names the directory"
 is "$(ranq tasks --state failed --json "$j" | grep -c '"ERROR"')" 1 "small results need no directory"
 
+# the queue with all of its jobs; what is not ours stays
+mkdir "$dir/ranq-notes" "$T/nowhere"
+for i in 1 2; do ranq submit --offload "$dir" --shell 'yes | head -c 2500000' >>"$T/jobs"; done
+TEST="two more" status 0 ranq wait --timeout 60s $(cat "$T/jobs")
+is "$(files)" 2 "with files"
+TEST="rm-queue" status 0 ranq rm-queue default
+is "$(ls -A "$dir")" "ranq-notes" "took their files along"
+
 drained() {
 	kill -0 "$join" 2>/dev/null || return 0
 	ranq drain all >/dev/null 2>&1
