@@ -63,6 +63,7 @@ struct proxy_lane {                   /* an executor of a worker */
 	unsigned slot, n;             /* n: chunks */
 	unsigned number;              /* among all lanes, for sticky jobs */
 	unsigned filled;              /* n when it was filled last */
+	bool divisible;               /* has more than the task that runs */
 	struct proxy_chunks chunks;   /* the first one runs */
 };
 struct proxy_worker {
@@ -234,7 +235,7 @@ struct ranq_proxy {
 	TAILQ_HEAD(, proxy_slice) slices;
 	struct proxy_worker *workers;     /* by rank */
 	TAILQ_HEAD(, proxy_lane) free[2]; /* lanes with no chunk, with few */
-	unsigned idle_lanes;
+	unsigned idle_lanes, divisible_lanes;
 	uint64_t running; /* chunks at living workers */
 	unsigned lanes;   /* of living workers */
 	unsigned ranks;   /* that compute and are not lost */
@@ -417,6 +418,7 @@ double proxy_job_task_ns(const struct proxy_job *job);
 uint64_t proxy_unstarted(const struct ranq_proxy *proxy, size_t upto_queue, double task_ns);
 void proxy_lane_join(struct ranq_proxy *proxy, struct proxy_lane *lane);  /* a new one, idle */
 void proxy_lane_leave(struct ranq_proxy *proxy, struct proxy_lane *lane); /* of a lost worker */
+void proxy_lane_look(struct ranq_proxy *proxy, struct proxy_lane *lane);  /* the chunk that runs there has changed */
 int64_t proxy_work_due(const struct ranq_proxy *proxy);
 
 /* proxy_sticky.c */

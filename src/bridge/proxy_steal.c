@@ -17,8 +17,8 @@ static void truncate_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk, u
 	chunk->truncated = true;
 }
 
-/* Time in what could go from the lane to others: the rest of the chunk that runs, and all of those behind it, which wait
- * for it besides. */
+/* Time in what could go from the lane to others: the rest of the chunk that runs, and all of those behind it, which
+ * wait for it besides. */
 static double gain(const struct proxy_lane *lane, int64_t now_ns)
 {
 	const struct proxy_chunk *first = TAILQ_FIRST(&lane->chunks), *chunk;
@@ -41,6 +41,12 @@ static double gain(const struct proxy_lane *lane, int64_t now_ns)
 	return sum;
 }
 
+static bool may_steal(const struct ranq_proxy *proxy)
+{
+	return proxy->phase == PROXY_RUN && TAILQ_EMPTY(&proxy->pieces) && proxy->idle_lanes > 0 &&
+	       proxy->divisible_lanes > 0;
+}
+
 /* An idle lane and nothing unstarted: of the lane that has most time in it, all behind the task that runs comes back,
  * and is cut anew, as its tasks turned out to take long. To leave a part of it where it is would mean that nothing
  * comes before that part is done. */
@@ -51,7 +57,7 @@ void proxy_steal(struct ranq_proxy *proxy)
 	double best_gain = (double)STEAL_NS;
 	int64_t now_ns = ranq_clock_ns();
 
-	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy->idle_lanes == 0)
+	if (!may_steal(proxy))
 		return;
 	for (int r = 0; r < proxy->options.link->size; r++)
 		for (unsigned s = 0; proxy_computes(proxy, r) && s < proxy->workers[r].nlanes; s++) {
@@ -67,21 +73,11 @@ void proxy_steal(struct ranq_proxy *proxy)
 	TAILQ_FOREACH(chunk, &best->chunks, next)
 	if (chunk->job && !chunk->truncated && !chunk->suspect)
 		truncate_chunk(best, chunk, chunk->upto);
+	proxy_lane_look(proxy, best);
 }
 
 /* While a lane is idle and another one works, look again soon whether a chunk overruns. */
 int64_t proxy_steal_due(const struct ranq_proxy *proxy)
 {
-	bool splittable = false;
-
-	if (proxy->phase != PROXY_RUN || !TAILQ_EMPTY(&proxy->pieces) || proxy->idle_lanes == 0)
-		return RANQ_NEVER;
-	for (int r = 0; r < proxy->options.link->size && !splittable; r++)
-		for (unsigned s = 0; s < proxy->workers[r].nlanes; s++) {
-			const struct proxy_lane *lane = &proxy->workers[r].lanes[s];
-			const struct proxy_chunk *chunk = TAILQ_FIRST(&lane->chunks);
-
-			splittable |= lane->n > 1 || (chunk && !chunk->truncated && chunk->end - chunk->upto > 1);
-		}
-	return splittable ? proxy->now_ms + STEAL_CHECK_MS : RANQ_NEVER;
+	return may_steal(proxy) ? proxy->now_ms + STEAL_CHECK_MS : RANQ_NEVER;
 }

@@ -179,8 +179,30 @@ double proxy_job_task_ns(const struct proxy_job *job)
 
 /* ---- lanes ---- */
 
+static bool divisible(const struct proxy_lane *lane)
+{
+	const struct proxy_chunk *chunk = TAILQ_FIRST(&lane->chunks);
+
+	return lane->n > 1 || (chunk && !chunk->truncated && chunk->end - chunk->upto > 1);
+}
+
+/* The number of divisible lanes, so that nobody looks at thousands of lanes to find that each has but the task that it
+ * runs. */
+static void lane_count(struct ranq_proxy *proxy, struct proxy_lane *lane, bool in)
+{
+	proxy->divisible_lanes -= lane->divisible;
+	lane->divisible = in && divisible(lane);
+	proxy->divisible_lanes += lane->divisible;
+}
+
+void proxy_lane_look(struct ranq_proxy *proxy, struct proxy_lane *lane)
+{
+	lane_count(proxy, lane, true);
+}
+
 static void lane_list(struct ranq_proxy *proxy, struct proxy_lane *lane, bool in)
 {
+	lane_count(proxy, lane, in);
 	if (in)
 		lane->list = lane->n == 0 ? 0 : lane->n == 1 || lane->n <= lane->filled / 2 ? 1 : -1;
 	if (lane->list >= 0 && in)
@@ -432,6 +454,18 @@ static void fill_idle(struct ranq_proxy *proxy, int reserved, bool any)
 	}
 }
 
+/* Of some piece a lane takes a second chunk. Of long tasks none does, and then nobody goes through thousands of busy
+ * lanes. */
+static bool any_deep(const struct ranq_proxy *proxy)
+{
+	const struct proxy_piece *piece;
+
+	TAILQ_FOREACH(piece, &proxy->pieces, next)
+	if (ranq_chunking_depth(&piece->job->pace, 1) > 1)
+		return true;
+	return false;
+}
+
 /* Empty lanes first, then more for those that have few. A lane that stays idle takes what others should have. */
 void proxy_dispatch(struct ranq_proxy *proxy)
 {
@@ -440,7 +474,7 @@ void proxy_dispatch(struct ranq_proxy *proxy)
 
 	fill_idle(proxy, reserved, false);
 	fill_idle(proxy, reserved, true);
-	for (lane = TAILQ_FIRST(&proxy->free[1]); lane && may_dispatch(proxy); lane = next) {
+	for (lane = any_deep(proxy) ? TAILQ_FIRST(&proxy->free[1]) : NULL; lane && may_dispatch(proxy); lane = next) {
 		unsigned before = lane->n;
 
 		next = TAILQ_NEXT(lane, next);
@@ -554,6 +588,7 @@ void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_me
 	}
 	chunk->upto = m->upto;
 	chunk->since_ns = ranq_clock_ns();
+	proxy_lane_look(proxy, lane);
 	if (m->done)
 		chunk_done(proxy, lane, chunk, m->broken);
 }
