@@ -94,6 +94,8 @@ static int make_join(
 	add_option(out, "--queue", script->queue);
 	add_option(out, "--server", script->server);
 	add_option(out, "--tags", script->tags);
+	add_option(out, "--env-setup", script->env_setup);
+	add_option(out, "--image", script->image);
 	if (script->ranks) {
 		snprintf(number, sizeof number, "%u", script->ranks);
 		add_option(out, "--ranks", number);

@@ -11,6 +11,7 @@ struct ranq_scale_script {
 	const char *queue, *name;
 	const char *server;      /* URL for the bridges, NULL: they find it as we did */
 	const char *tags;        /* or NULL */
+	const char *env_setup, *image; /* of ranks and tasks, as given; or NULL */
 	const char *const *join; /* further options of ranq join */
 	size_t njoin;
 	const char *const *options; /* further words for sbatch or qsub */

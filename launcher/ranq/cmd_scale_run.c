@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/local.h"
 #include "common/spawn.h"
@@ -107,17 +108,30 @@ static int set_limits(struct ranq_scaler *s, struct ranq_err *err)
 	return read_budget(options->budget, &s->engine.limits.budget_ms, err);
 }
 
+/* Batch jobs start elsewhere: an absolute path, of a file that is there, or one clear line now instead of one in each log. */
+static int find_file(const char *given, const char *option, char **path, struct ranq_err *err)
+{
+	if (!given || *path) /* the record had it */
+		return 0;
+	*path = realpath(given, NULL);
+	return *path && access(*path, R_OK) == 0 ? 0 : ranq_err_sys(err, "cannot read '%s' (%s)", given, option);
+}
+
 static int set_script(struct ranq_scaler *s, struct ranq_err *err)
 {
 	const struct ranq_scale_options *options = &s->options;
 	bool given = options->common.server || getenv("RANQ_SERVER");
 	int64_t idle_ms = options->idle_ms * 2 > 30000 ? options->idle_ms * 2 : 30000;
+	if (find_file(options->env_setup, "--env-setup", &s->env_setup, err) || find_file(options->image, "--image", &s->image, err))
+		return -1;
 	s->script = (struct ranq_scale_script){.scheduler = s->engine.scheduler.driver->name,
 		.template = s->template,
 		.queue = s->session->queue.name,
 		.name = s->name,
 		.server = given ? ranq_server_addr_text(&s->session->addr) : NULL,
 		.tags = options->tags,
+		.env_setup = s->env_setup,
+		.image = s->image,
 		.join = (const char *const *)s->operands.at,
 		.njoin = (size_t)s->operands.n,
 		.options = options->submit_options.at,
@@ -165,7 +179,8 @@ static int write_record(struct ranq_scaler *s, struct ranq_err *err)
 	ranq_buf_init(&words, RANQ_SCALE_VALUE_MAX);
 	int rc = pack_words(s->words, &words, err);
 	const char *const pairs[][2] = {{"argv", ranq_buf_cstr(&words)}, {"template", s->template ? s->template : ""},
-		{"name", s->name}, {"scheduler", s->engine.scheduler.driver->name}, {"mode", "auto"}};
+		{"env-setup", s->env_setup ? s->env_setup : ""}, {"image", s->image ? s->image : ""}, {"name", s->name},
+		{"scheduler", s->engine.scheduler.driver->name}, {"mode", "auto"}};
 	/* a pause outlives its scaler; a new one, if it is not cron's, begins anew after a stop that was not finished
 	 */
 	size_t n = sizeof pairs / sizeof *pairs - (s->was_stopping && !s->options.once ? 0 : 1);
@@ -374,6 +389,8 @@ static int finish(struct ranq_scaler *s, int rc, struct ranq_err *err)
 	free((char *)(uintptr_t)s->script.server);
 	free(s->template);
 	free(s->name);
+	free(s->env_setup);
+	free(s->image);
 	return rc;
 }
 
@@ -426,6 +443,8 @@ static int restore(
 	if (rc == 0) {
 		*text = ranq_scale_queue_field(reply, &record, "argv");
 		s->template = ranq_scale_queue_field(reply, &record, "template");
+		s->env_setup = ranq_scale_queue_field(reply, &record, "env-setup");
+		s->image = ranq_scale_queue_field(reply, &record, "image");
 	}
 	ranq_reply_destroy(reply);
 	if (rc == 0 && !*text)

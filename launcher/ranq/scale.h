@@ -14,7 +14,7 @@ struct ranq_scale_options {
 	int scheduler; /* enum */
 	uint64_t min, max, nodes, cpus, ranks, max_pending, submits_per_hour;
 	int64_t walltime_ms, worth_ms, task_ms, idle_ms, poll_ms;
-	const char *budget, *template, *log_dir, *tags;
+	const char *budget, *template, *log_dir, *tags, *env_setup, *image;
 	struct ranq_words submit_options;
 	bool fit, once, dry_run, now;
 	struct ranq_cli_common common;
@@ -29,7 +29,7 @@ struct ranq_scaler {
 	struct ranq_scale_options options;
 	struct ranq_operands operands; /* options of join */
 	char **words;                  /* as given, for the record; NULL-terminated, owned */
-	char *template, *name;
+	char *template, *name, *env_setup, *image; /* the latter absolute paths, or NULL */
 	bool was_stopping; /* when we came */
 	struct ranq_session *session;
 	struct ranq_scale_queue queue;

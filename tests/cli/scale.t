@@ -39,6 +39,17 @@ like "$out" 'exec env PATH=.*ranq join --queue default --server unix:.* --ranks 
 like "$out" '# would submit an allocation: 2 allocations are needed, 0 are there or coming: 4 tasks, about 4 min' "tells why"
 is "$(rcli exists 'ranq:{default}:scale')" 0 "and leaves nothing"
 
+for template in "$RANQ_TEST_SOURCEDIR"/slurm/template-* "$RANQ_TEST_SOURCEDIR"/pbs/template-*; do
+	TEST="the template ${template##*/}" status 0 "${local_scale[@]}" --template "$template" --dry-run
+	like "$out" '^ *(exec )?env PATH=.*ranq join|^ *exec .*ranq join' "starts a bridge"
+	is "$(grep -c '@[a-z_]*@' <<<"$out")" 0 "and holds no variable any more"
+done
+echo 'export SITE=here' >site.sh
+TEST="an environment" status 0 "${local_scale[@]}" --env-setup site.sh --image /dev/null --dry-run
+like "$out" "ranq join .*--env-setup [^ ]*/site.sh --image /dev/null " "for all allocations, by its full path"
+TEST="one that is not there" status 2 "${local_scale[@]}" --env-setup nowhere.sh --dry-run
+like "$err" "^ranq scale: cannot read 'nowhere.sh' \(--env-setup\): No such file" "is told at once"
+
 # ---- from cron: twice is not two times
 for i in 1 2; do TEST="once, $i" status 0 "${local_scale[@]}" --max 2 --template mine.template --once; done
 ok wait_for 30 ranq wait --timeout 1ms "$job"
