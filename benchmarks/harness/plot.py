@@ -22,12 +22,14 @@ def block(name, rows):
     return "$%s << EOD\n%s\nEOD\n" % (name, "\n".join(" ".join(cell(value) for value in row) for row in rows))
 
 
-def draw(path, data, commands):
+def draw(path, data, commands, kinds=("svg", "png")):
     """Writes path.svg and path.png. Returns their names."""
     if not shutil.which("gnuplot"):
         raise Absent("gnuplot is not installed")
     written = []
     for kind, terminal in TERMINALS:
+        if kind not in kinds:
+            continue
         script = "%sset encoding utf8\nset terminal %s\nset output %s\nset border 3\nset tics nomirror\nset grid lc rgb '#dddddd'\n%s\n" % (
             data, terminal, quoted("%s.%s" % (path, kind)), commands)
         done = subprocess.run(["gnuplot"], input=script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)

@@ -3,6 +3,7 @@
 # controller that is away, requests that cannot be met.
 . "$(dirname "$0")/../support/slurm.sh"
 SLURM_KILL_WAIT=2 SLURM_MESSAGE_TIMEOUT=3
+SLURM_EXTRA_CONF='PartitionName=short Nodes=ALL MaxTime=1 State=UP'
 slurm_enter 4
 . "$(dirname "$0")/../support/tap.sh"
 
@@ -72,6 +73,14 @@ is $? 0 "the scaler has ended"
 ranq scale --scheduler slurm --submit-option=-pnosuch --once 2>"$T/err"
 like "$(cat "$T/err")" 'cannot submit an allocation: sbatch: invalid partition specified: nosuch' "the scheduler's own words"
 like "$(ranq scale --once 2>&1 --scheduler slurm)" 'waiting 1?[0-9](\.[0-9])? s after' "and patience"
+ranq submit -q short --range 1-4 -- true >/dev/null
+short=(ranq scale -q short --scheduler slurm --poll 500ms --submit-option=-pshort --once)
+"${short[@]}" 2>"$T/err"
+limited() { [ -n "$(squeue -h -p short -t PENDING -o %r | grep PartitionTimeLimit)" ]; }
+ok wait_for 20 limited
+"${short[@]}" 2>>"$T/err"
+like "$(cat "$T/err")" 'cancelled allocation [0-9]+: the scheduler will never start it: PartitionTimeLimit' "a limit, in its words"
+is "$("${short[@]}" 2>&1 | grep -c 'submitted') $(squeue -h -p short -o %i)" "0 " "and not asked for again at once"
 other=(ranq scale -q other --scheduler slurm --poll 500ms)
 ranq submit -q other --range 1-4 -- true >/dev/null
 like "$("${other[@]}" --fit -t 2h -N 2 --dry-run | tr '\n' ' ')" '#SBATCH --nodes=2 #SBATCH --time=120 #SBATCH --time-min=30 ' "a script that fits gaps"

@@ -45,6 +45,11 @@ before=$(worker end_ms)
 ok scontrol update JobId="$job" TimeLimit=20
 moved() { [ "$(worker end_ms)" -gt $((before + 300000)) ]; }
 TEST="workers shows the new end" ok wait_for 30 moved
+TEST="srun in a task" status 0 ranq run -- srun --overlap -N 1 -n 1 -t 1 sh -c 'echo $SLURM_JOB_ID'
+is "$out" "$job" "is a step of the same allocation"
+TEST="mpirun in a task" status 0 ranq run --env OMPI_ALLOW_RUN_AS_ROOT=1 --env OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 -- mpirun --oversubscribe -n 2 echo here
+is "$out" "here
+here" "starts its ranks"
 scancel "$job"
 TEST="the end" ok wait_for 60 no_allocation
 done_testing

@@ -223,8 +223,14 @@ START_TEST(sbatch_as_recorded)
 		ck_assert_msg(strstr(err.text, rows[i].words) != NULL, "%s: %s", rows[i].name, err.text);
 		free(sample.text);
 	}
-	struct sample good = load("slurm-sbatch-parsable");
 	struct ranq_scheduler s = slurm();
+	/* the words of Slurm's own table of errors: it takes an accounting database to hear them */
+	will_answer("",
+		"sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n", 1);
+	ck_assert_int_eq(submit(s, id), -1);
+	ck_assert_int_eq(err.code, RANQ_ERR_INPUT);
+	ck_assert_msg(strstr(err.text, "Invalid account or account/partition combination specified") != NULL, "%s", err.text);
+	struct sample good = load("slurm-sbatch-parsable");
 	will_answer(good.text, NULL, good.status);
 	ck_assert_int_eq(submit(s, id), 0);
 	ck_assert_str_eq(id, "2");
