@@ -177,6 +177,30 @@ for args in "start --dir $T/open" "start --listen 192.0.2.7 --plain" "start --li
 done
 is "$(find "$XDG_CONFIG_HOME" -type f | wc -l)" 0 "and leaves no connection file"
 
+# an allocation of PBS holds it: the next one is queued, two minutes before the end it is handed on; qdel ends it
+mkdir "$T/pbs"
+# shellcheck disable=SC2016 # for the scripts
+printf '%s\n' '#!/bin/sh' 'echo "    Resource_List.walltime = $walltime"; echo "    Account_Name = ab12"' >"$T/pbs/qstat"
+# shellcheck disable=SC2016
+printf '%s\n' '#!/bin/sh' 'echo "$*" >>"$T/qsub"' >"$T/pbs/qsub"
+# shellcheck disable=SC2016 # nothing listens on a real network
+printf '%s\n' '#!/bin/bash' 'exec "$RANQ_TEST_BINDIR/ranq" "${@/#0.0.0.0/127.0.0.1}"' >"$T/pbs/ranq"
+chmod +x "$T/pbs/qstat" "$T/pbs/qsub" "$T/pbs/ranq"
+server_pbs=$RANQ_TEST_SOURCEDIR/pbs/server.pbs
+export PBS_JOBID=7.pbs0 PBS_QUEUE=workq PBS_O_WORKDIR=$T PBS_O_PATH=$T/pbs:$PATH DIR=$T/pbs/data
+walltime=00:02:01 TEST="in an allocation of PBS" status 0 timeout 60 bash "$server_pbs"
+is "$(cat "$T/qsub")" "-f -W depend=afterany:7.pbs0 -q workq -l walltime=00:02:01 -A ab12 -v DIR=$DIR $server_pbs" "the next one is queued"
+like "$err" 'ranq server: started' "a server ran"
+like "$err" 'ranq server: stopped' "until it was handed on"
+walltime=24:00:00 bash "$server_pbs" >"$T/pbs/out" 2>&1 &
+allocation=$!
+up() { [ "$(wc -l <"$T/qsub")" -ge 2 ] && ranq server status; }
+ok wait_for 30 up
+kill -TERM $allocation
+wait $allocation
+is $? 0 "TERM ends it"
+TEST="with its server" status 3 ranq server status
+
 # no redis-server at all
 RANQ_REDIS_SERVER=/nowhere/redis TEST="a server program that is not there" status 2 ranq server start
 done_testing
