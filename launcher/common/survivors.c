@@ -87,8 +87,7 @@ static void ask_all(struct nodes *nodes, const char *agent)
 	for (size_t from = 0; from < nodes->n; from += BATCH) {
 		size_t till = from + BATCH < nodes->n ? from + BATCH : nodes->n;
 		for (size_t i = from; i < till; i++)
-			if (!nodes->at[i].here)
-				ask(&nodes->at[i], agent, null_fd);
+			ask(&nodes->at[i], agent, null_fd);
 		int64_t deadline_ms = ranq_clock_ms() + ASK_MS;
 		for (size_t i = from; i < till; i++)
 			hear(&nodes->at[i], deadline_ms);

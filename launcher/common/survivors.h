@@ -9,10 +9,10 @@
 
 #include "common/allocation.h"
 
-/* Asks each node but this one to run `true`, by the way that mpirun or srun would take (all at once, 5 s), and takes those that do not
+/* Asks each node to run `true`, by the way that mpirun or srun would take (all at once, 5 s), and takes those that do not
  * out of nodes, nnodes and, by their share, cpus. Returns their names separated by commas (owned), or NULL: nothing was
- * changed. Where no other node answers, the way of asking may be what is broken: then they are taken out only if
- * `desperate`. */
+ * changed. This node is asked, too: where not even it answers, the way of asking may be what is broken, and the others
+ * are taken out only if `desperate`. */
 char *ranq_survivors_keep(struct ranq_allocation *allocation, bool desperate);
 
 #endif

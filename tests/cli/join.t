@@ -160,6 +160,18 @@ like "$err" 'cannot give idle nodes back: pbs_release_nodes: .*Unauthorized Requ
 like "$(tail -n 1 "$T/starts")" ' -n 7 ' "the second bridge has them all"
 if tail -n 1 "$T/starts" | grep -q give-back; then fail "and offers none" "$(tail -n 1 "$T/starts")"; else pass "and offers none"; fi
 
+# the other ones of its nodes die: to ask this one, too, tells whether they or the way to ask is broken
+printf '#!/bin/sh\n[ "$1" = %s.site ] && [ ! -e "$T/broken" ]\n' "$here" >"$T/rsh"
+chmod +x "$T/rsh"
+script <<<'[ "$(wc -l <"$T/starts")" -gt 1 ] || kill -KILL $$; exit 0'
+TEST="all other nodes of a PBS allocation are dead" status 0 in_pbs env RANQ_PBS_RSH="$T/rsh" ranq join
+like "$err" 'left out, because no answer comes from there: m2,m3' "they are left out"
+like "$(tail -n 1 "$T/starts")" ' -n 3 ' "and the bridge starts on this one"
+touch "$T/broken"
+: >"$T/starts"
+TEST="no way to ask" status 0 in_pbs env RANQ_PBS_RSH="$T/rsh" ranq join
+like "$(tail -n 1 "$T/starts")" ' -n 7 ' "leaves none out"
+
 for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand"; do
 	# shellcheck disable=SC2086 # words
 	TEST="refuses: join $args" status 2 ranq join $args
