@@ -42,6 +42,8 @@ BENCHMARKS = {
                             lambda context, server, bin_: [bin_ + "bench-conn_rate", server.url]),
     "queue": benchmark("lease, commit, beat and submit: what they cost the server", "queue", 3,
                        lambda context, server, bin_: [bin_ + "bench-queue_cycle"]),
+    "hops": benchmark("the least that a task's way there and back can cost here: answers and wake-ups after a second of idleness",
+                      "hops", 1, lambda context, server, bin_: [bin_ + "bench-hops", server.url]),
     "link": benchmark("messages between two ranks", "link", 3,
                       lambda context, server, bin_: server.mpirun(2, bin_ + "bench-link")),
     "executor": benchmark("from rank to executor and back", "executor", 2,
