@@ -424,11 +424,11 @@ START_TEST(server_rolls_back)
 	uint64_t count = read_some(job, seen, N, _i, 500);
 	/* a clean copy: stop, copy, start */
 	test_redis_kill(&rig.server);
-	shell("rm -rf %s/old && mkdir %s/old && cp -r %s/appendonlydir %s/old/");
+	shell("rm -rf %s/old && mkdir %s/old && cp -r %s/append* %s/old/");
 	test_redis_restart(&rig.server);
 	count += read_some(job, seen, N, _i, 3000);
 	test_redis_kill(&rig.server);
-	shell("rm -rf %s/appendonlydir && cp -r %s/old/appendonlydir %s/");
+	shell("rm -rf %s/append* && cp -r %s/old/append* %s/");
 	test_redis_restart(&rig.server);
 	count += read_some(job, seen, N, _i, UINT64_MAX);
 	ck_assert_uint_eq(count, N);
@@ -530,16 +530,19 @@ static long fcalls(struct ranq_conn *conn)
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply;
 	char text[4096];
+	long calls = 0;
 	ranq_cmd_init(&cmd);
 	ranq_cmd_str(&cmd, "INFO");
 	ranq_cmd_str(&cmd, "commandstats");
 	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
 	struct ranq_bytes all = ranq_reply_bytes(reply);
 	snprintf(text, sizeof text, "%.*s", (int)all.len, (const char *)all.data);
-	const char *at = strstr(text, "cmdstat_fcall:calls=");
+	for (const char *at = text; (at = strstr(at, "cmdstat_")); at += 8)
+		if (strncmp(at, "cmdstat_fcall:", 14) == 0 || strncmp(at, "cmdstat_evalsha:", 16) == 0)
+			calls += strtol(strchr(at, '=') + 1, NULL, 10);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
-	return at ? strtol(at + 20, NULL, 10) : 0;
+	return calls;
 }
 
 static void forget_modules(struct ranq_conn *conn)

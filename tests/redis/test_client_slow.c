@@ -232,11 +232,11 @@ static int with_roll_back(void *user, const char **arg, size_t *len)
 		return 0;
 	if (back->at == BACK_N / 4) {
 		test_redis_kill(&rig.server);
-		shell("rm -rf %s/old && mkdir %s/old && cp -r %s/appendonlydir %s/old/");
+		shell("rm -rf %s/old && mkdir %s/old && cp -r %s/append* %s/old/");
 		test_redis_restart(&rig.server);
 	} else if (back->at == BACK_N * 3 / 4) {
 		test_redis_kill(&rig.server);
-		shell("rm -rf %s/appendonlydir && cp -r %s/old/appendonlydir %s/");
+		shell("rm -rf %s/append* && cp -r %s/old/append* %s/");
 		test_redis_restart(&rig.server);
 	}
 	memset(back->text, 'a' + back->at % 26, sizeof back->text);

@@ -13,6 +13,8 @@ struct test_redis {
 	int appendonly;
 };
 /* Fails the test (ck_abort) when the server does not answer within 10 s. extra: more arguments, NULL-terminated, or NULL. */
+/* Of the redis-server in PATH; 0: it does not say. */
+unsigned test_redis_major(void);
 void test_redis_start(struct test_redis *server, int appendonly, const char *const *extra);
 void test_redis_kill(struct test_redis *server);    /* kill -9; the directory stays */
 void test_redis_restart(struct test_redis *server); /* after kill: again in the same directory */
