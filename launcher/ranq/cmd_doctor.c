@@ -262,6 +262,8 @@ static void check_limit(struct report *report, const char *name, int resource, u
 	struct rlimit limit;
 	if (getrlimit(resource, &limit) < 0)
 		return;
+	if (resource == RLIMIT_NOFILE)
+		limit.rlim_cur = limit.rlim_max; /* a bridge takes what it may have */
 	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < least)
 		find(report, LEVEL_WARN, name, cure, "limit %lu, %lu are better", (unsigned long)limit.rlim_cur, least);
 	else if (limit.rlim_cur == RLIM_INFINITY)
@@ -334,7 +336,7 @@ static void examine(struct report *report, const struct doctor_options *options)
 	check_programs(report, &allocation);
 	check_scheduler(report, &allocation);
 	check_cpus(report);
-	check_limit(report, "open files", RLIMIT_NOFILE, 1024, "'ulimit -n 4096'");
+	check_limit(report, "open files", RLIMIT_NOFILE, 4096, "'ulimit -Hn', or ask the administrator");
 	check_limit(report, "processes", RLIMIT_NPROC, 256, "'ulimit -u', or ask the administrator");
 	check_directories(report);
 	ranq_allocation_clear(&allocation);

@@ -290,6 +290,17 @@ bool exec_rig_file_exists(void *path)
 	return access(path, F_OK) == 0;
 }
 
+int exec_rig_main(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 const char *exec_rig_text(const struct exec_rig *rig, uint64_t index)
 {
 	ck_assert_uint_lt(index, rig->ntasks);

@@ -61,7 +61,8 @@ void exec_rig_until_done(struct exec_rig *rig, unsigned chunks);
 void exec_rig_until(struct exec_rig *rig, bool (*condition)(void *), void *user);
 /* Result as text, NUL-terminated (static). */
 const char *exec_rig_text(const struct exec_rig *rig, uint64_t index);
-/* The whole of one job of commands with one slot: submit, run, close. */
 bool exec_rig_file_exists(void *path);
+struct Suite;
+int exec_rig_main(struct Suite *suite); /* runs it; the exit status */
 
 #endif

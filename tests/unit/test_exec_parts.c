@@ -17,6 +17,7 @@
 #include "exec/path.h"
 #include "exec/sweep.h"
 #include "exec/wire.h"
+#include "support/exec_rig.h"
 
 /* ---- environment ------------------------------------------------------------------------------------------------- */
 
@@ -336,11 +337,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return exec_rig_main(suite());
 }
