@@ -40,7 +40,7 @@ static struct {
 	const char *out, *err;
 	int status;
 	enum ranq_err_code fails; /* no answer at all */
-} answers[4];
+} answers[8];
 static size_t nanswers, asked;
 static char command_line[4096];
 
@@ -70,6 +70,7 @@ static const struct ranq_tools tools = {.run = answer};
 
 static void will_answer(const char *out, const char *errors, int status)
 {
+	ck_assert_uint_lt(nanswers, sizeof answers / sizeof *answers);
 	answers[nanswers].fails = RANQ_ERR_OK;
 	answers[nanswers].out = out;
 	answers[nanswers].err = errors;
