@@ -299,10 +299,11 @@ void proxy_queue_missing(
 void proxy_queue_leave(struct proxy_queue *pq);
 /* Another call than a heartbeat was answered. */
 void proxy_queue_heard(struct proxy_queue *pq);
-/* A millisecond for each bridge of the queue, at most a fifth of a lease: by so much everything waits longer that
- * nobody waits for, so that the server has about a thousand calls of a kind a second, however many bridges there are.
- */
+/* At most a fifth of a lease: a millisecond for each bridge of the queue, between commits that somebody waits for; and
+ * twice that, by which everything waits longer that nobody waits for. So the server has a thousand calls a second or
+ * so, however many bridges there are. */
 int64_t proxy_crowd_ms(const struct proxy_queue *pq);
+int64_t proxy_slack_ms(const struct proxy_queue *pq);
 void proxy_lease(struct ranq_proxy *proxy);
 /* How many tasks the queue is to be asked for, 0: none; busy: no lane is idle. */
 uint64_t proxy_lease_want(struct proxy_queue *pq, bool *busy);

@@ -36,7 +36,7 @@ static int64_t patience_ms(const struct proxy_queue *pq, const struct proxy_job 
 	int64_t crowd = proxy_crowd_ms(pq);
 
 	if (!is_waited(job) && job->began_ms > 0 && pq->proxy->now_ms - job->began_ms >= PROXY_HOLD_MS)
-		return PROXY_HOLD_MS + crowd;
+		return PROXY_HOLD_MS + proxy_slack_ms(pq);
 	return PROXY_FLUSH_MS > crowd ? PROXY_FLUSH_MS : crowd;
 }
 
@@ -452,7 +452,7 @@ static size_t keep_islands(struct proxy_queue *pq, struct proxy_item **items, si
 			continue;
 		}
 		item->kept = true;
-		proxy_outbox_put(pq, item, pq->proxy->now_ms + PROXY_HOLD_MS + proxy_crowd_ms(pq));
+		proxy_outbox_put(pq, item, pq->proxy->now_ms + PROXY_HOLD_MS + proxy_slack_ms(pq));
 	}
 	return left;
 }

@@ -228,6 +228,11 @@ int64_t proxy_crowd_ms(const struct proxy_queue *pq)
 	return pq->bridges < (uint64_t)pq->q.lease_ms / 5 ? (int64_t)pq->bridges : pq->q.lease_ms / 5;
 }
 
+int64_t proxy_slack_ms(const struct proxy_queue *pq)
+{
+	return proxy_min(2 * proxy_crowd_ms(pq), pq->q.lease_ms / 5);
+}
+
 /* ---- heartbeat ---- */
 
 static void beaten(struct proxy_request *request, const struct ranq_reply *reply)
@@ -482,7 +487,7 @@ uint64_t proxy_lease_want(struct proxy_queue *pq, bool *busy)
 	struct ranq_leasing leasing = {.lanes = proxy->lanes,
 		.idle = proxy->idle_lanes,
 		.last_want = pq->last_want,
-		.crowd_s = (double)proxy_crowd_ms(pq) / 1e3};
+		.crowd_s = (double)proxy_slack_ms(pq) / 1e3};
 	uint64_t want;
 
 	leasing.task_ns = task_ns(pq);
