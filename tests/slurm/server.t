@@ -13,9 +13,12 @@ no_allocation() { [ -z "$(squeue -h)" ]; }
 served_by() { ranq server status --json 2>/dev/null | grep -q "$1"; }
 answers() { ranq queues >/dev/null 2>&1; }
 
+sbatch --parsable -w h1 -t 10 -o "$T/server.%j" "$templates/server.sbatch" /proc/no >/dev/null
+TEST="a server that cannot start does not queue itself again" ok wait_for 30 no_allocation
 first=$(sbatch --parsable -w h1 -t 10 -o "$T/server.%j" "$templates/server.sbatch" "$T/data")
 TEST="it serves" ok wait_for 30 answers
-is "$(squeue -h -n ranq-server -o '%T %r' | sort | tr '\n' ',')" "PENDING Dependency,RUNNING None," "and has queued its successor"
+two() { [ "$(squeue -h -n ranq-server -o '%T %r' | sort | tr '\n' ',')" = "PENDING Dependency,RUNNING None," ]; }
+TEST="and has queued its successor" ok wait_for 30 two
 worker=$(sbatch --parsable -w h3 -t 10 -o "$T/join.%j" "$templates/join.sbatch" default)
 j=$(ranq submit --range 1-400 --shell 'sleep 0.05; echo {}')
 ok wait_for 30 more_than "$j" 40
