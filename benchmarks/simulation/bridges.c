@@ -228,7 +228,6 @@ struct sim_sums sim_sums(void)
 		const struct ranq_proxy *proxy = sim.bridges[i].proxy;
 
 		sums.joined += proxy->queues[0].state == PROXY_IN && proxy->lanes == sim.set.ranks;
-		sums.leases += proxy->queues[0].seq;
 		sums.ranges += proxy->next_grant;
 		sums.chunks += proxy->next_chunk;
 		sums.done += proxy->queues[0].done;

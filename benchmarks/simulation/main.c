@@ -267,7 +267,6 @@ static void report(
 	ranq_json_real(more, "efficiency", ratio(done, possible));
 	ranq_json_real(more, "late_ms", 1e3 * ratio(b->late_s - a->late_s, (double)(b->timers - a->timers)));
 	ranq_json_real(more, "calls_per_bridge_second", ratio(calls, bridge_s));
-	ranq_json_real(more, "leases_per_bridge_second", ratio((double)(b->sums.leases - a->sums.leases), bridge_s));
 	ranq_json_real(more, "ranges_per_bridge_second", ratio(ranges, bridge_s));
 	ranq_json_real(more, "chunks_per_bridge_second", ratio(chunks, bridge_s));
 	ranq_json_real(more, "commands_per_bridge_second", ratio((double)(b->commands - a->commands), bridge_s));

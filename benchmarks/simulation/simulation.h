@@ -102,7 +102,7 @@ void sim_bridges_stop(void);
 void sim_turn(int64_t until_ns);
 /* Sums over all proxies. */
 struct sim_sums {
-	uint64_t joined, leases, ranges, chunks, done;
+	uint64_t joined, ranges, chunks, done;
 };
 struct sim_sums sim_sums(void);
 
