@@ -70,7 +70,7 @@ bad 2 "'--lease': '1s' is less than 3" "short lease" ranq submit --lease 1s -- e
 bad 2 "'--name' needs an argument" "argument missing" ranq submit --name
 bad 2 "'--env': variable 'NO_SUCH_VARIABLE' is not set" "unset variable" ranq submit --env NO_SUCH_VARIABLE -- echo
 bad 2 "--offload keeps results in files: give no --reduce" "files of no results" ranq submit --offload /tmp --results count -- echo
-bad 2 "--max-output" "too large for the server" ranq submit --max-output 1G -- echo
+bad 2 "--max-output" "larger than results may be" ranq submit --max-output 100G -- echo
 bad 2 "no reduction is called 'sum'; there are sum_int64" "unknown reduction" ranq submit --reduce sum -- echo
 bad 2 "--reduce-ordered needs --reduce" "order of no reduction" ranq submit --reduce-ordered -- echo
 bad 2 "a reduction needs the results" "reduction of nothing" ranq submit --reduce count --results count -- echo
