@@ -42,6 +42,19 @@ void ranq_jobview_outcome(const struct ranq_job_info *info, char *text, size_t s
 			(unsigned long long)info->tasks);
 }
 
+void ranq_jobview_say_end(const struct ranq_command *command, const struct ranq_session *session,
+	const struct ranq_job_info *info, bool hint)
+{
+	const char *job = ranq_cli_job_text(session, info->job);
+	char outcome[512], see[RANQ_QUEUE_NAME_MAX + 64] = "";
+	if (info->state == RANQ_JOB_COMPLETE)
+		return;
+	ranq_jobview_outcome(info, outcome, sizeof outcome);
+	if (hint && ranq_jobview_failed(info))
+		snprintf(see, sizeof see, "; see 'ranq tasks %s --state failed'", job);
+	ranq_cli_say(command, "job %s ended %s: %s%s", job, ranq_job_state_name(info->state), outcome, see);
+}
+
 static void add_counts(struct ranq_json *json, const struct ranq_job_info *info)
 {
 	static const char *const names[RANQ_TASK_STATUS_COUNT] = {"ok", "error", "died", "timeout", "cancelled"};

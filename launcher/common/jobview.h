@@ -2,6 +2,7 @@
 #ifndef RANQ_COMMON_JOBVIEW_H
 #define RANQ_COMMON_JOBVIEW_H
 
+#include "common/cli.h"
 #include "queue/queue.h"
 #include "util/json.h"
 
@@ -15,5 +16,8 @@ int ranq_jobview_status(const struct ranq_job_info *info);
 void ranq_jobview_held(const char *queue, const struct ranq_job_info *info, char *text, size_t size);
 /* Why the job ended the way it did, in a few words: "2 of 4 tasks failed". */
 void ranq_jobview_outcome(const struct ranq_job_info *info, char *text, size_t size);
+/* Says on stderr how a job ended that is not COMPLETE; hint: with the command that lists its failed tasks, if any. */
+void ranq_jobview_say_end(const struct ranq_command *command, const struct ranq_session *session,
+	const struct ranq_job_info *info, bool hint);
 
 #endif

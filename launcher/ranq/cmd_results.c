@@ -202,12 +202,7 @@ static int conclude(struct reading *reading, struct ranq_err *err)
 			(unsigned long long)output->freed_from, (unsigned long long)output->freed_to - 1);
 		status = 1;
 	}
-	if (info.state != RANQ_JOB_COMPLETE) {
-		char outcome[512];
-		ranq_jobview_outcome(&info, outcome, sizeof outcome);
-		ranq_cli_say(reading->command, "job %s ended %s: %s", ranq_cli_job_text(reading->session, reading->job),
-			ranq_job_state_name(info.state), outcome);
-	}
+	ranq_jobview_say_end(reading->command, reading->session, &info, true);
 	return status;
 }
 

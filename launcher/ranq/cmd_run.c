@@ -291,7 +291,6 @@ static int print_failure(void *user, const struct ranq_failure *failure, struct 
 
 static int report(struct run *run, struct ranq_err *err)
 {
-	char outcome[512];
 	uint64_t failed = ranq_jobview_failed(&run->info);
 	if (run->info.state == RANQ_JOB_COMPLETE)
 		return 0;
@@ -299,12 +298,8 @@ static int report(struct run *run, struct ranq_err *err)
 		run->has_arguments = true;
 	if (failed && ranq_failures_each(run->session, run->job, 0, SHOWN_FAILURES, print_failure, run, err))
 		return -1;
-	ranq_jobview_outcome(&run->info, outcome, sizeof outcome);
-	fprintf(stderr, "ranq run: job %s ended %s: %s", ranq_cli_job_text(run->session, run->job),
-		ranq_job_state_name(run->info.state), outcome);
-	if (failed > SHOWN_FAILURES && !run->local)
-		fprintf(stderr, "; see 'ranq tasks %s --state failed'", ranq_cli_job_text(run->session, run->job));
-	putc('\n', stderr);
+	/* a private server is gone when the user could ask it */
+	ranq_jobview_say_end(run->command, run->session, &run->info, failed > SHOWN_FAILURES && !run->local);
 	return 0;
 }
 

@@ -74,12 +74,7 @@ static int wait_for(void *user, struct ranq_session *session, uint64_t job, stru
 		return ranq_json_print(ranq_jobview_json("ranq.job/1", session->queue.name, &info, NULL), stdout, err)
 			       ? -1
 			       : ranq_jobview_status(&info);
-	if (info.state != RANQ_JOB_COMPLETE) {
-		char outcome[512];
-		ranq_jobview_outcome(&info, outcome, sizeof outcome);
-		ranq_cli_say(waiting->command, "job %s ended %s: %s", ranq_cli_job_text(session, job),
-			ranq_job_state_name(info.state), outcome);
-	}
+	ranq_jobview_say_end(waiting->command, session, &info, true);
 	return ranq_jobview_status(&info);
 }
 

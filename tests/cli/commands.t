@@ -95,6 +95,9 @@ leave
 j=$(ranq submit -- echo ::: p fail-q r)
 bridge default
 TEST="a job with a failed task" status 1 ranq wait "$j"
+like "$err" "ended ERROR: 1 of 3 tasks failed; see 'ranq tasks $j --state failed'" "and how to see which one"
+TEST="its results" status 1 ranq results "$j"
+like "$err" "; see 'ranq tasks $j --state failed'" "the same"
 leave
 TEST="retry" status 0 ranq retry --failed "$j"
 like "$err" ": 1 task of job $j runs again" "one task, not 1 tasks"
