@@ -16,6 +16,17 @@ static int build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *u
 	return ranq_queue_pause_cmd(q, cmd, *(const bool *)user);
 }
 
+/* Without an operand it is the queue in use: which one that was must be seen, or all later work stands still. */
+static void say(const struct ranq_command *command, const char *queue, bool pause, bool changed)
+{
+	if (!changed)
+		ranq_cli_say(command, "queue '%s' is %s already", queue, pause ? "paused" : "open");
+	else if (pause)
+		ranq_cli_say(command, "queue '%s' starts no new tasks until 'ranq resume %s'", queue, queue);
+	else
+		ranq_cli_say(command, "queue '%s' goes on", queue);
+}
+
 static int run(const struct ranq_command *command, int argc, char **argv)
 {
 	bool pause = command == &ranq_command_pause;
@@ -32,8 +43,8 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	rc = session ? ranq_session_control(session, build, &pause, &n, &err) : -1;
 	if (rc && err.code == RANQ_ERR_NOTFOUND)
 		ranq_err_set(&err, RANQ_ERR_NOTFOUND, "no such queue: '%s'", session ? session->queue.name : "");
-	if (rc == 0 && !n)
-		ranq_cli_say(command, "queue '%s' is %s already", session->queue.name, pause ? "paused" : "open");
+	if (rc == 0)
+		say(command, session->queue.name, pause, n > 0);
 	ranq_session_close(session);
 	return rc ? ranq_cli_fail(command, &err) : 0;
 }

@@ -140,7 +140,8 @@ TEST="and what it had" status 1 ranq results "$(cat "$T/id")"
 is "$out" one "was run"
 
 # ---- dependencies, pause, cancel
-TEST="pause" status 0 ranq pause default
+TEST="pause" status 0 ranq pause
+like "$err" "queue 'default' starts no new tasks until 'ranq resume default'" "names the queue"
 a=$(ranq submit -- echo ::: a)
 b=$(ranq submit --after "$a" -- echo ::: b)
 is "$(field "$b" state)" DEFERRED "a job that waits for another one"
@@ -153,6 +154,7 @@ TEST="cancel twice" status 0 ranq cancel "$a"
 is "$(field "$b" state)" IMPOSSIBLE "and now cannot run"
 TEST="wait for both" status 1 ranq wait "$a" "$b"
 TEST="resume" status 0 ranq resume default
+like "$err" "queue 'default' goes on" "says so"
 TEST="after the resume" status 0 ranq run -- echo ::: x
 is "$out" x "tasks run again"
 like "$(ranq info --json last)" '"state":"COMPLETE","reason":null,"waiting":null' "no reason to wait when it has ended"
