@@ -208,6 +208,14 @@ static void hand_on(struct join *join, pid_t pid, const struct ranq_mpi_launch *
 	}
 }
 
+/* A wish that cannot come true is named once, not at each restart: a bridge that gave nodes back may be left with one. */
+static void start_giving_back(struct join *join, const struct ranq_allocation *allocation)
+{
+	ranq_give_back_start(&join->give, allocation);
+	if (!join->give.path[0] && join->starts == 0)
+		ranq_cli_say(join->command, "--give-back does nothing here: it needs a Slurm or PBS allocation of several nodes");
+}
+
 static void give_back(
 	struct join *join, pid_t pid, const struct ranq_mpi_launch *launch, const struct ranq_allocation *allocation)
 {
@@ -450,7 +458,7 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 		ranq_end_watch_start(&join->end, &allocation);
 	join->shrinking = false;
 	if (join->options.give_back_ms && !join->options.dry_run)
-		ranq_give_back_start(&join->give, &allocation);
+		start_giving_back(join, &allocation);
 	make_arguments(join, &allocation, &words);
 	unsigned ranks = count_ranks(join, &allocation);
 	const char *launcher = getenv("RANQ_MPIRUN");

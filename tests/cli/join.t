@@ -22,8 +22,9 @@ like "$out" '--oversubscribe --bind-to none -n 4 .*/bridge --queue a,b --tags x,
 like "$out" '--end-time 2000000000' "end time"
 
 script <<<'exit 0'
-TEST="a bridge that leaves" status 0 ranq join
+TEST="a bridge that leaves" status 0 ranq join --give-back 5m
 is "$(starts)" 1 "is not started again"
+like "$err" '--give-back does nothing here: it needs a Slurm or PBS allocation of several nodes' "a wish that cannot come true"
 for code in 2 3 4; do
 	script <<<"exit $code"
 	TEST="status $code of the bridge" status "$code" ranq join
