@@ -350,6 +350,15 @@ static void warn_missing(const char *option, const char *path)
 			path);
 }
 
+static void warn_read_only(const char *dir)
+{
+	if (access(dir, W_OK | X_OK) != 0)
+		fprintf(stderr,
+			"ranq: --offload: cannot write into '%s' on this machine: %s; results above 1 MiB fail where that "
+			"is so\n",
+			dir, strerror(errno));
+}
+
 static int build_surroundings(
 	struct ranq_jobspec *jobspec, const struct ranq_job_options *options, struct ranq_err *err)
 {
@@ -367,6 +376,8 @@ static int build_surroundings(
 		warn_missing("--cwd", spec->cwd);
 	if (options->stdin_path)
 		warn_missing("--stdin", spec->stdin_path);
+	if (options->offload)
+		warn_read_only(spec->offload);
 	if (!options->data)
 		return 0;
 	if (ranq_blob_open(options->data, &jobspec->data, err))

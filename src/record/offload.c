@@ -282,9 +282,10 @@ int ranq_offload_remove(const struct ranq_spec *spec, struct ranq_err *err)
 	if (!ranq_offload_wanted(spec))
 		return 0;
 	job_path(spec, path);
-	if (stat(spec->offload, &st) < 0)
+	int unseen = lstat(path, &st) < 0 ? errno : 0;
+	if (unseen && (unseen != ENOENT || stat(spec->offload, &st) < 0))
 		return ranq_err_sys(err, "results may be left in '%s': cannot look for them from here", path);
-	if (lstat(path, &st) < 0 && errno == ENOENT)
+	if (unseen)
 		return 0;
 	if (nftw(path, remove_entry, 8, FTW_PHYS | FTW_DEPTH) < 0 || (lstat(path, &st) == 0 && (errno = ENOTEMPTY)))
 		return ranq_err_sys(err, "results are left in '%s'", path);

@@ -187,6 +187,19 @@ START_TEST(test_remove_leaves_what_is_not_ours)
 }
 END_TEST
 
+/* Root sees all; others must not be told that results are there when they cannot know. */
+START_TEST(test_remove_in_a_closed_directory)
+{
+	struct ranq_err err = {0};
+
+	shell("chmod 0 %1$s");
+	int rc = ranq_offload_remove(&spec, &err);
+	shell("chmod 700 %1$s");
+	ck_assert_int_eq(rc, geteuid() ? -1 : 0);
+	ck_assert(rc == 0 || strstr(err.text, "may be left"));
+}
+END_TEST
+
 START_TEST(test_what_stays_in_memory)
 {
 	spec.max_output = RANQ_SPEC_MAX_OFFLOADED;
@@ -212,6 +225,7 @@ int main(void)
 	tcase_add_test(c, test_directory);
 	tcase_add_test(c, test_a_late_task_does_not_bring_it_back);
 	tcase_add_test(c, test_remove_leaves_what_is_not_ours);
+	tcase_add_test(c, test_remove_in_a_closed_directory);
 	tcase_add_test(c, test_what_stays_in_memory);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);
