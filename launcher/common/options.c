@@ -245,9 +245,12 @@ static int check_operands(
 	const struct ranq_command *command, const struct ranq_operands *operands, struct ranq_err *err)
 {
 	unsigned n = (unsigned)operands->n;
+	if (n < command->min_operands && strchr(command->synopsis, '\n'))
+		return ranq_err_set(
+			err, RANQ_ERR_USAGE, "something is missing; see 'ranq %s --help'", command->name);
 	if (n < command->min_operands)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "something is missing; usage: ranq %s %.*s", command->name,
-			(int)strcspn(command->synopsis, "\n"), command->synopsis);
+		return ranq_err_set(err, RANQ_ERR_USAGE, "something is missing; usage: ranq %s %s", command->name,
+			command->synopsis);
 	if (n > command->max_operands)
 		return ranq_err_set(err, RANQ_ERR_USAGE, "'%.100s' is one operand too many; see 'ranq %s --help'",
 			operands->at[command->max_operands], command->name);

@@ -135,7 +135,8 @@ static void check_server(struct report *report, const char *url)
 {
 	struct ranq_server_addr addr;
 	struct ranq_err err = {0};
-	int found = ranq_resolve_server(url, &addr, NULL, &err);
+	enum ranq_origin origin;
+	int found = ranq_resolve_server(url, &addr, &origin, &err);
 	if (found < 0)
 		find(report, LEVEL_FAIL, "server", NULL, "%s", err.text);
 	else if (found == 0)
@@ -151,7 +152,9 @@ static void check_server(struct report *report, const char *url)
 			find(report, LEVEL_WARN, "encryption", "'ranq server start --listen' has TLS",
 				"no TLS: password and data cross the network readable");
 	} else if (found > 0) {
-		find(report, LEVEL_FAIL, "server", "'ranq server status', or another URL", "%s", err.text);
+		find(report, LEVEL_FAIL, "server",
+			origin == RANQ_ORIGIN_CONNECTION ? "'ranq server start'" : "start that server, or another URL",
+			"%s", err.text);
 	}
 	ranq_conn_close(conn);
 	ranq_server_addr_clear(&addr);

@@ -176,8 +176,11 @@ static void look(struct status *status)
 	if (ranq_connection_file_usable(&status->file, &status->why) < 0)
 		return;
 	struct ranq_conn *conn = ranq_conn_open(&status->file.addr, ranq_clock_ms() + 5000, &status->why);
-	if (!conn)
+	if (!conn) {
+		struct ranq_err why = status->why;
+		ranq_err_set(&status->why, why.code, "%s; start it again with 'ranq server start'", why.text);
 		return;
+	}
 	status->running = true;
 	status->facts = *ranq_conn_facts(conn);
 	read_info(conn, status);

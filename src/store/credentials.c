@@ -265,6 +265,7 @@ int ranq_connection_file_usable(const struct ranq_connection_file *file, struct 
 	if (!strcmp(here, file->host))
 		return 0;
 	return ranq_err_set(err, RANQ_ERR_SERVER,
-		"the server listens on a local socket of %s: restart it there with ranq server start --listen ADDRESS",
+		"the server listens on a local socket of %s: there 'ranq server stop; ranq server start --listen 0.0.0.0' "
+		"makes it serve other hosts",
 		file->host);
 }

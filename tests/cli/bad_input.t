@@ -83,6 +83,8 @@ for command in info wait results tasks cancel rm retry; do
 done
 bad 4 "has no jobs|no such queue" "last job of an empty queue" ranq info last
 bad 2 "'x' is not the index" "log of no task" ranq log 1 x
+bad 2 "something is missing; usage: ranq log .*JOB INDEX" "log of no index" ranq log 1
+bad 2 "something is missing; see 'ranq server --help'" "server without a verb" ranq server
 bad 4 "no such worker|no worker|no such queue" "drain of nobody" ranq drain all
 bad 4 "no such queue" "pause of no queue" ranq pause nosuch
 bad 4 "no such queue" "rm-queue of no queue" ranq rm-queue nosuch
@@ -100,6 +102,9 @@ rm "$XDG_CONFIG_HOME/ranq/config"
 # the private server died
 ranq server start >/dev/null 2>&1
 kill -9 "$(ranq server status --json | sed -E 's/.*"pid":([0-9]+).*/\1/')"
+bad 3 "start it again with 'ranq server start'" "status of a private server that died" env -u RANQ_SERVER ranq server status
+TEST="doctor" status 1 env -u RANQ_SERVER ranq doctor
+like "$out" "^fail +server .*; cure: 'ranq server start'" "has the same cure"
 bad 3 "start your server again with 'ranq server start'" "a private server that died" env -u RANQ_SERVER ranq submit -- echo
 ranq server stop >/dev/null 2>&1
 
@@ -122,4 +127,6 @@ is "$out" "default/1" "and the job is there"
 TEST="a directory that is not here" status 0 ranq submit --cwd /nowhere/there --stdin /nowhere/input -- echo {} ::: a
 like "$err" "^ranq: --cwd: there is no '/nowhere/there' on this machine" "is warned of"
 like "$err" "--stdin: there is no '/nowhere/input'" "as is a file"
+TEST="a directory for large results that is not here" status 0 ranq submit --offload /nowhere/there -- echo {} ::: a
+like "$err" "^ranq: --offload: cannot write into '/nowhere/there' on this machine: No such file" "is warned of, too"
 done_testing

@@ -340,7 +340,7 @@ START_TEST(a_local_socket_of_another_host)
 	ck_assert_int_eq(ranq_connection_file_usable(&file, &err), -1);
 	ck_assert_int_eq(err.code, RANQ_ERR_SERVER);
 	ck_assert_ptr_nonnull(strstr(err.text, "local socket of login1.site"));
-	ck_assert_ptr_nonnull(strstr(err.text, "--listen"));
+	ck_assert_ptr_nonnull(strstr(err.text, "'ranq server stop; ranq server start --listen 0.0.0.0'"));
 	ck_assert_int_eq(gethostname(here, sizeof here - 1), 0);
 	free(file.host);
 	file.host = strdup(here);
