@@ -51,7 +51,7 @@ int sleepy_100ms(struct ranq_task *task)
 int sleepy_patch(struct ranq_task *task)
 {
 	if (ranq_task_index(task) >= 100000 && ranq_task_index(task) < 100040)
-		sleep_us(100000);
+		sleep_us(200000);
 	return give_index(task);
 }
 

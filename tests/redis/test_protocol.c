@@ -333,7 +333,9 @@ START_TEST(what_a_bridge_said_may_change)
 	}
 	ranq_queue_bridges_cmd(&tq.q, &tq.cmd);
 	tq_call();
-	ck_assert_int_eq(ranq_queue_bridges_parse(tq.reply, 0, &b, &tq.err), 0);
+	b.id[0] = '\0';
+	for (size_t i = 0; i < 2 && strcmp(b.id, tq_id('a')) != 0; i++) /* in the order of their leases */
+		ck_assert_int_eq(ranq_queue_bridges_parse(tq.reply, i, &b, &tq.err), 0);
 	ck_assert_str_eq(b.id, tq_id('a'));
 	ck_assert_uint_eq(b.ranks, 4);
 	ck_assert_int_eq(b.end_ms, INT64_C(1795186819000));
