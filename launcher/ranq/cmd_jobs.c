@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/cli.h"
+#include "common/commands.h"
 #include "common/jobview.h"
 #include "common/table.h"
 #include "common/waiting.h"
@@ -85,6 +86,9 @@ static int list(struct ranq_session *session, bool as_json, struct ranq_err *err
 	while (rc == 0 && n == PIECE)
 		rc = add_piece(&listing, &next, &n, err);
 	ranq_waiting_clear(&listing.waiting);
+	if (rc == 0 && next == 1 && !as_json)
+		ranq_cli_say(&ranq_command_jobs, "queue '%s' has no jobs ('ranq queues' lists the queues)",
+			session->queue.name);
 	ranq_table_print(&listing.table, rc == 0 && !as_json ? stdout : NULL);
 	if (rc == 0 && as_json)
 		return ranq_json_print(listing.json, stdout, err);

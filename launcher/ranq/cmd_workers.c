@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/cli.h"
+#include "common/commands.h"
 #include "common/table.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -74,6 +75,9 @@ static int show(const struct ranq_session *session, const struct ranq_reply *rep
 		else if (rc == 0)
 			add_row(&table, &info);
 	}
+	if (rc == 0 && !ranq_reply_count(reply) && !as_json)
+		ranq_cli_say(&ranq_command_workers, "no worker serves queue '%s': ranq join -q %s", session->queue.name,
+			session->queue.name);
 	ranq_table_print(&table, rc == 0 && !as_json ? stdout : NULL);
 	if (rc == 0 && as_json)
 		return ranq_json_print(json, stdout, err);

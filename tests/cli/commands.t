@@ -50,6 +50,12 @@ TEST="jobs --json" status 0 ranq jobs --json
 like "$out" '^\{"schema":"ranq.jobs/1","queue":"default","jobs":\[\{"job":"default/1",.*"name":"first"' "with schema and name"
 TEST="workers of an empty queue" status 0 ranq workers --json
 is "$out" '{"schema":"ranq.workers/1","queue":"default","workers":[]}' "none"
+TEST="workers of an empty queue, for people" status 0 ranq workers
+is "$err" "ranq workers: no worker serves queue 'default': ranq join -q default" "what to do"
+TEST="jobs of a misspelt queue" status 0 ranq jobs -q defalt
+is "$err" "ranq jobs: queue 'defalt' has no jobs ('ranq queues' lists the queues)" "is not taken for an idle one"
+TEST="jobs of the right one" status 0 ranq jobs
+is "$err" "" "no such word"
 TEST="tasks" status 0 ranq tasks last
 like "$out" "0-2 +3 +PENDING" "waiting as one range"
 
