@@ -34,7 +34,7 @@ _ranq() {
 		case "$words" in
 		'') ;;
 		QUEUE*) mapfile -t COMPREPLY < <(compgen -W "$(ranq queues 2>/dev/null | awk 'NR > 1 {print $1}')" -- "$cur") && return ;;
-		FILE* | DIR* | PATH*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+		FILE* | DIR* | PATH* | IMG*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
 		*)
 			words=${words#* }
 			mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
