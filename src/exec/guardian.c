@@ -26,6 +26,7 @@
 #include "exec/black_box.h"
 #include "exec/descriptors.h"
 #include "exec/executor.h"
+#include "exec/process.h"
 #include "exec/sweep.h"
 #include "exec/wire.h"
 #include "util/clock.h"
@@ -33,6 +34,8 @@
 #define OOM_SCORE "500"
 #define SWEEP_MS 3000
 #define CLOSE_MS 5000
+#define SUSPENSION_MS 1000
+#define SUSPENSION_PASSES 8
 #define UNFINISHED_MAX 16
 #define UNFINISHED_MS 500 /* the sockets of a rank end at about the same time, in any order */
 
@@ -52,7 +55,7 @@ struct unfinished {
 
 struct guardian {
 	int control, signals, black_box;
-	pid_t pid;
+	pid_t pid, rank;
 	const char *mark;
 	struct rlimit core, files;
 	sigset_t no_signals;
@@ -61,6 +64,8 @@ struct guardian {
 	unsigned nunfinished;
 	bool closing, over;
 	int64_t kill_ms; /* while closing */
+	int64_t look_ms; /* the next look for a suspension; RANQ_NEVER: nobody suspends without our help here */
+	bool suspended, resuming;
 };
 
 /* ---- executors --------------------------------------------------------------------------------------------------- */
@@ -247,31 +252,65 @@ static void reap(struct guardian *g)
 	}
 }
 
+/* ---- suspension -------------------------------------------------------------------------------------------------- */
+
+/* A process can fork while the list is read: until two passes find as many. */
+static void signal_marked(const struct guardian *g, int sig)
+{
+	unsigned found = 0, last = ~0U;
+
+	for (int i = 0; i < SUSPENSION_PASSES && found != last; i++) {
+		last = found;
+		found = ranq_sweep_pass(g->mark, sig);
+	}
+}
+
+/* PBS without its cgroups hook stops the sessions that it started: neither the ranks of the first node nor any task, as
+ * these have sessions of their own (its TERM, which asks for a drain, would end them otherwise). So what is below us
+ * follows what is above the rank, and so do all ranks of the node: rank 0, which nobody guards, would find itself alone
+ * after a lease and leave. mpirun goes on, or nobody could tell its stop from one of PBS; and it is what ends stopped
+ * ranks when PBS kills join. The rank's own state is not asked: on the other nodes PBS has stopped its parent, too.
+ *
+ * PBS continues this node first, then the others. Rank 0 takes its SIGCONT for the first one of mpirun's killing sequence
+ * and asks all ranks for a sign of life: hence the second look before we go on. */
+static void follow_suspension(struct guardian *g)
+{
+	bool there = getppid() == g->rank, stopped = there && ranq_process_stopped_above(g->rank);
+
+	g->look_ms = ranq_clock_ms() + SUSPENSION_MS;
+	if (stopped == g->suspended) {
+		g->resuming = false;
+		return;
+	}
+	if (there && !stopped && !g->resuming) {
+		g->resuming = true;
+		return;
+	}
+	g->suspended = stopped;
+	g->resuming = false;
+	if (stopped)
+		ranq_process_signal_siblings(g->rank, SIGSTOP);
+	signal_marked(g, stopped ? SIGSTOP : SIGCONT);
+	if (there && !stopped)
+		ranq_process_signal_siblings(g->rank, SIGCONT);
+}
+
 /* ---- end --------------------------------------------------------------------------------------------------------- */
 
 static unsigned kill_own_children(void)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
-	char path[300], text[512], *end;
+	struct ranq_process process;
 	unsigned found = 0;
-	FILE *file;
-	int parent;
+	pid_t pid;
 
 	while (proc && (entry = readdir(proc))) {
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+		pid = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? (pid_t)atoi(entry->d_name) : 0;
+		if (!pid || !ranq_process_look(pid, &process) || process.parent != getpid())
 			continue;
-		snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		/* pid (name) state ppid: the name may hold anything */
-		if (fgets(text, sizeof text, file) && (end = strrchr(text, ')')) &&
-			sscanf(end + 1, " %*c %d", &parent) == 1 && parent == getpid()) {
-			kill((pid_t)atoi(entry->d_name), SIGKILL);
-			found++;
-		}
-		fclose(file);
+		kill(pid, SIGKILL);
+		found++;
 	}
 	if (proc)
 		closedir(proc);
@@ -393,6 +432,8 @@ static int set_up(struct guardian *g)
 	sigset_t all;
 
 	g->pid = getpid();
+	g->rank = getppid();
+	g->look_ms = getenv("PBS_JOBID") ? 0 : RANQ_NEVER;
 	g->mark = getenv("RANQ_MARK");
 	LIST_INIT(&g->children);
 	sigemptyset(&g->no_signals);
@@ -408,11 +449,11 @@ static int set_up(struct guardian *g)
 
 static int wait_ms(const struct guardian *g)
 {
-	int64_t left;
+	int64_t at = g->closing && g->kill_ms < g->look_ms ? g->kill_ms : g->look_ms, left;
 
-	if (!g->closing)
+	if (at == RANQ_NEVER)
 		return -1;
-	left = g->kill_ms - ranq_clock_ms();
+	left = at - ranq_clock_ms();
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
@@ -432,6 +473,8 @@ int ranq_guardian_run(int control_fd, int black_box, const struct rlimit *core, 
 			on_signal(&g);
 		if (fds[0].revents)
 			on_control(&g);
+		if (ranq_clock_ms() >= g.look_ms)
+			follow_suspension(&g);
 		if (g.closing && (LIST_EMPTY(&g.children) || ranq_clock_ms() >= g.kill_ms))
 			break;
 	}

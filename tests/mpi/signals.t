@@ -42,5 +42,30 @@ ok kill -0 "$bridge"
 ranq drain all >/dev/null
 ends_with 0 "drained, status 0"
 
+# PBS stops the sessions that it knows, on the first node that of join alone: ranks and tasks follow, and go on with it
+printf '%s\n' "$(hostname)" "$(hostname)" >"$T/nodes"
+PBS_JOBID=7.pbs PBS_NODEFILE="$T/nodes" ranq join >"$T/bridge" 2>&1 &
+bridge=$!
+j=$(ranq submit --lease 3s --range 1-2 --shell "echo \$\$ >$T/pid.{}; until [ -e $T/go.on ]; do sleep 0.02; done; echo {}")
+both_run() { [ -s "$T/pid.1" ] && [ -s "$T/pid.2" ]; }
+followers() {
+	cat "$T/pid.1" "$T/pid.2"
+	pgrep -P "$(pgrep -P "$bridge" -o)" -x ranq-bridge
+}
+are() { # T or something else
+	[ "$(for p in $(followers); do sed 's/.*) \(.\).*/\1/' "/proc/$p/stat"; done | grep -c "$1")" = 5 ]
+}
+ok wait_for 60 both_run
+kill -STOP "$bridge"
+TEST="suspended: tasks and ranks are stopped" ok wait_for 60 are T
+kill -CONT "$bridge"
+TEST="resumed: they go on" ok wait_for 60 are '[^T]'
+touch "$T/go.on"
+TEST="suspended and resumed: complete" status 0 ranq wait --timeout 60s "$j"
+in_order "$j" 2 "suspended and resumed: each result once"
+is "$(grep -c 'restart in' "$T/bridge")" 0 "suspended and resumed: by the same ranks"
+ranq drain all >/dev/null
+ends_with 0 "drained after a suspension, status 0"
+
 no_process_left
 done_testing

@@ -1,4 +1,4 @@
-/* The small parts of src/exec: environments, cpu lists, program search, wire helpers, sweeping. */
+/* The small parts of src/exec: environments, cpu lists, program search, wire helpers, sweeping, processes. */
 #include <check.h>
 #include <errno.h>
 #include <sched.h>
@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include "exec/environment.h"
 #include "exec/oom.h"
 #include "exec/path.h"
+#include "exec/process.h"
 #include "exec/sweep.h"
 #include "exec/wire.h"
 #include "support/exec_rig.h"
@@ -313,6 +315,65 @@ START_TEST(sweep_group_refuses)
 }
 END_TEST
 
+/* ---- processes --------------------------------------------------------------------------------------------------- */
+
+static void wait_for_state(pid_t pid, char state)
+{
+	struct ranq_process process;
+
+	do { /* the limit is that of the test case */
+		ck_assert(ranq_process_look(pid, &process));
+		sched_yield();
+	} while ((process.state == 'T') != (state == 'T'));
+}
+
+/* Us, a child and its child: what is above the last one? */
+START_TEST(stopped_above)
+{
+	struct ranq_process process;
+	int ready[2];
+	pid_t above, pid = 0;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	above = fork();
+	if (!above) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, "a) T 1 (b");
+		pid = fork();
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+		if (write(ready[1], &pid, sizeof pid) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(ready[0], &pid, sizeof pid), sizeof pid);
+	ck_assert(ranq_process_look(pid, &process));
+	ck_assert_int_eq(process.parent, above);
+	ck_assert(ranq_process_look(above, &process));
+	ck_assert_int_eq(process.parent, getpid());
+	ck_assert(!ranq_process_stopped_above(pid));
+	kill(pid, SIGSTOP); /* itself: no matter */
+	wait_for_state(pid, 'T');
+	ck_assert(!ranq_process_stopped_above(pid));
+	kill(above, SIGSTOP);
+	wait_for_state(above, 'T');
+	ck_assert(ranq_process_stopped_above(pid));
+	kill(above, SIGCONT);
+	wait_for_state(above, 'S');
+	ck_assert(!ranq_process_stopped_above(pid));
+	kill(above, SIGKILL);
+	ck_assert_int_eq(waitpid(above, NULL, 0), above);
+	ck_assert(!ranq_process_look(above, &process));
+	ck_assert(!ranq_process_stopped_above(above));
+	close(ready[0]);
+	close(ready[1]);
+}
+END_TEST
+
 #define COUNT(rows) (int)(sizeof(rows) / sizeof *(rows))
 
 static Suite *suite(void)
@@ -331,6 +392,7 @@ static Suite *suite(void)
 	tcase_add_test(t, descriptors_travel);
 	tcase_add_test(t, sweep_by_mark);
 	tcase_add_test(t, sweep_group_refuses);
+	tcase_add_test(t, stopped_above);
 	suite_add_tcase(s, t);
 	return s;
 }
