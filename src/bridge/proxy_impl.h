@@ -1,7 +1,7 @@
 /* proxy_impl.h - inside of the proxy. Who does what:
  *   proxy.c         life, clock, messages of the workers
  *   proxy_conn.c    connections: open, lose, open again, replay, resync; the bell
- *   proxy_queue.c   requests to a queue: join, lease, beat, leave
+ *   proxy_queue.c   requests to a queue: join, lease, beat, leave; proxy_resync.c: after a reconnect
  *   proxy_items.c   results on their way to a commit; proxy_reduce.c: joined there
  *   proxy_outbox.c  commits and releases: an ordered list of calls that is sent again until each has a definite answer
  *   proxy_jobs.c    jobs: spec, failure of a whole job, forgetting
@@ -182,6 +182,7 @@ struct proxy_queue {
 	uint64_t missing_job;                /* was leased last without being there */
 	int64_t hold_ms;                     /* no lease before */
 	int64_t beat_ms, beaten_ms;          /* next heartbeat, last one */
+	uint64_t beaten_job;                 /* the last job that it named, if there are more; else 0 */
 	struct proxy_items pending, merging; /* merging: oldest first; their bytes count as those of the outbox */
 	size_t pending_bytes, npending, nmerging;
 	bool pending_waited; /* a client waits for some of them */
@@ -209,7 +210,7 @@ struct proxy_request {
 	bool sending, refused; /* inside of ranq_conn_send; which called back at once */
 	proxy_done *done;
 	struct proxy_call *call;
-	struct ranq_fragment *list; /* of resync; freed with the request */
+	struct ranq_fragment *list; /* of a page of a resync; freed with the request */
 };
 
 enum proxy_phase { PROXY_RUN, PROXY_DRAIN, PROXY_LEAVE, PROXY_END, PROXY_DONE };
@@ -286,11 +287,13 @@ void proxy_refused(struct proxy_request *request, const struct ranq_err *err);
 bool proxy_refused_alone(const struct ranq_err *err);
 void proxy_renewed(const struct proxy_request *request);
 
+/* proxy_resync.c */
+void proxy_queue_resync(struct proxy_queue *pq);
+void proxy_queue_sync(struct proxy_queue *pq); /* the first resync of a connection, once the outbox is on its way */
+
 /* proxy_queue.c */
 void proxy_queue_join(struct proxy_queue *pq);
 void proxy_queue_gone(struct proxy_queue *pq);
-void proxy_queue_resync(struct proxy_queue *pq);
-void proxy_queue_sync(struct proxy_queue *pq); /* the first resync of a connection, once the outbox is on its way */
 void proxy_queue_tick(struct proxy_queue *pq);
 int64_t proxy_queue_due(const struct proxy_queue *pq);
 void proxy_queue_look(struct proxy_queue *pq); /* work may be there */

@@ -139,90 +139,6 @@ void proxy_queue_gone(struct proxy_queue *pq)
 	start_anew(pq, "our lease has expired");
 }
 
-/* A job of which nothing is held may be another one by now: a server that was rolled back gives a number twice. */
-static void forget_unheld(struct proxy_queue *pq)
-{
-	static uint64_t ids[RANQ_CALL_ITEMS_MAX];
-	struct proxy_job *job, *next;
-	size_t n = ranq_held_jobs(pq->held, ids, RANQ_CALL_ITEMS_MAX);
-
-	if (n == RANQ_CALL_ITEMS_MAX)
-		return; /* not all of them */
-	for (job = TAILQ_FIRST(&pq->proxy->jobs); job; job = next) {
-		size_t i = 0;
-
-		next = TAILQ_NEXT(job, next);
-		while (i < n && ids[i] != job->id)
-			i++;
-		if (job->pq == pq && i == n)
-			proxy_job_drop(job, true);
-	}
-}
-
-static void resynced(struct proxy_request *request, const struct ranq_reply *reply)
-{
-	struct proxy_queue *pq = request->pq;
-	static size_t gone[RANQ_CALL_ITEMS_MAX];
-	struct ranq_err err;
-	size_t n;
-
-	if (!reply || request->epoch != pq->epoch)
-		return;
-	if (ranq_queue_resync_parse(reply, &n, gone, &err) != 0) {
-		proxy_refused(request, &err);
-		return;
-	}
-	proxy_renewed(request);
-	for (size_t i = 0; i < n; i++) {
-		if (gone[i] >= request->a)
-			continue;
-		const struct ranq_fragment *f = &request->list[gone[i]];
-
-		ranq_held_drop_range(pq->held, f->job, f->seq, f->start, f->end);
-		proxy_pieces_drop(pq, f);
-	}
-	if (pq->state == PROXY_SYNCING) {
-		forget_unheld(pq);
-		pq->state = PROXY_IN;
-	}
-}
-
-void proxy_queue_resync(struct proxy_queue *pq)
-{
-	size_t n = ranq_held_count(pq->held);
-	struct ranq_fragment *list;
-	struct proxy_request *request;
-	struct ranq_cmd cmd;
-
-	if (n > RANQ_CALL_ITEMS_MAX) { /* only a bridge of hundreds of ranks: more than one call can tell */
-		if (pq->state == PROXY_SYNCING)
-			start_anew(pq, "too many ranges to resume with");
-		return;
-	}
-	list = calloc(n ? n : 1, sizeof *list);
-	if (!list)
-		return;
-	ranq_held_list(pq->held, list);
-	ranq_cmd_init(&cmd);
-	request = ranq_queue_resync_cmd(&pq->q, &cmd, pq->proxy->id, list, n) == 0 ? proxy_request(pq, &cmd, resynced)
-										   : NULL;
-	ranq_cmd_clear(&cmd);
-	if (!request) {
-		free(list);
-		return;
-	}
-	request->list = list;
-	request->a = n;
-	pq->resync_again = pq->state == PROXY_SYNCING;
-	pq->resync_asked = true;
-}
-
-void proxy_queue_sync(struct proxy_queue *pq)
-{
-	if (pq->state == PROXY_SYNCING && pq->proxy->conn && !pq->resync_asked && proxy_outbox_sent(pq))
-		proxy_queue_resync(pq);
-}
-
 int64_t proxy_crowd_ms(const struct proxy_queue *pq)
 {
 	return pq->bridges < (uint64_t)pq->q.lease_ms / 5 ? (int64_t)pq->bridges : pq->q.lease_ms / 5;
@@ -259,13 +175,15 @@ static void beaten(struct proxy_request *request, const struct ranq_reply *reply
 static void beat(struct proxy_queue *pq)
 {
 	static uint64_t jobs[RANQ_CALL_ITEMS_MAX];
-	size_t n = ranq_held_jobs(pq->held, jobs, RANQ_CALL_ITEMS_MAX);
+	/* of more jobs than one heartbeat can name the next one names the rest */
+	size_t n = ranq_held_jobs(pq->held, pq->beaten_job, jobs, RANQ_CALL_ITEMS_MAX);
 	struct ranq_cmd cmd;
 
 	ranq_cmd_init(&cmd);
 	if (ranq_queue_beat_cmd(&pq->q, &cmd, pq->proxy->id, jobs, n, pq->proxy->running, pq->done) == 0)
 		proxy_request(pq, &cmd, beaten);
 	ranq_cmd_clear(&cmd);
+	pq->beaten_job = n == RANQ_CALL_ITEMS_MAX ? jobs[n - 1] : 0;
 	pq->told_done = pq->done;
 	pq->told_running = pq->proxy->running;
 	pq->beaten_ms = pq->proxy->now_ms;

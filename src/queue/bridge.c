@@ -214,18 +214,25 @@ int ranq_queue_beat_parse(const struct ranq_reply *r, struct ranq_beat_reply *ou
 }
 
 int ranq_queue_resync_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge,
-	const struct ranq_fragment *held, size_t n)
+	const struct ranq_fragment *list, const struct ranq_resync_page *page)
 {
-	if (n > RANQ_CALL_ITEMS_MAX)
+	char window[4 * 21];
+
+	if (page->n > RANQ_CALL_ITEMS_MAX)
 		return -1;
 	ranq_call_begin(q, cmd, "resync");
 	ranq_cmd_str(cmd, bridge);
-	for (size_t i = 0; i < n; i++) {
-		ranq_call_u64(cmd, held[i].job);
-		ranq_call_u64(cmd, held[i].start);
-		ranq_call_u64(cmd, held[i].end);
-		ranq_call_u64(cmd, held[i].seq);
+	for (size_t i = page->first; i < page->first + page->n; i++) {
+		ranq_call_u64(cmd, list[i].job);
+		ranq_call_u64(cmd, list[i].start);
+		ranq_call_u64(cmd, list[i].end);
+		ranq_call_u64(cmd, list[i].seq);
 	}
+	if (page->first == 0 && page->last)
+		return 0; /* all there is */
+	snprintf(window, sizeof window, "%llu:%llu:%llu:%llu", (unsigned long long)page->from_job,
+		(unsigned long long)page->from, (unsigned long long)page->to_job, (unsigned long long)page->to);
+	ranq_cmd_str(cmd, window);
 	return 0;
 }
 

@@ -119,11 +119,18 @@ uint64_t ranq_held_tasks(const struct ranq_held *held)
 	return held->tasks;
 }
 
-size_t ranq_held_jobs(const struct ranq_held *held, uint64_t *jobs, size_t max)
+bool ranq_held_job(const struct ranq_held *held, uint64_t job)
+{
+	size_t i = position(held, job, 0, 0);
+
+	return (i > 0 && held->at[i - 1].job == job) || (i < held->n && held->at[i].job == job);
+}
+
+size_t ranq_held_jobs(const struct ranq_held *held, uint64_t after, uint64_t *jobs, size_t max)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < held->n && n < max; i++)
+	for (size_t i = position(held, after, UINT64_MAX, UINT64_MAX); i < held->n && n < max; i++)
 		if (!n || jobs[n - 1] != held->at[i].job)
 			jobs[n++] = held->at[i].job;
 	return n;
@@ -138,6 +145,59 @@ void ranq_held_list(const struct ranq_held *held, struct ranq_fragment *out)
 {
 	for (size_t i = 0; i < held->n; i++)
 		out[i] = outside(&held->at[i]);
+}
+
+/* ---- pages of a resync ---- */
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct ranq_fragment *a = pa, *b = pb;
+
+	if (a->job != b->job)
+		return a->job < b->job ? -1 : 1;
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+void ranq_held_sort(struct ranq_fragment *list, size_t n)
+{
+	if (n > 0)
+		qsort(list, n, sizeof *list, by_place);
+}
+
+/* How many of the n parts from list[0] on make a page: the most after which no part reaches behind the place where the
+ * next one begins. Parts overlap only where a range was fenced and leased again; if all do, one may be cut by the
+ * border and is not ours then, which costs its work and nothing else. */
+static size_t page_parts(const struct ranq_fragment *list, size_t n, size_t max)
+{
+	uint64_t reach = list[0].end;
+	size_t clean = 0;
+
+	for (size_t i = 1; i < n && i <= max; i++) {
+		if (list[i].job != list[i - 1].job || list[i].start >= reach) {
+			clean = i;
+			reach = 0;
+		}
+		if (list[i].end > reach)
+			reach = list[i].end;
+	}
+	return clean ? clean : max;
+}
+
+bool ranq_held_page(const struct ranq_fragment *list, size_t n, size_t max, struct ranq_resync_page *page)
+{
+	size_t left;
+
+	if (page->last)
+		return false;
+	page->first += page->n;
+	page->from_job = page->to_job;
+	page->from = page->to;
+	left = n - page->first;
+	page->last = left <= max;
+	page->n = page->last ? left : page_parts(list + page->first, left, max);
+	page->to_job = page->last ? RANQ_TASKS_MAX : list[page->first + page->n].job;
+	page->to = page->last ? 0 : list[page->first + page->n].start;
+	return true;
 }
 
 void ranq_held_drop(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t at)

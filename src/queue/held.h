@@ -17,9 +17,15 @@ int ranq_held_add(struct ranq_held *held, const struct ranq_range *range); /* a 
 int ranq_held_take(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, uint64_t *at);
 size_t ranq_held_count(const struct ranq_held *held);  /* fragments */
 uint64_t ranq_held_tasks(const struct ranq_held *held);
-size_t ranq_held_jobs(const struct ranq_held *held, uint64_t *jobs, size_t max); /* distinct jobs */
+bool ranq_held_job(const struct ranq_held *held, uint64_t job);          /* is something of it held? */
+/* Distinct jobs behind `after`, in their order. */
+size_t ranq_held_jobs(const struct ranq_held *held, uint64_t after, uint64_t *jobs, size_t max);
 /* All fragments for resync (start == at); array of ranq_held_count entries. */
 void ranq_held_list(const struct ranq_held *held, struct ranq_fragment *out);
+/* Pages of a resync: the list is sorted first, then each call gives the next page, of at most `max` parts, until it returns false. *page
+ * is {0} at first. An empty list has one page: it says that nothing is held. */
+void ranq_held_sort(struct ranq_fragment *list, size_t n);
+bool ranq_held_page(const struct ranq_fragment *list, size_t n, size_t max, struct ranq_resync_page *page);
 void ranq_held_drop(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t at); /* resync said: no longer ours */
 /* The same for whatever is left of [start, end) of (job, seq): parts of it may have been taken since resync was asked. */
 void ranq_held_drop_range(struct ranq_held *held, uint64_t job, uint64_t seq, uint64_t start, uint64_t end);

@@ -195,12 +195,20 @@ int ranq_queue_amend_parse(const struct ranq_reply *r, struct ranq_err *err);
 int ranq_queue_beat_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const uint64_t *jobs, size_t njobs,
 	uint64_t running, uint64_t done);
 int ranq_queue_beat_parse(const struct ranq_reply *r, struct ranq_beat_reply *out, struct ranq_err *err);
-/* After every reconnect, before anything else. `held` lists what the bridge holds (ranq_held_list) and, as parts of their own, every
+/* After every reconnect, before anything else. `list` names what the bridge holds (ranq_held_list) and, as parts of their own, every
  * part of a commit or release whose reply did not come: what is not listed goes back to the queue. Of each entry job, start, end and
  * seq count. Reply: parts that are no longer ours; of an unanswered commit or release that means: done already, or fenced: drop it. The others are
- * fragments now exactly as listed (at == start). GONE: join again, drop everything. */
-int ranq_queue_resync_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_fragment *held, size_t n);
-int ranq_queue_resync_parse(const struct ranq_reply *r, size_t *ngone, size_t gone[RANQ_CALL_ITEMS_MAX] /* positions in held */,
+ * fragments now exactly as listed (at == start). GONE: join again, drop everything. More than RANQ_CALL_ITEMS_MAX parts take several pages
+ * (ranq_held_page), which all are to be sent before any commit, release or lease. */
+struct ranq_resync_page {
+	size_t first, n;             /* its parts: n of the list, from this one on */
+	uint64_t from_job, from;     /* it speaks of the tasks from here */
+	uint64_t to_job, to;         /* to before there; to_job RANQ_TASKS_MAX: all */
+	bool last;
+};
+int ranq_queue_resync_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, const struct ranq_fragment *list,
+	const struct ranq_resync_page *page);
+int ranq_queue_resync_parse(const struct ranq_reply *r, size_t *ngone, size_t gone[RANQ_CALL_ITEMS_MAX] /* positions in the page */,
 	struct ranq_err *err);
 /* Gives back everything as drained and unregisters. *more: call again (bounded work). */
 int ranq_queue_leave_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge);

@@ -187,53 +187,6 @@ START_TEST(a_full_server_drains)
 }
 END_TEST
 
-START_TEST(ranges_whose_lease_reply_was_lost_come_back_by_resync)
-{
-	uint64_t job = TQ_JOB(.tasks = 30);
-	struct ranq_fragment held;
-	struct ranq_range known, lost;
-	size_t gone[RANQ_CALL_ITEMS_MAX];
-
-	tq_join(A, 1);
-	known = tq_lease1(A, 10);
-	lost = tq_lease1(A, 10);
-	held = (struct ranq_fragment){.job = job, .start = 0, .end = 10, .seq = known.seq};
-	ck_assert_uint_eq(tq_resync(A, &held, 1, gone), 0);
-	ck_assert_uint_eq(tq_audit(job).leased, 10);
-	ck_assert_uint_eq(tq_audit(job).returned, 10);
-	ck_assert(!tq_commit(A, &lost, 10, 10, 20));
-	ck_assert_uint_eq(tq_lease1(A, 10).start, 10);
-}
-END_TEST
-
-START_TEST(resync_leaves_what_is_listed_cut_as_listed)
-{
-	uint64_t job = TQ_JOB(.tasks = 100);
-	struct ranq_range r;
-	size_t gone[RANQ_CALL_ITEMS_MAX];
-	struct ranq_fragment list[6];
-
-	tq_join(A, 1);
-	r = tq_lease1(A, 100);
-	ck_assert(tq_commit(A, &r, 0, 0, 10));
-	list[0] = (struct ranq_fragment){.job = job, .start = 0, .end = 10, .seq = r.seq};  /* counted, reply lost */
-	list[1] = (struct ranq_fragment){.job = job, .start = 10, .end = 30, .seq = r.seq}; /* under way */
-	list[2] = (struct ranq_fragment){
-		.job = job, .start = 50, .end = 100, .seq = r.seq}; /* held; 30 to 50 never came */
-	list[3] = (struct ranq_fragment){.job = job, .start = 60, .end = 70, .seq = r.seq}; /* overlaps: nonsense */
-	list[4] = (struct ranq_fragment){.job = job, .start = 30, .end = 40, .seq = r.seq + 1};
-	list[5] = (struct ranq_fragment){.job = 77, .start = 0, .end = 1, .seq = r.seq};
-	ck_assert_uint_eq(tq_resync(A, list, 6, gone), 4);
-	ck_assert_uint_eq(tq_audit(job).leased, 70);
-	ck_assert_uint_eq(tq_audit(job).leased_ranges, 2);
-	ck_assert_uint_eq(tq_audit(job).returned, 20);
-	ck_assert(tq_commit(A, &r, 10, 10, 30));
-	ck_assert(tq_commit(A, &r, 50, 60, 100));
-	ck_assert(tq_commit(A, &r, 50, 50, 60));
-	ck_assert_uint_eq(tq_audit(job).done, 80);
-}
-END_TEST
-
 START_TEST(a_lease_request_is_answered_once)
 {
 	uint64_t job = TQ_JOB(.tasks = 30);
@@ -614,8 +567,7 @@ int main(void)
 	const TTest *const tests[] = {a_token_that_is_not_current_commits_nothing,
 		a_zombie_is_fenced_and_the_new_holder_is_not_stuck, a_step_of_the_clock_expires_nobody,
 		nobody_is_reaped_by_its_own_call, cleaning_up_is_bounded_and_consistent_at_every_step,
-		a_full_server_drains, ranges_whose_lease_reply_was_lost_come_back_by_resync,
-		resync_leaves_what_is_listed_cut_as_listed, a_lease_request_is_answered_once, joining_again_gives_back,
+		a_full_server_drains, a_lease_request_is_answered_once, joining_again_gives_back,
 		a_poison_task_is_narrowed_down_and_dies, suspects_are_given_one_by_one,
 		suspects_that_die_together_are_separated, pieces_do_not_grow_together, stopping_at_failures,
 		damage_by_others_is_reported_and_stops_nobody_else, another_schema_is_refused,

@@ -213,32 +213,6 @@ START_TEST(a_full_server_can_be_joined)
 }
 END_TEST
 
-/* A resync of a bridge that holds more than one page of fragments: none stays that is not listed, none that is listed
- * goes. */
-START_TEST(a_large_bridge_resyncs)
-{
-	enum { TASKS = 8000, LISTED = 900 };
-	uint64_t job = TQ_JOB(.tasks = TASKS, .results = RANQ_RESULTS_NONE);
-	static struct ranq_fragment list[LISTED];
-	size_t gone[RANQ_CALL_ITEMS_MAX];
-	struct ranq_range r;
-
-	tq_join(A, 4000);
-	r = tq_lease1(A, TASKS);
-	for (uint64_t i = 1; i < TASKS; i += 2)
-		ck_assert(tq_commit(A, &r, i - 1, i, i + 1));
-	ck_assert_uint_eq(tq_audit(job).leased_ranges, TASKS / 2);
-	for (uint64_t i = 0; i < LISTED; i++) /* in no order */
-		list[i * 7 % LISTED] =
-			(struct ranq_fragment){.job = job, .start = 8 * i, .end = 8 * i + 1, .seq = r.seq};
-	ck_assert_uint_eq(tq_resync(A, list, LISTED, gone), 0);
-	ck_assert_uint_eq(tq_audit(job).leased, LISTED);
-	ck_assert_uint_eq(tq_audit(job).returned, TASKS / 2 - LISTED);
-	ck_assert_uint_eq(tq_resync(A, NULL, 0, gone), 0);
-	ck_assert_uint_eq(tq_audit(job).leased, 0);
-}
-END_TEST
-
 /* How many fragments a bridge may hold goes with its ranks. */
 START_TEST(a_bridge_of_many_ranks_may_hold_more)
 {
@@ -469,7 +443,7 @@ int main(void)
 	const TTest *const tests[] = {an_idle_bridge_costs_little, work_that_nobody_announced_is_found,
 		bounds_out_of_range_are_not_believed, an_idle_bridge_outlives_and_finds_a_dead_one, a_dead_bridge_beside_a_busy_one,
 		work_that_not_everybody_may_run_rings_all, a_bridge_that_died_with_a_bell_is_replaced,
-		jobs_for_others_hide_nothing, a_full_server_can_be_joined, a_large_bridge_resyncs,
+		jobs_for_others_hide_nothing, a_full_server_can_be_joined,
 		a_bridge_of_many_ranks_may_hold_more, an_expired_job_makes_room_for_others,
 		a_higher_limit_lets_jobs_go_on, every_held_job_has_its_turn, a_job_without_its_input_ends,
 		a_job_without_its_record_ends, a_client_that_waits_sees_that_the_input_is_gone,

@@ -191,12 +191,12 @@ START_TEST(histories)
 	sim_forget_snapshot();
 	printf("%llu histories, %llu calls, %llu commits counted, %llu refused, %llu requests lost, %llu replies lost, "
 	       "%llu repeated, %llu "
-	       "bridges died, %llu gone, %llu roll-backs\n",
+	       "bridges died, %llu gone, %llu roll-backs, %llu pages of resyncs\n",
 		(unsigned long long)begun, (unsigned long long)sim_total.calls, (unsigned long long)sim_total.accepted,
 		(unsigned long long)sim_total.stale, (unsigned long long)sim_total.lost_requests,
 		(unsigned long long)sim_total.lost_replies, (unsigned long long)sim_total.repeats,
 		(unsigned long long)sim_total.deaths, (unsigned long long)sim_total.gone,
-		(unsigned long long)sim_total.rollbacks);
+		(unsigned long long)sim_total.rollbacks, (unsigned long long)sim_total.pages);
 	ck_assert_uint_gt(begun, 0);
 	ck_assert_uint_gt(sim_total.accepted, 0);
 }

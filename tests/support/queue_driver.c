@@ -293,11 +293,17 @@ struct ranq_beat_reply tq_beat(const char *bridge)
 	return out;
 }
 
-size_t tq_resync(const char *bridge, const struct ranq_fragment *held, size_t n, size_t *gone)
+size_t tq_resync(const char *bridge, const struct ranq_fragment *list, size_t n, size_t *gone)
+{
+	return tq_resync_page(bridge, list, &(struct ranq_resync_page){.n = n, .last = true}, gone);
+}
+
+size_t tq_resync_page(
+	const char *bridge, const struct ranq_fragment *list, const struct ranq_resync_page *page, size_t *gone)
 {
 	size_t ngone;
 
-	PARSED(ranq_queue_resync_cmd(&tq.q, &tq.cmd, bridge, held, n));
+	PARSED(ranq_queue_resync_cmd(&tq.q, &tq.cmd, bridge, list, page));
 	tq_call();
 	PARSED(ranq_queue_resync_parse(tq.reply, &ngone, gone, &tq.err));
 	return ngone;

@@ -66,7 +66,9 @@ bool tq_commit_bytes(const char *bridge, const struct ranq_range *range, uint64_
 void tq_release(const char *bridge, const struct ranq_range *range, uint64_t at, uint64_t start, uint64_t end,
 	enum ranq_release_kind kind);
 struct ranq_beat_reply tq_beat(const char *bridge);
-size_t tq_resync(const char *bridge, const struct ranq_fragment *held, size_t n, size_t *gone);
+size_t tq_resync(const char *bridge, const struct ranq_fragment *list, size_t n, size_t *gone);
+size_t tq_resync_page(
+	const char *bridge, const struct ranq_fragment *list, const struct ranq_resync_page *page, size_t *gone);
 void tq_leave(const char *bridge);
 void tq_dead(const char *bridge, const struct ranq_task_name *blamed, size_t n);
 struct ranq_job_info tq_info(uint64_t job);

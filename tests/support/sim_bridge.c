@@ -155,40 +155,74 @@ static bool send_release(struct sim_bridge *b, const struct part *p)
 	return true;
 }
 
-/* After a reconnect: tell everything held and under way, believe the answer, send again what is still ours. */
+/* A part that the server says is not ours. It may be one under way: that has its answer. */
+static void disown(struct sim_bridge *b, const struct ranq_fragment *f)
+{
+	for (size_t i = 0; i < b->npending; i++) {
+		const struct ranq_fragment *p = &b->pending[i].f;
+
+		if (p->job == f->job && p->seq == f->seq && p->start == f->start && p->end == f->end) {
+			b->npending--;
+			memmove(b->pending + i, b->pending + i + 1, (b->npending - i) * sizeof *b->pending);
+			return;
+		}
+	}
+	ranq_held_drop(b->held, f->job, f->seq, f->start);
+}
+
+/* Tells one page and believes the answer. */
+static bool send_page(struct sim_bridge *b, const struct ranq_fragment *list, const struct ranq_resync_page *page)
+{
+	static size_t gone[RANQ_CALL_ITEMS_MAX];
+	size_t ngone;
+	bool executed;
+
+	ranq_queue_resync_cmd(&tq.q, &tq.cmd, b->id, list, page);
+	sim_note("%.4s resync of %zu parts, %llu:%llu to %llu:%llu", b->id, page->n, (unsigned long long)page->from_job,
+		(unsigned long long)page->from, (unsigned long long)page->to_job, (unsigned long long)page->to);
+	if (sim_network(&executed) == LOST)
+		return false;
+	if (ranq_queue_resync_parse(tq.reply, &ngone, gone, &tq.err)) {
+		SIM_MUST(is_gone(b), "resync: %s", tq.err.text);
+		return false;
+	}
+	for (size_t i = 0; i < ngone; i++) {
+		SIM_MUST(gone[i] < page->n, "resync: position %zu of %zu", gone[i], page->n);
+		disown(b, &list[page->first + gone[i]]);
+	}
+	return true;
+}
+
+/* How many fragments the server has under the bridge's id. */
+static uint64_t fragments_there(const struct sim_bridge *b)
+{
+	return (uint64_t)tq_command("HLEN %sb:%s", tq.q.base, b->id);
+}
+
+/* After a reconnect: tell everything held and under way, believe the answer, send again what is still ours. One or some
+ * pages: of two parts each, or more. */
 void sim_bridge_resync(struct sim_bridge *b)
 {
 	static struct ranq_fragment list[RANQ_CALL_ITEMS_MAX];
-	static size_t gone[RANQ_CALL_ITEMS_MAX];
-	size_t nheld = ranq_held_count(b->held), n = nheld, ngone, kept = 0;
-	bool executed, lost[PENDING_MAX] = {false};
+	size_t nheld = ranq_held_count(b->held), n = nheld;
+	size_t max = sim_chance(500) ? 1 + sim_below(4) : RANQ_CALL_ITEMS_MAX;
+	struct ranq_resync_page page = {0};
 
 	SIM_MUST(nheld + b->npending <= RANQ_CALL_ITEMS_MAX, "too many fragments");
 	ranq_held_list(b->held, list);
 	for (size_t i = 0; i < b->npending; i++)
 		list[n++] = b->pending[i].f;
-	ranq_queue_resync_cmd(&tq.q, &tq.cmd, b->id, list, n);
-	sim_note("%.4s resync %zu + %zu", b->id, nheld, b->npending);
-	if (sim_network(&executed) == LOST)
-		return;
-	if (ranq_queue_resync_parse(tq.reply, &ngone, gone, &tq.err)) {
-		SIM_MUST(is_gone(b), "resync: %s", tq.err.text);
-		return;
+	ranq_held_sort(list, n);
+	while (ranq_held_page(list, n, max, &page)) {
+		if (!send_page(b, list, &page))
+			return;
+		sim_total.pages++;
 	}
-	for (size_t i = 0; i < ngone; i++) {
-		SIM_MUST(gone[i] < n, "resync: position %zu of %zu", gone[i], n);
-		if (gone[i] < nheld)
-			ranq_held_drop(b->held, list[gone[i]].job, list[gone[i]].seq, list[gone[i]].start);
-		else
-			lost[gone[i] - nheld] = true;
-	}
-	for (size_t i = 0; i < b->npending; i++) {
-		if (lost[i])
-			continue;
-		b->pending[kept] = b->pending[i];
-		b->pending[kept++].f.at = b->pending[i].f.start;
-	}
-	b->npending = kept;
+	SIM_MUST(fragments_there(b) == ranq_held_count(b->held) + b->npending,
+		"resync: %llu fragments there, %zu + %zu here", (unsigned long long)fragments_there(b),
+		ranq_held_count(b->held), b->npending);
+	for (size_t i = 0; i < b->npending; i++)
+		b->pending[i].f.at = b->pending[i].f.start;
 	b->broken = false;
 	while (b->npending && !b->broken && b->joined) {
 		struct part p = b->pending[b->npending - 1];
@@ -309,7 +343,7 @@ static void beat(struct sim_bridge *b)
 {
 	struct ranq_beat_reply *out = malloc(sizeof *out);
 	uint64_t list[16];
-	size_t n = ranq_held_jobs(b->held, list, 16);
+	size_t n = ranq_held_jobs(b->held, 0, list, 16);
 	bool executed;
 
 	ranq_queue_beat_cmd(&tq.q, &tq.cmd, b->id, list, n, 0, 0);

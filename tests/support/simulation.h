@@ -40,7 +40,7 @@ extern size_t sim_njobs;
 extern struct sim_bridge sim_bridges[BRIDGES_MAX];
 extern size_t sim_nbridges;
 extern struct sim_total {
-	uint64_t calls, lost_requests, lost_replies, repeats, rollbacks, deaths, stale, accepted, gone;
+	uint64_t calls, lost_requests, lost_replies, repeats, rollbacks, deaths, stale, accepted, gone, pages;
 } sim_total;
 
 #define SIM_MUST(condition, ...) \

@@ -160,6 +160,46 @@ START_TEST(the_mirror_behaves_as_a_table)
 }
 END_TEST
 
+/* Each part is in one page, windows join, and no part reaches into the next one while there is a place to cut. */
+START_TEST(pages_of_a_list)
+{
+	static const struct {
+		struct ranq_fragment list[6]; /* sorted */
+		size_t max, n[6];
+	} table[] = {{{{.job = 0}}, 2, {0}}, {{{.job = 1, .start = 5, .end = 6}}, 1, {1}},
+		{{{.job = 1, .end = 6}, {.job = 1, .start = 6, .end = 9}, {.job = 1, .start = 9, .end = 10}}, 2,
+			{2, 1}},
+		{{{.job = 1, .end = 6}, {.job = 1, .start = 6, .end = 90}, {.job = 1, .start = 9, .end = 10}}, 2,
+			{1, 2}},
+		{{{.job = 1, .end = 6}, {.job = 1, .start = 4, .end = 90}, {.job = 1, .start = 9, .end = 10}}, 2,
+			{2, 1}},
+		{{{.job = 1, .end = 99}, {.job = 2, .end = 1}, {.job = 2, .start = 1, .end = 2}, {.job = 3, .end = 1}},
+			1, {1, 1, 1, 1}},
+		{{{.job = 1, .end = 9}, {.job = 1, .end = 9}, {.job = 1, .end = 9}, {.job = 2, .end = 1}}, 3, {3, 1}}};
+
+	for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
+		struct ranq_resync_page page = {0};
+		size_t n = 0, k = 0, from = 0;
+		uint64_t job = 0, start = 0;
+
+		while (n < 6 && table[t].list[n].job)
+			n++;
+		for (; ranq_held_page(table[t].list, n, table[t].max, &page); k++) {
+			ck_assert_uint_eq(page.first, from);
+			ck_assert_uint_eq(page.n, table[t].n[k]);
+			ck_assert(page.from_job == job && page.from == start);
+			from += page.n;
+			job = page.to_job;
+			start = page.to;
+			ck_assert(page.last || (job == table[t].list[from].job && start == table[t].list[from].start));
+		}
+		ck_assert_uint_eq(from, n);
+		ck_assert_uint_eq(job, RANQ_TASKS_MAX);
+		ck_assert(k > 0 && (k == 6 || table[t].n[k] == 0));
+	}
+}
+END_TEST
+
 START_TEST(the_mirror_drops_fragments_and_jobs)
 {
 	struct ranq_held *held = ranq_held_create();
@@ -171,8 +211,13 @@ START_TEST(the_mirror_drops_fragments_and_jobs)
 		for (uint64_t s = 0; s < 3; s++)
 			ranq_held_add(
 				held, &(struct ranq_range){.job = j, .seq = 9, .start = 10 * s, .end = 10 * s + 5});
-	ck_assert_uint_eq(ranq_held_jobs(held, jobs, 4), 3);
+	ck_assert_uint_eq(ranq_held_jobs(held, 0, jobs, 4), 3);
 	ck_assert_uint_eq(jobs[2], 3);
+	ck_assert_uint_eq(ranq_held_jobs(held, 0, jobs, 2), 2);
+	ck_assert_uint_eq(ranq_held_jobs(held, jobs[1], jobs, 2), 1);
+	ck_assert_uint_eq(jobs[0], 3);
+	ck_assert(ranq_held_job(held, 1) && ranq_held_job(held, 3));
+	ck_assert(!ranq_held_job(held, 0) && !ranq_held_job(held, 4));
 	ranq_held_drop(held, 2, 9, 10);
 	ranq_held_drop(held, 2, 9, 11);
 	ranq_held_drop(held, 2, 8, 0);
@@ -408,6 +453,7 @@ int main(void)
 	tcase_add_test(c, sha1);
 	tcase_add_test(c, the_mirror_behaves_as_a_table);
 	tcase_add_test(c, the_mirror_drops_fragments_and_jobs);
+	tcase_add_test(c, pages_of_a_list);
 	tcase_add_test(c, no_parser_takes_what_means_nothing);
 	tcase_add_test(c, random_replies_are_survived);
 	tcase_add_test(c, errors_have_their_codes);
