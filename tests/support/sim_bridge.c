@@ -170,8 +170,37 @@ static void disown(struct sim_bridge *b, const struct ranq_fragment *f)
 	ranq_held_drop(b->held, f->job, f->seq, f->start);
 }
 
+/* Which parts of the sorted list lie in a fragment that the server has under the bridge's id, and touch no other part:
+ * none of them may be lost, wherever the borders of the pages fall. */
+static void note_ours(const struct sim_bridge *b, const struct ranq_fragment *list, size_t n, bool *ours)
+{
+	uint64_t reach = 0;
+
+	memset(ours, 0, n * sizeof *ours);
+	tq_command("HGETALL %sb:%s", tq.q.base, b->id);
+	for (size_t i = 0; i < n; i++) {
+		const struct ranq_fragment *f = &list[i];
+		bool alone = i + 1 == n || list[i + 1].job != f->job || list[i + 1].start >= f->end;
+
+		if (i == 0 || list[i - 1].job != f->job)
+			reach = 0;
+		alone = alone && f->start >= reach;
+		reach = f->end > reach ? f->end : reach;
+		for (size_t k = 0; alone && k + 1 < ranq_reply_count(tq.reply); k += 2) {
+			unsigned long long job, start, end, seq;
+
+			ours[i] |= sscanf(ranq_reply_bytes(ranq_reply_at(tq.reply, k)).data, "%llu:%llu", &job,
+					   &start) == 2 &&
+				   sscanf(ranq_reply_bytes(ranq_reply_at(tq.reply, k + 1)).data, "%llu:%llu", &end,
+					   &seq) == 2 &&
+				   job == f->job && seq == f->seq && start <= f->start && f->end <= end;
+		}
+	}
+}
+
 /* Tells one page and believes the answer. */
-static bool send_page(struct sim_bridge *b, const struct ranq_fragment *list, const struct ranq_resync_page *page)
+static bool send_page(
+	struct sim_bridge *b, const struct ranq_fragment *list, const struct ranq_resync_page *page, const bool *ours)
 {
 	static size_t gone[RANQ_CALL_ITEMS_MAX];
 	size_t ngone;
@@ -188,6 +217,9 @@ static bool send_page(struct sim_bridge *b, const struct ranq_fragment *list, co
 	}
 	for (size_t i = 0; i < ngone; i++) {
 		SIM_MUST(gone[i] < page->n, "resync: position %zu of %zu", gone[i], page->n);
+		SIM_MUST(!ours[page->first + gone[i]], "resync: task %llu of job %llu was ours and is lost",
+			(unsigned long long)list[page->first + gone[i]].start,
+			(unsigned long long)list[page->first + gone[i]].job);
 		disown(b, &list[page->first + gone[i]]);
 	}
 	return true;
@@ -204,6 +236,7 @@ static uint64_t fragments_there(const struct sim_bridge *b)
 void sim_bridge_resync(struct sim_bridge *b)
 {
 	static struct ranq_fragment list[RANQ_CALL_ITEMS_MAX];
+	static bool ours[RANQ_CALL_ITEMS_MAX];
 	size_t nheld = ranq_held_count(b->held), n = nheld;
 	size_t max = sim_chance(500) ? 1 + sim_below(4) : RANQ_CALL_ITEMS_MAX;
 	struct ranq_resync_page page = {0};
@@ -213,8 +246,9 @@ void sim_bridge_resync(struct sim_bridge *b)
 	for (size_t i = 0; i < b->npending; i++)
 		list[n++] = b->pending[i].f;
 	ranq_held_sort(list, n);
+	note_ours(b, list, n, ours);
 	while (ranq_held_page(list, n, max, &page)) {
-		if (!send_page(b, list, &page))
+		if (!send_page(b, list, &page, ours))
 			return;
 		sim_total.pages++;
 	}
