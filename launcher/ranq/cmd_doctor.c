@@ -87,7 +87,10 @@ static void check_facts(struct report *report, const struct ranq_server_facts *f
 	else
 		find(report, LEVEL_OK, "version", NULL, "%s %u.%u.%u, %s", program, facts->major, facts->minor,
 			facts->patch, facts->has_functions ? "functions" : "scripts (no functions before 7.0)");
-	if (facts->aof)
+	if (facts->aof && facts->aof_broken)
+		find(report, LEVEL_FAIL, "persistence", "make room where its append-only file is",
+			"the server cannot write its disk and takes nothing new");
+	else if (facts->aof)
 		find(report, LEVEL_OK, "persistence", NULL, "append-only file");
 	else
 		find(report, LEVEL_WARN, "persistence",

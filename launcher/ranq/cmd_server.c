@@ -199,8 +199,10 @@ static void print_text(const struct status *status)
 	printf("up        %s\n", ranq_duration_format(status->uptime_s * 1000, uptime));
 	printf("memory    %s of %s, eviction policy %s\n", ranq_size_format((uint64_t)status->memory, memory),
 		facts->maxmemory ? ranq_size_format(facts->maxmemory, limit) : "no limit", facts->maxmemory_policy);
-	printf("on disk   %s\n", facts->aof ? ranq_size_format((uint64_t)status->aof_bytes, aof)
-					    : "nothing: the append-only file is off");
+	printf("on disk   %s%s\n",
+		facts->aof ? ranq_size_format((uint64_t)status->aof_bytes, aof)
+			   : "nothing: the append-only file is off",
+		facts->aof_broken ? "; it cannot write any more and takes nothing new: make room there" : "");
 	printf("clients   %lld\n", (long long)status->clients);
 }
 

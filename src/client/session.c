@@ -5,6 +5,7 @@
  * server are the error then. What is never repeated: AUTH, SCHEMA and answers of the protocol itself. */
 #include "client/session.h"
 #include "client/resolve.h"
+#include "queue/call.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 #define SILENCE_MS 15000
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LAST_MS 2000 /* well under a lease / 5 would be needed for bridges only */
+#define REFUSED_MS 1000      /* "not now" for so long is told */
 #define BELL_GRACE_MS 5000   /* a pop that did not end this long after its own time-out: dead connection */
 #define BELL_MAX_MS 20000    /* one blocking pop */
 
@@ -237,6 +239,29 @@ static bool is_transient(const struct ranq_reply *reply)
 	return false;
 }
 
+/* A server that says "not now" for longer than a moment is told of, once: somebody may have to do something. */
+static void note_refusal(struct ranq_session *session, const struct ranq_reply *reply)
+{
+	struct ranq_err why = {0};
+	if (!session->refused_ms)
+		session->refused_ms = ranq_clock_ms();
+	if (session->refusal_told || ranq_clock_ms() - session->refused_ms < REFUSED_MS)
+		return;
+	ranq_call_error(reply, &why);
+	char text[sizeof why.text + 32];
+	snprintf(text, sizeof text, "%s; trying again", why.text);
+	notice(session, text);
+	session->refusal_told = true;
+}
+
+static void note_acceptance(struct ranq_session *session)
+{
+	if (session->refusal_told)
+		notice(session, "the server goes on");
+	session->refused_ms = 0;
+	session->refusal_told = false;
+}
+
 int64_t ranq_session_silence_ms(const struct ranq_session *session)
 {
 	int64_t silence_ms = session->options.silence_ms ? session->options.silence_ms : SILENCE_MS;
@@ -260,8 +285,12 @@ static int call_once(struct ranq_session *session, const struct ranq_cmd *cmd, i
 		ranq_session_disconnect(session); /* the new connection attaches again */
 		return 0;
 	}
-	if (!is_transient(*reply) || ranq_clock_ms() + BACKOFF_LAST_MS >= deadline_ms)
+	bool transient = is_transient(*reply);
+	if (!transient)
+		note_acceptance(session);
+	if (!transient || ranq_clock_ms() + BACKOFF_LAST_MS >= deadline_ms)
 		return 1;
+	note_refusal(session, *reply);
 	ranq_reply_destroy(*reply);
 	*reply = NULL;
 	return nap(session, BACKOFF_LAST_MS / 8, err) ? -1 : 0;

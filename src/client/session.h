@@ -21,7 +21,8 @@ struct ranq_session_options {
 	int64_t connect_ms;  /* for the first connection; 0: 5 s */
 	int64_t silence_ms;  /* a connection on which nothing moves for so long while a reply is due is dead; 0: 15 s */
 	int interrupt_fd;    /* readable: waiting ends with INTERRUPTED; -1: none */
-	/* Told once per outage ("cannot connect ...; trying again") and when it is over; may be NULL. */
+	/* Told once per outage ("cannot connect ...; trying again"), or when the server refuses a call for more than a
+	 * second (full disk, read-only replica), and when it is over; may be NULL. */
 	void (*notice)(void *user, const char *text);
 	void *notice_user;
 };
@@ -44,6 +45,8 @@ struct ranq_session {
 	uint64_t connects, restarts;    /* restarts: connections that met another run of the server */
 	struct ranq_session_hook *hook; /* NULL: none */
 	bool in_hook;
+	int64_t refused_ms; /* since when the server says "not now" to the present call; 0: it does not */
+	bool refusal_told;
 	char blobs[2][65]; /* hashes of module and data of the last submit: the queue had them then; "": none */
 };
 

@@ -81,6 +81,7 @@ void ranq_conn_close(struct ranq_conn *conn); /* outstanding callbacks get NULL;
 struct ranq_server_facts {
 	unsigned major, minor, patch; /* of Valkey its own, which starts at 7.2 */
 	bool valkey, has_functions, aof, loading, tls;
+	bool aof_broken; /* its last write to the append-only file failed: it takes nothing new */
 	char maxmemory_policy[32], run_id[48];
 	uint64_t maxmemory;
 };

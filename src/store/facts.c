@@ -52,6 +52,8 @@ static void fact(struct ranq_server_facts *facts, const char *name, const char *
 		digits(value, &facts->maxmemory);
 	} else if (!strcmp(name, "aof_enabled")) {
 		facts->aof = !strcmp(value, "1");
+	} else if (!strcmp(name, "aof_last_write_status")) {
+		facts->aof_broken = strcmp(value, "ok") != 0;
 	} else if (!strcmp(name, "loading")) {
 		facts->loading = !strcmp(value, "1");
 	}

@@ -7,10 +7,31 @@ like "$out" '^set +queue +default \(default\)' "the queue and its source"
 like "$out" '^ok +redis-server' "finds redis-server"
 is "$(find "$HOME" "$XDG_RUNTIME_DIR" -type f | wc -l)" 0 "nothing was written"
 
+trap '' XFSZ # the server shall see a full disk, not a signal
 start_redis --maxmemory 100mb
+trap - XFSZ
 TEST="with a good server" status 0 ranq doctor
 like "$out" '^set +server .*\(environment RANQ_SERVER\)' "the server and its source"
 for name in server version persistence eviction memory latency clock; do like "$out" "^ok +$name " "$name is fine"; done
+
+# a full disk: whoever waits for the server is told, and so is whoever asks
+status 0 ranq submit -- echo
+prlimit --pid "$REDIS_PID" --fsize=1:unlimited
+rcli set some thing >/dev/null
+disk_is() { rcli info persistence | grep -q "^aof_last_write_status:$1"; }
+TEST="a disk that is full" ok wait_for 20 disk_is err
+TEST="doctor" status 1 ranq doctor
+like "$out" '^fail +persistence +the server cannot write its disk .*; cure: make room' "says so"
+ranq submit -- echo >"$T/id" 2>"$T/submit.err" &
+SUBMIT=$!
+told() { grep -q "^ranq: $1" "$T/submit.err"; }
+TEST="submit says why it waits" ok wait_for 20 told 'the server cannot write its disk and takes nothing new; make room there; trying again'
+prlimit --pid "$REDIS_PID" --fsize=unlimited:unlimited
+wait "$SUBMIT"
+is "$?:$(cat "$T/id")" 0:default/2 "and goes on when there is room"
+ok told 'the server goes on'
+is "$(wc -l <"$T/submit.err")" 2 "each once"
+ok disk_is ok
 
 rcli config set maxmemory-policy allkeys-lru >/dev/null
 rcli config set appendonly no >/dev/null

@@ -388,6 +388,11 @@ START_TEST(facts_from_info)
 	ck_assert_uint_eq(facts.patch, 16);
 	ck_assert(!facts.has_functions && !facts.valkey && facts.aof && facts.loading);
 	ck_assert_str_eq(facts.maxmemory_policy, "allkeys-lru");
+	ck_assert(!facts.aof_broken);
+	facts = facts_of("aof_enabled:1\r\naof_last_write_status:ok\r\n");
+	ck_assert(facts.aof && !facts.aof_broken);
+	facts = facts_of("aof_enabled:1\r\naof_last_write_status:err\r\n");
+	ck_assert(facts.aof && facts.aof_broken);
 	facts = facts_of("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n");
 	ck_assert(facts.valkey && facts.has_functions);
 	ck_assert_uint_eq(facts.major, 8);
