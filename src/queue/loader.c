@@ -61,6 +61,7 @@ static void add_head(struct ranq_buf *out)
 			ranq_buf_add_str(out, ranq_lua_files[i].text);
 }
 
+/* Each function in a block of its own: Lua has room for 200 local names in one. */
 static void compose_library(struct ranq_buf *out)
 {
 	ranq_buf_add_str(out, "#!lua name=ranq1\n");
@@ -72,8 +73,9 @@ static void compose_library(struct ranq_buf *out)
 		if (is_helper(file))
 			continue;
 		read_flags(file, flags);
+		ranq_buf_add_str(out, "do\n");
 		ranq_buf_add_str(out, file->text);
-		ranq_buf_printf(out, "redis.register_function{function_name='ranq1_%s', callback=%s, flags={%s%s%s}}\n",
+		ranq_buf_printf(out, "redis.register_function{function_name='ranq1_%s', callback=%s, flags={%s%s%s}}\nend\n",
 			file->name, file->name, flags[0] ? "'" : "", flags, flags[0] ? "'" : "");
 	}
 }

@@ -63,6 +63,13 @@ void ranq_id_new(char id[RANQ_ID_LEN + 1]); /* from the kernel's random generato
 /* Puts one input block (record/input.h) under the staging key of a submission; blocks may come in any order and repeatedly. */
 int ranq_queue_stage_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *uuid, uint64_t first, const void *block, size_t len);
 int ranq_queue_stage_parse(const struct ranq_reply *r, struct ranq_err *err);
+/* One slice of an argument that is too large to travel whole (record/input.h), all of them before the block that stands for it. job 0: of
+ * staged input, else of an open job. */
+int ranq_queue_argument_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *uuid, uint64_t job, const char *hash,
+	uint64_t slice, uint64_t total_bytes, const void *data, size_t len);
+int ranq_queue_argument_put_parse(const struct ranq_reply *r, struct ranq_err *err);
+int ranq_queue_argument_get_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *hash, uint64_t slice);
+int ranq_queue_argument_get_parse(const struct ranq_reply *r, struct ranq_bytes *data, struct ranq_err *err); /* borrowed from r */
 /* One part of a content-addressed blob (module, job data). */
 #define RANQ_BLOB_PART_BYTES (8u << 20)
 int ranq_queue_blob_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *hash, uint64_t part, uint64_t total_bytes,

@@ -25,6 +25,41 @@ int ranq_queue_stage_parse(const struct ranq_reply *r, struct ranq_err *err)
 	return ranq_call_number(r, &ignored, err);
 }
 
+int ranq_queue_argument_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *uuid, uint64_t job, const char *hash,
+	uint64_t slice, uint64_t total_bytes, const void *data, size_t len)
+{
+	ranq_call_begin(q, cmd, "argument_put");
+	ranq_cmd_str(cmd, uuid);
+	ranq_call_u64(cmd, job);
+	ranq_cmd_str(cmd, hash);
+	ranq_call_u64(cmd, slice);
+	ranq_call_u64(cmd, total_bytes);
+	ranq_cmd_bytes(cmd, data, len);
+	return 0;
+}
+
+int ranq_queue_argument_put_parse(const struct ranq_reply *r, struct ranq_err *err)
+{
+	uint64_t ignored;
+
+	return ranq_call_number(r, &ignored, err);
+}
+
+int ranq_queue_argument_get_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *hash, uint64_t slice)
+{
+	ranq_call_begin(q, cmd, "argument_get");
+	ranq_call_u64(cmd, job);
+	ranq_cmd_str(cmd, hash);
+	ranq_call_u64(cmd, slice);
+	return 0;
+}
+
+int ranq_queue_argument_get_parse(const struct ranq_reply *r, struct ranq_bytes *data, struct ranq_err *err)
+{
+	return ranq_queue_blob_get_parse(r, data, err);
+}
+
 int ranq_queue_blob_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *hash, uint64_t part,
 	uint64_t total_bytes, const void *data, size_t len)
 {

@@ -1,6 +1,7 @@
 /* Input blocks. The reader of a block trusts nothing: every length is checked against what is left. */
 #include "record/input.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void ranq_input_writer_init(struct ranq_input_writer *w)
@@ -94,13 +95,60 @@ int ranq_input_get(const void *block, size_t len, uint64_t k, struct ranq_bytes 
 	return 0;
 }
 
+void ranq_input_large_pack(struct ranq_buf *out, const struct ranq_input_large *large)
+{
+	char line[RANQ_ARG_HASH_LEN + 24];
+	int n = snprintf(line + 1, sizeof line - 1, "%s:%llu", large->hash, (unsigned long long)large->bytes);
+
+	line[0] = '\0';
+	ranq_buf_add_varint(out, 1);
+	ranq_buf_add_sized(out, line, (size_t)n + 1);
+}
+
+bool ranq_input_large_of(const struct ranq_bytes *line, struct ranq_input_large *large)
+{
+	const char *text = line->data;
+	uint64_t bytes = 0;
+	size_t i;
+
+	if (line->len < RANQ_ARG_HASH_LEN + 3 || line->len > RANQ_ARG_HASH_LEN + 12 || text[0] ||
+		text[RANQ_ARG_HASH_LEN + 1] != ':' || text[RANQ_ARG_HASH_LEN + 2] == '0')
+		return false;
+	for (i = 1; i <= RANQ_ARG_HASH_LEN; i++)
+		if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'a' && text[i] <= 'f'))
+			return false;
+	for (i = RANQ_ARG_HASH_LEN + 2; i < line->len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		bytes = 10 * bytes + (uint64_t)(text[i] - '0');
+	}
+	if (bytes > RANQ_ARG_LARGE_MAX_BYTES)
+		return false;
+	memcpy(large->hash, text + 1, RANQ_ARG_HASH_LEN);
+	large->hash[RANQ_ARG_HASH_LEN] = '\0';
+	large->bytes = bytes;
+	return true;
+}
+
+bool ranq_input_large_block(const void *block, size_t len, struct ranq_input_large *large)
+{
+	struct ranq_input_reader r;
+	struct ranq_bytes line;
+
+	return ranq_input_reader_init(&r, block, len, NULL) == 0 && r.left == 1 &&
+	       ranq_input_reader_next(&r, &line, NULL) == 1 && !ranq_reader_left(&r.in) && ranq_input_large_of(&line, large);
+}
+
 int64_t ranq_input_check(const void *block, size_t len, struct ranq_err *err)
 {
 	struct ranq_input_reader r;
 	struct ranq_bytes line = {0};
+	struct ranq_input_large large;
 	int64_t count = 0;
 	int status;
 
+	if (ranq_input_large_block(block, len, &large))
+		return 1;
 	if (ranq_input_reader_init(&r, block, len, err) < 0)
 		return -1;
 	while ((status = ranq_input_reader_next(&r, &line, err)) > 0) {

@@ -1,5 +1,7 @@
 /* input.h - input blocks: many argument lines packed into one value; block := count:varint count*(len:varint bytes).
- * A block has at most RANQ_INPUT_BLOCK_LINES lines and, unless it holds one line, RANQ_INPUT_BLOCK_BYTES bytes. */
+ * A block has at most RANQ_INPUT_BLOCK_LINES lines and, unless it holds one line, RANQ_INPUT_BLOCK_BYTES bytes.
+ * An argument of more than RANQ_ARG_MAX_BYTES is not in its block: that has one line, NUL SHA-256 ':' bytes, which no other line
+ * can be. */
 #ifndef RANQ_RECORD_INPUT_H
 #define RANQ_RECORD_INPUT_H
 
@@ -7,6 +9,22 @@
 
 #define RANQ_INPUT_BLOCK_LINES 4096
 #define RANQ_INPUT_BLOCK_BYTES (64u << 10)
+
+#define RANQ_ARG_LARGE_MAX_BYTES ((uint64_t)4 << 30)
+#define RANQ_ARG_SLICE_BYTES ((size_t)8 << 20)
+#define RANQ_ARG_HASH_LEN 64 /* lower-case hex */
+
+/* What a block has instead of a large argument. */
+struct ranq_input_large {
+	char hash[RANQ_ARG_HASH_LEN + 1];
+	uint64_t bytes;
+};
+/* Appends a whole block. */
+void ranq_input_large_pack(struct ranq_buf *out, const struct ranq_input_large *large);
+/* Is the line that of a large argument? */
+bool ranq_input_large_of(const struct ranq_bytes *line, struct ranq_input_large *large);
+/* Does the block stand for one? */
+bool ranq_input_large_block(const void *block, size_t len, struct ranq_input_large *large);
 
 struct ranq_input_writer {
 	struct ranq_buf body;

@@ -164,6 +164,44 @@ START_TEST(test_hostile)
 }
 END_TEST
 
+/* What stands for a large argument is the only line of its block, and nothing else is taken for it. */
+START_TEST(test_large)
+{
+	struct ranq_input_large large = {.bytes = RANQ_ARG_LARGE_MAX_BYTES}, got;
+	struct ranq_buf two;
+	struct ranq_bytes line;
+	size_t i;
+
+	memset(large.hash, 'a', RANQ_ARG_HASH_LEN);
+	ranq_input_large_pack(&out, &large);
+	ck_assert_int_eq(ranq_input_check(out.data, out.len, NULL), 1);
+	ck_assert(ranq_input_large_block(out.data, out.len, &got));
+	ck_assert_uint_eq(got.bytes, large.bytes);
+	ck_assert_str_eq(got.hash, large.hash);
+	for (i = 0; i < out.len; i++) {
+		ck_assert(!ranq_input_large_block(out.data, i, &got));
+		ck_assert_int_eq(ranq_input_check(out.data, i, NULL), -1);
+	}
+	ranq_buf_init(&two, 0);
+	ranq_buf_add_byte(&two, 2);
+	for (i = 0; i < 2; i++)
+		ranq_buf_add(&two, out.data + 1, out.len - 1);
+	ck_assert_int_eq(ranq_input_check(two.data, two.len, NULL), -1);
+	ranq_buf_clear(&two);
+	for (i = 2; i < out.len; i++) { /* each byte of the line matters */
+		unsigned char was = out.data[i];
+
+		out.data[i] = 'G';
+		ck_assert(!ranq_input_large_block(out.data, out.len, &got));
+		out.data[i] = was;
+	}
+	out.data[out.len - 1]++; /* one byte too many */
+	ck_assert(!ranq_input_large_block(out.data, out.len, &got));
+	line = (struct ranq_bytes){"", 1};
+	ck_assert(!ranq_input_large_of(&line, &got));
+}
+END_TEST
+
 START_TEST(test_nothing_is_no_block)
 {
 	ck_assert_int_eq(ranq_input_check(NULL, 0, NULL), -1);
@@ -182,6 +220,7 @@ int main(void)
 	tcase_add_test(c, test_lines_are_limited);
 	tcase_add_test(c, test_bytes_are_limited);
 	tcase_add_test(c, test_slice);
+	tcase_add_test(c, test_large);
 	tcase_add_loop_test(c, test_hostile, 0, (int)(sizeof hostile / sizeof hostile[0]));
 	tcase_add_test(c, test_nothing_is_no_block);
 	suite_add_tcase(suite, c);

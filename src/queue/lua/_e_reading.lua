@@ -106,6 +106,23 @@ local function block_count(block)
 	end
 end
 
+-- A block may stand for one argument that is too large to travel whole: a line of NUL, SHA-256, `:`, bytes (record/input.h). Its slices
+-- are fields HASH:SLICE beside the blocks.
+local ARGUMENT_MAX = 4294967296
+local function block_argument(block)
+	local hash, total = string.match(block, '^\1.%z(%x+):(%d+)$')
+	total = int(total)
+	if hash and hex(hash, 64) and total and total > 0 and total <= ARGUMENT_MAX then return hash, total end
+end
+
+-- Are all slices there? A server that came back older may lack the last ones.
+local function has_argument(k, hash, total)
+	for slice = 0, slices_of(total) - 1 do
+		if redis.call('HEXISTS', k, hash .. ':' .. S(slice)) == 0 then return false end
+	end
+	return true
+end
+
 local PRODUCER_MS = 60000
 local function renew_producer(q, j)
 	local deadline = q.vt + math.max(PRODUCER_MS, 4 * q.lease)

@@ -7,11 +7,14 @@ local APPEND_WAITING_BYTES = 67108864
 local function append(keys, args)
 	local batch, count = int(args[3]), int(args[4])
 	if not int(args[1]) or not hex(args[2], 32) or not batch or not count or #args % 2 ~= 0 or #args > 2 * MANY then return fail('ARG') end
-	local lines, bytes = 0, 0
+	local lines, bytes, hash, total = 0, 0, nil, nil
 	for i = 5, #args, 2 do
 		local c = int(args[i + 1])
 		if not c or c ~= block_count(args[i]) then return fail('ARG') end
 		lines, bytes = lines + c, bytes + #args[i]
+		local h, t = block_argument(args[i])
+		if h and hash then return fail('ARG') end
+		if h then hash, total, bytes = h, t, bytes + t end
 	end
 	if #args > 4 and lines ~= count then return fail('ARG') end
 	local q, err = enter(keys[1])
@@ -26,6 +29,7 @@ local function append(keys, args)
 	renew_producer(q, j)
 	if count == 0 then return done(q, { j.n, 0 }) end
 	if j.n > 0 and (j.n - j.next) * (inb / j.n) > APPEND_WAITING_BYTES then return done(q, { j.n, 1 }) end
+	if hash and not has_argument(j.k .. ':in', hash, total) then return done(q, fail('INPUT')) end
 	local first = j.n
 	for i = 5, #args, 2 do
 		redis.call('HSET', j.k .. ':in', S(first), args[i])

@@ -7,6 +7,8 @@ local function stage(keys, args)
 	if not q then return err end
 	local k = q.P .. 's:' .. args[1]
 	local x = k .. ':x'
+	local hash, total = block_argument(block)
+	if hash and not has_argument(k, hash, total) then return fail('INPUT') end
 	local member = S(first) .. ':' .. S(count) .. ':' .. #block
 	local left = redis.call('ZREVRANGEBYSCORE', x, S(first), '-inf', 'LIMIT', 0, 1)[1]
 	if left ~= member then
@@ -16,7 +18,7 @@ local function stage(keys, args)
 		if right then return fail('INPUT') end
 		redis.call('ZADD', x, S(first), member)
 		redis.call('HINCRBY', k, 'sum', S(count))
-		redis.call('HINCRBY', k, 'bytes', #block)
+		redis.call('HINCRBY', k, 'bytes', #block + (total or 0))
 	end
 	redis.call('HSET', k, S(first), block)
 	redis.call('EXPIRE', k, STAGE_TTL)
