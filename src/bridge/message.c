@@ -203,6 +203,7 @@ void ranq_message_chunk_encode(struct ranq_buf *buf, const struct ranq_message_c
 	ranq_buf_add_varint(buf, m->deaths);
 	add_ms(buf, m->left_ms);
 	ranq_buf_add_byte(buf, m->merge);
+	ranq_buf_add_varint(buf, m->blob);
 	add_bytes(buf, m->input);
 	end(buf, at);
 }
@@ -217,9 +218,10 @@ int ranq_message_chunk_decode(struct ranq_reader *in, struct ranq_message_chunk 
 	m->deaths = ranq_reader_varint(in);
 	m->left_ms = read_ms(in);
 	m->merge = read_bool(in);
+	m->blob = ranq_reader_varint(in);
 	m->input = ranq_reader_sized(in);
 	check_part(in, m->start, m->end);
-	if (m->start == m->end || m->deaths > UINT32_MAX)
+	if (m->start == m->end || (m->blob && (m->merge || m->end - m->start != 1)) || m->deaths > UINT32_MAX)
 		in->failed = true;
 	return finish(in, err);
 }

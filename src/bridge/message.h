@@ -14,7 +14,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_MESSAGE_VERSION 3
+#define RANQ_MESSAGE_VERSION 4
 #define RANQ_MESSAGE_FAILURES_MAX 16384 /* failure records in one message */
 
 /* name, who reads it */
@@ -69,6 +69,7 @@ struct ranq_message_chunk {
 	uint64_t key, chunk, slot, start, end, deaths;
 	int64_t left_ms; /* until the allocation ends; RANQ_NEVER */
 	bool merge;      /* run nothing: `input` is their reduced results, to be joined and sent back (slot: one behind the last) */
+	uint64_t blob;   /* of one task: its argument, which `input` stands for; 0: none */
 	struct ranq_bytes input;
 };
 struct ranq_message_truncate {

@@ -1,6 +1,6 @@
-/* proxy_blobs.c - modules and job data: fetched once from the queue into a memory file, then sent once to each node. On
+/* proxy_blobs.c - modules, job data and large arguments: fetched once from the queue into a memory file, then sent once to each node. On
  * our own node the ranks get the file itself; the first worker of another node gets it in pieces and shares it there.
- * A blob is known by its content, so it stays for a while for jobs to come, of any queue.
+ * A blob is known by its content, so a module or job data stays for a while for jobs to come, of any queue.
  */
 #include "bridge/proxy_impl.h"
 
@@ -14,18 +14,21 @@
 #include "bridge/worker.h"
 #include "util/clock.h"
 
+_Static_assert(RANQ_ARG_SLICE_BYTES == RANQ_BLOB_PART_BYTES, "arguments are fetched as blobs are");
+
 #define PIECE_BYTES (1u << 20)
 #define WINDOW_BYTES (8u << 20) /* of a transfer, unsent at a time */
 #define KEEP_MS 60000
 #define TELL_MS 5000
 #define KEEP_BYTES ((uint64_t)256 << 20)
 
-static struct proxy_blob *find(struct ranq_proxy *proxy, const struct proxy_queue *pq, const char *hash)
+static struct proxy_blob *find(
+	struct ranq_proxy *proxy, const struct proxy_queue *pq, uint64_t job, const char *hash)
 {
 	struct proxy_blob *blob;
 
 	TAILQ_FOREACH(blob, &proxy->blobs, next)
-	if (strcmp(blob->hash, hash) == 0 && (blob->pq == pq || blob->whole))
+	if (blob->job == job && strcmp(blob->hash, hash) == 0 && (blob->pq == pq || (blob->whole && !job)))
 		return blob;
 	return NULL;
 }
@@ -59,7 +62,7 @@ static void tell_progress(struct ranq_proxy *proxy, struct proxy_blob *blob)
 	if (!blob->total || proxy->now_ms - blob->told_ms < TELL_MS)
 		return;
 	blob->told_ms = proxy->now_ms;
-	proxy_log(proxy, "job data %.12s: %s of %s are here", blob->hash, ranq_size_format(blob->have, have),
+	proxy_log(proxy, "%s %.12s: %s of %s are here", blob->job ? "argument" : "job data", blob->hash, ranq_size_format(blob->have, have),
 		ranq_size_format(blob->total, total));
 }
 
@@ -81,6 +84,10 @@ static void have_part(struct proxy_request *request, const struct ranq_reply *re
 	if (ranq_queue_blob_get_parse(reply, &part, &err) != 0) {
 		if (!proxy_refused_alone(&err)) {
 			proxy_refused(request, &err);
+			return;
+		}
+		if (blob->job && err.code == RANQ_ERR_NOTFOUND) {
+			proxy_queue_missing(request->pq, blob->job);
 			return;
 		}
 		part = (struct ranq_bytes){NULL, 0};
@@ -107,11 +114,13 @@ static void have_part(struct proxy_request *request, const struct ranq_reply *re
 
 static void ask(struct proxy_blob *blob)
 {
+	uint64_t part = blob->have / RANQ_BLOB_PART_BYTES;
 	struct proxy_request *request = NULL;
 	struct ranq_cmd cmd;
 
 	ranq_cmd_init(&cmd);
-	if (ranq_queue_blob_get_cmd(&blob->pq->q, &cmd, blob->hash, blob->have / RANQ_BLOB_PART_BYTES) == 0)
+	if ((blob->job ? ranq_queue_argument_get_cmd(&blob->pq->q, &cmd, blob->job, blob->hash, part)
+		       : ranq_queue_blob_get_cmd(&blob->pq->q, &cmd, blob->hash, part)) == 0)
 		request = proxy_request(blob->pq, &cmd, have_part);
 	ranq_cmd_clear(&cmd);
 	if (!request)
@@ -130,9 +139,19 @@ void proxy_blobs_ask(struct ranq_proxy *proxy)
 		ask(blob);
 }
 
-struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash, uint64_t total)
+uint64_t proxy_blobs_arguments(const struct ranq_proxy *proxy)
 {
-	struct proxy_blob *blob = find(pq->proxy, pq, hash);
+	const struct proxy_blob *blob;
+	uint64_t bytes = 0;
+
+	TAILQ_FOREACH(blob, &proxy->blobs, next)
+	bytes += blob->job ? blob->total : 0;
+	return bytes;
+}
+
+struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, uint64_t job, const char *hash, uint64_t total)
+{
+	struct proxy_blob *blob = find(pq->proxy, pq, job, hash);
 
 	if (blob && !blob->missing) {
 		blob->users++;
@@ -152,6 +171,7 @@ struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash, uint
 	crypto_hash_sha256_init(blob->digest);
 	snprintf(blob->hash, sizeof blob->hash, "%s", hash);
 	blob->pq = pq;
+	blob->job = job;
 	blob->total = total;
 	blob->told_ms = pq->proxy->now_ms;
 	blob->users = 1;
@@ -197,7 +217,7 @@ void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob)
 	if (--blob->users > 0)
 		return;
 	blob->unused_ms = proxy->now_ms;
-	if (!blob->whole)
+	if (!blob->whole || blob->job)
 		forget(proxy, blob);
 	else
 		proxy_blobs_trim(proxy, KEEP_BYTES);

@@ -22,6 +22,7 @@
 #include "bridge/watch.h"
 #include "queue/held.h"
 #include "queue/queue.h"
+#include "record/input.h"
 #include "record/reduce.h"
 #include "record/spec.h"
 
@@ -54,6 +55,7 @@ struct proxy_chunk {
 	bool suspect, truncated;
 	int64_t since_ns;        /* start, or last report */
 	struct proxy_item *item; /* pending item that the next results of this chunk extend */
+	struct proxy_blob *argument; /* of its only task, when that is a large one */
 };
 TAILQ_HEAD(proxy_chunks, proxy_chunk);
 TAILQ_HEAD(proxy_piece_list, proxy_piece);
@@ -113,6 +115,7 @@ struct proxy_call {
 struct proxy_blob {
 	TAILQ_ENTRY(proxy_blob) next;
 	char hash[129];
+	uint64_t job; /* whose argument it is; 0: a module or job data */
 	uint64_t number, have, total; /* total: 0 when nobody said it */
 	struct proxy_queue *pq;       /* where it is fetched */
 	int fd;
@@ -134,6 +137,8 @@ struct proxy_block { /* input lines [first, first + count) */
 	uint64_t first, count;
 	unsigned char *data;
 	size_t len;
+	struct ranq_input_large large; /* bytes 0: its lines are in it */
+	struct proxy_blob *argument;   /* being fetched, or here; NULL: not yet, or a chunk has it */
 };
 enum proxy_job_state { PROXY_JOB_NEW, PROXY_JOB_ASKED, PROXY_JOB_BLOBS, PROXY_JOB_READY, PROXY_JOB_FAILED };
 struct proxy_job {
@@ -387,7 +392,9 @@ void proxy_jobs_tick(struct ranq_proxy *proxy);
 int64_t proxy_jobs_due(const struct ranq_proxy *proxy);
 
 /* proxy_blobs.c */
-struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, const char *hash, uint64_t total);
+/* job: it is an argument of that job; 0: it is a module or job data. */
+struct proxy_blob *proxy_blob_get(struct proxy_queue *pq, uint64_t job, const char *hash, uint64_t total);
+uint64_t proxy_blobs_arguments(const struct ranq_proxy *proxy); /* bytes of all arguments that are here or on the way */
 void proxy_blob_put(struct ranq_proxy *proxy, struct proxy_blob *blob);
 void proxy_blob_share(struct ranq_proxy *proxy, struct proxy_blob *blob, int rank);
 void proxy_blobs_ask(struct ranq_proxy *proxy);
@@ -403,6 +410,8 @@ uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t 
 int proxy_input_slice(
 	const struct proxy_job *job, uint64_t start, uint64_t end, struct ranq_buf *out, struct ranq_err *err);
 void proxy_input_trim(struct proxy_job *job);
+/* The large argument of the task, from now on the caller's; NULL: it has none. */
+struct proxy_blob *proxy_input_take(struct proxy_job *job, uint64_t index);
 void proxy_input_clear(struct proxy_job *job);
 
 /* proxy_work.c */

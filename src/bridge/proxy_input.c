@@ -1,13 +1,13 @@
 /* proxy_input.c - input lines of jobs: fetched ahead of dispatch for the pieces at hand, a bounded amount, and dropped
- * when no piece needs them any more. */
+ * when no piece needs them any more. A large argument is a blob: fetched before its task is given to a lane, as far as there is
+ * room for it, and gone with the chunk that has it. */
 #include "bridge/proxy_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/input.h"
-
 #define AHEAD_BYTES ((size_t)4 << 20)
+#define ARGUMENTS_BYTES ((uint64_t)512 << 20) /* of large arguments, those of tasks that run included; one may be larger */
 #define FETCH_BYTES ((size_t)1 << 20)
 
 static struct proxy_block *block_at(const struct proxy_job *job, uint64_t index)
@@ -20,15 +20,33 @@ static struct proxy_block *block_at(const struct proxy_job *job, uint64_t index)
 	return NULL;
 }
 
-uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t end)
+static uint64_t have_lines(const struct proxy_block *block, uint64_t start, uint64_t end)
 {
-	const struct proxy_block *block = block_at(job, start);
 	uint64_t n;
 
 	if (!block)
 		return 0;
 	n = block->first + block->count - start;
 	return n < end - start ? n : end - start;
+}
+
+uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t end)
+{
+	const struct proxy_block *block = block_at(job, start);
+
+	if (block && block->large.bytes && !(block->argument && block->argument->whole))
+		return 0;
+	return have_lines(block, start, end);
+}
+
+struct proxy_blob *proxy_input_take(struct proxy_job *job, uint64_t index)
+{
+	struct proxy_block *block = block_at(job, index);
+	struct proxy_blob *argument = block ? block->argument : NULL;
+
+	if (block)
+		block->argument = NULL;
+	return argument;
 }
 
 int proxy_input_slice(
@@ -41,8 +59,16 @@ int proxy_input_slice(
 	return ranq_input_slice(block->data, block->len, start - block->first, end - block->first, out, err);
 }
 
+static void drop_argument(struct proxy_job *job, struct proxy_block *block)
+{
+	if (block->argument)
+		proxy_blob_put(job->pq->proxy, block->argument);
+	block->argument = NULL;
+}
+
 static void block_remove(struct proxy_job *job, struct proxy_block *block)
 {
+	drop_argument(job, block);
 	TAILQ_REMOVE(&job->blocks, block, next);
 	job->block_bytes -= block->len;
 	free(block->data);
@@ -99,6 +125,8 @@ static void add_block(struct proxy_job *job, uint64_t first, struct ranq_bytes b
 	block->first = first;
 	block->count = (uint64_t)count;
 	block->len = bytes.len;
+	if (!ranq_input_large_block(bytes.data, bytes.len, &block->large))
+		block->large.bytes = 0;
 	job->block_bytes += block->len;
 	TAILQ_INSERT_TAIL(&job->blocks, block, next);
 }
@@ -145,10 +173,62 @@ static void ask(struct proxy_job *job, uint64_t start, uint64_t end)
 	job->input_asked = true;
 }
 
+/* Is it the task that a lane gets next of some piece? */
+static bool is_next(const struct proxy_job *job, const struct proxy_block *block)
+{
+	const struct proxy_piece *piece;
+
+	TAILQ_FOREACH(piece, &job->pq->proxy->pieces, next)
+	if (piece->job == job && piece->start == block->first)
+		return true;
+	return false;
+}
+
+static bool has_room(const struct proxy_job *job, const struct proxy_block *block)
+{
+	uint64_t others = proxy_blobs_arguments(job->pq->proxy);
+
+	return !others || others + block->large.bytes <= ARGUMENTS_BYTES;
+}
+
+/* What can be given to a lane only after it (a task that came back) gives way: else each would wait for the other. */
+static bool make_room(struct proxy_job *job, const struct proxy_block *block)
+{
+	struct proxy_block *other;
+
+	if (!has_room(job, block) && is_next(job, block))
+		TAILQ_FOREACH(other, &job->blocks, next)
+		if (other->argument && !is_next(job, other))
+			drop_argument(job, other);
+	return has_room(job, block);
+}
+
+static void want_arguments(struct proxy_job *job)
+{
+	struct proxy_block *block;
+
+	TAILQ_FOREACH(block, &job->blocks, next)
+	if (block->argument && !needed(job, block))
+		drop_argument(job, block); /* it went back to the queue */
+	TAILQ_FOREACH(block, &job->blocks, next)
+	{
+		if (!block->large.bytes || block->argument || !needed(job, block) || !make_room(job, block))
+			continue;
+		block->argument = proxy_blob_get(job->pq, job->id, block->large.hash, block->large.bytes);
+		if (!block->argument || block->argument->missing) {
+			proxy_job_fail(job, "no memory for a large argument");
+			return;
+		}
+	}
+}
+
 void proxy_input_ask(struct proxy_job *job)
 {
 	const struct proxy_piece *piece;
 
+	want_arguments(job);
+	if (job->state != PROXY_JOB_READY)
+		return;
 	if (job->input_asked || job->unstarted == 0)
 		return;
 	if (job->block_bytes >= AHEAD_BYTES)
@@ -161,7 +241,7 @@ void proxy_input_ask(struct proxy_job *job)
 
 		if (piece->job != job)
 			continue;
-		while (at < piece->end && (n = proxy_input_have(job, at, piece->end)) > 0)
+		while (at < piece->end && (n = have_lines(block_at(job, at), at, piece->end)) > 0)
 			at += n;
 		if (at < piece->end) {
 			ask(job, at, piece->end);

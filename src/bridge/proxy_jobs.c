@@ -50,8 +50,12 @@ static void settle(struct proxy_job *job)
 
 void proxy_job_blob_here(struct proxy_blob *blob)
 {
-	struct proxy_job *job;
+	struct proxy_job *job = blob->job ? proxy_job_find(blob->pq, blob->job) : NULL;
 
+	if (job && blob->missing && job->state == PROXY_JOB_READY)
+		proxy_job_fail(job, "a large argument of it is missing or damaged in the queue");
+	if (blob->job)
+		return;
 	TAILQ_FOREACH(job, &blob->pq->proxy->jobs, next)
 	if (job->module == blob || job->data == blob)
 		settle(job);
@@ -72,9 +76,9 @@ static void take_spec(struct proxy_job *job, struct ranq_bytes spec)
 	}
 	job->state = PROXY_JOB_BLOBS;
 	if (job->spec.module_hash)
-		job->module = proxy_blob_get(job->pq, job->spec.module_hash, 0);
+		job->module = proxy_blob_get(job->pq, 0, job->spec.module_hash, 0);
 	if (job->spec.data_hash)
-		job->data = proxy_blob_get(job->pq, job->spec.data_hash, job->spec.data_bytes);
+		job->data = proxy_blob_get(job->pq, 0, job->spec.data_hash, job->spec.data_bytes);
 	if ((job->spec.module_hash && !job->module) || (job->spec.data_hash && !job->data))
 		proxy_job_fail(job, "out of memory");
 	else

@@ -269,6 +269,9 @@ static bool send_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk)
 		return false;
 	}
 	proxy_job_introduce(job, lane->rank);
+	chunk->argument = job->spec.args == RANQ_ARGS_INPUT ? proxy_input_take(job, chunk->start) : NULL;
+	if (chunk->argument)
+		proxy_blob_share(proxy, chunk->argument, lane->rank);
 	ranq_buf_init(&buf, 0);
 	ranq_message_chunk_encode(&buf, &(struct ranq_message_chunk){.key = job->key,
 						.chunk = chunk->id,
@@ -277,6 +280,7 @@ static bool send_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk)
 						.end = chunk->end,
 						.deaths = chunk->deaths,
 						.left_ms = left_ms,
+						.blob = chunk->argument ? chunk->argument->number : 0,
 						.input = {input.data, input.len}});
 	ranq_buf_clear(&input);
 	proxy_send(proxy, lane->rank, &buf);
@@ -528,6 +532,8 @@ void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct p
 	if (chunk->job && --chunk->job->chunks == 0 && chunk->job->waited)
 		proxy_outbox_waited(chunk->job);
 	lane_remove(proxy, lane, chunk);
+	if (chunk->argument)
+		proxy_blob_put(proxy, chunk->argument);
 	free(chunk);
 	first = TAILQ_FIRST(&lane->chunks);
 	if (first)

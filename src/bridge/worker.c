@@ -149,6 +149,8 @@ static int give(struct worker_slot *slot, struct worker_chunk *chunk, struct wor
 		.deaths = (unsigned)chunk->deaths,
 		.end_ms = chunk->end_ms,
 		.merge = chunk->merge,
+		.large = chunk->blob != 0,
+		.argument_fd = chunk->blob ? ranq_blobs_fd(slot->worker->blobs, chunk->blob) : -1,
 		.input = {chunk->input, chunk->input_len}};
 
 	if (ranq_worker_job_introduce(slot->worker, job, slot, err) != 0 ||
@@ -187,7 +189,8 @@ void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot)
 		if (chunk->given)
 			continue;
 		job = ranq_worker_job_find(worker, chunk->key);
-		if (job && (!ranq_worker_job_ready(worker, job) || ranq_slot_queued(slot->slot) >= RANQ_SLOT_QUEUE))
+		if (job && (!ranq_worker_job_ready(worker, job) || !ranq_worker_chunk_ready(worker, chunk) ||
+				   ranq_slot_queued(slot->slot) >= RANQ_SLOT_QUEUE))
 			return;
 		err = (struct ranq_err){0};
 		if (job && give(slot, chunk, job, &err) == 0)
@@ -234,6 +237,8 @@ static int take_chunk(struct ranq_worker *worker, const struct ranq_message_chun
 	chunk->end = m->end;
 	chunk->deaths = m->deaths;
 	chunk->merge = m->merge;
+	chunk->blob = m->blob;
+	chunk->ask_ms = ranq_clock_ms() + WORKER_ASK_MS;
 	chunk->end_ms = m->left_ms == RANQ_NEVER ? RANQ_NEVER : ranq_clock_ms() + m->left_ms;
 	chunk->input_len = m->input.len;
 	if (m->input.len)

@@ -8,11 +8,15 @@
 #include "bridge/watch.h"
 #include "bridge/worker.h"
 
+#define WORKER_ASK_MS 2000 /* between two questions where a blob is */
+
 /* A chunk that rank 0 gave: first waiting here (its job's blobs are not complete, or the slot is full), then given to
  * the slot. Rank 0 hears of its end exactly once, whatever happens: `done` of RESULTS. */
 struct worker_chunk {
 	TAILQ_ENTRY(worker_chunk) next;
 	uint64_t key, id, start, end, upto, deaths;
+	uint64_t blob;   /* the argument of its only task; 0: `input` has it */
+	int64_t ask_ms;  /* when to ask for it, if it is not here by then */
 	int64_t end_ms;
 	unsigned char *input;
 	size_t input_len;
@@ -64,6 +68,7 @@ struct worker_job *ranq_worker_job_find(struct ranq_worker *worker, uint64_t key
 int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_job *m, struct ranq_err *err);
 void ranq_worker_job_remove(struct ranq_worker *worker, struct worker_job *job);
 bool ranq_worker_job_ready(const struct ranq_worker *worker, const struct worker_job *job);
+bool ranq_worker_chunk_ready(const struct ranq_worker *worker, const struct worker_chunk *chunk);
 /* Makes the job known to the slot, once. */
 int ranq_worker_job_introduce(
 	struct ranq_worker *worker, struct worker_job *job, struct worker_slot *slot, struct ranq_err *err);

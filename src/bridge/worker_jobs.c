@@ -8,8 +8,6 @@
 
 #include "util/clock.h"
 
-#define ASK_MS 2000
-
 size_t ranq_blob_note_encode(unsigned char note[RANQ_LINK_NOTE_MAX], uint64_t blob, uint64_t total)
 {
 	struct ranq_buf buf;
@@ -75,7 +73,7 @@ int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_jo
 	if (m->spec.len)
 		memcpy(job->spec, m->spec.data, m->spec.len);
 	job->spec_len = m->spec.len;
-	job->ask_ms = ranq_clock_ms() + ASK_MS;
+	job->ask_ms = ranq_clock_ms() + WORKER_ASK_MS;
 	TAILQ_INSERT_TAIL(&worker->jobs, job, next);
 	return 0;
 }
@@ -103,15 +101,35 @@ bool ranq_worker_job_ready(const struct ranq_worker *worker, const struct worker
 	return !missing(worker, job->module) && !missing(worker, job->data);
 }
 
+bool ranq_worker_chunk_ready(const struct ranq_worker *worker, const struct worker_chunk *chunk)
+{
+	return !missing(worker, chunk->blob);
+}
+
+static void ask_arguments(struct ranq_worker *worker, int64_t now_ms)
+{
+	struct worker_chunk *chunk;
+
+	for (unsigned s = 0; s < worker->nslots; s++)
+		TAILQ_FOREACH(chunk, &worker->slots[s].chunks, next)
+		{
+			if (chunk->given || now_ms < chunk->ask_ms || !missing(worker, chunk->blob))
+				continue;
+			chunk->ask_ms = now_ms + WORKER_ASK_MS;
+			ranq_worker_notice(worker, RANQ_NOTICE_MISSING, chunk->blob);
+		}
+}
+
 void ranq_worker_jobs_tick(struct ranq_worker *worker, int64_t now_ms)
 {
 	struct worker_job *job;
 
+	ask_arguments(worker, now_ms);
 	TAILQ_FOREACH(job, &worker->jobs, next)
 	{
 		if (now_ms < job->ask_ms || ranq_worker_job_ready(worker, job))
 			continue;
-		job->ask_ms = now_ms + ASK_MS;
+		job->ask_ms = now_ms + WORKER_ASK_MS;
 		if (missing(worker, job->module))
 			ranq_worker_notice(worker, RANQ_NOTICE_MISSING, job->module);
 		if (missing(worker, job->data))
@@ -121,12 +139,17 @@ void ranq_worker_jobs_tick(struct ranq_worker *worker, int64_t now_ms)
 
 int64_t ranq_worker_jobs_due(const struct ranq_worker *worker)
 {
+	const struct worker_chunk *chunk;
 	const struct worker_job *job;
 	int64_t due = RANQ_NEVER;
 
 	TAILQ_FOREACH(job, &worker->jobs, next)
 	if (job->ask_ms < due && !ranq_worker_job_ready(worker, job))
 		due = job->ask_ms;
+	for (unsigned s = 0; s < worker->nslots; s++)
+		TAILQ_FOREACH(chunk, &worker->slots[s].chunks, next)
+		if (!chunk->given && chunk->ask_ms < due && missing(worker, chunk->blob))
+			due = chunk->ask_ms;
 	return due;
 }
 

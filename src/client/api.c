@@ -145,8 +145,6 @@ struct array_lines {
 
 static int check_line(const struct ranq_bytes *line, struct ranq_err *err)
 {
-	if (line->len > RANQ_ARG_MAX_BYTES)
-		return ranq_err_set(err, RANQ_ERR_INPUT, "an argument is longer than %u bytes", RANQ_ARG_MAX_BYTES);
 	if (line->len && memchr(line->data, 0, line->len))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "an argument contains a NUL byte");
 	return 1;

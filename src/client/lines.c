@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "record/spec.h"
+#include "record/input.h"
 
 #define READ_BYTES (64u << 10)
 
@@ -19,13 +19,14 @@ struct ranq_line_file {
 	char *name;
 	uint64_t line;
 	struct ranq_buf buf;
+	uint64_t most; /* bytes of a line */
 	size_t at, searched; /* next line starts at `at`; no newline before `searched` */
 };
 
 static int too_long(const struct ranq_line_file *file, struct ranq_err *err)
 {
-	return ranq_err_set(err, RANQ_ERR_INPUT, "line %llu of '%s' is longer than %u bytes",
-		(unsigned long long)file->line + 1, file->name, RANQ_ARG_MAX_BYTES);
+	return ranq_err_set(err, RANQ_ERR_INPUT, "line %llu of '%s' is longer than %llu bytes",
+		(unsigned long long)file->line + 1, file->name, (unsigned long long)file->most);
 }
 
 /* 1: read something, or the end was met; 2: nothing now; -1. */
@@ -34,7 +35,7 @@ static int fill(struct ranq_line_file *file, struct ranq_err *err)
 	ranq_buf_drop(&file->buf, file->at);
 	file->searched -= file->at;
 	file->at = 0;
-	if (file->buf.len > RANQ_ARG_MAX_BYTES)
+	if (file->buf.len > file->most)
 		return too_long(file, err);
 	struct pollfd fd = {.fd = file->fd, .events = POLLIN};
 	if (poll(&fd, 1, 0) == 0)
@@ -56,7 +57,7 @@ static int give(struct ranq_line_file *file, size_t len, size_t skip, struct ran
 {
 	line->data = file->buf.data + file->at;
 	line->len = len;
-	if (len > RANQ_ARG_MAX_BYTES)
+	if (len > file->most)
 		return too_long(file, err);
 	if (len && memchr(line->data, 0, len))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "line %llu of '%s' contains a NUL byte",
@@ -83,6 +84,17 @@ static int next(void *user, struct ranq_bytes *line, struct ranq_err *err)
 		if (rc != 1)
 			return rc;
 	}
+}
+
+static void set_most(struct ranq_line_file *file, uint64_t most)
+{
+	file->most = most;
+	file->buf.max = (size_t)most + 2 * READ_BYTES;
+}
+
+static void allow_large(void *user)
+{
+	set_most(user, RANQ_ARG_LARGE_MAX_BYTES);
 }
 
 static int open_path(struct ranq_line_file *file, const char *path, struct ranq_err *err)
@@ -112,12 +124,13 @@ struct ranq_line_file *ranq_line_file_open(const char *path, struct ranq_lines *
 		return NULL;
 	}
 	file->name = name;
-	ranq_buf_init(&file->buf, RANQ_ARG_MAX_BYTES + 2 * READ_BYTES);
+	ranq_buf_init(&file->buf, 0);
+	set_most(file, RANQ_ARG_MAX_BYTES);
 	if (open_path(file, path, err)) {
 		ranq_line_file_close(file);
 		return NULL;
 	}
-	*lines = (struct ranq_lines){.next = next, .user = file, .fd = file->fd, .name = file->name};
+	*lines = (struct ranq_lines){.next = next, .allow_large = allow_large, .user = file, .fd = file->fd, .name = file->name};
 	return file;
 }
 

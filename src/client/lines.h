@@ -13,14 +13,15 @@ enum { RANQ_LINES_PAUSE = 3 };
 struct ranq_lines {
 	int (*next)(void *user, struct ranq_bytes *line, struct ranq_err *err);
 	void (*begin)(void *user); /* somebody begins to read a batch; NULL: nothing to do */
+	void (*allow_large)(void *user); /* lines of more than 1 MiB are wanted; NULL: there is no limit here */
 	void *user;
 	int fd;           /* to wait for after 2; -1: never blocks */
 	const char *name; /* for messages */
 };
 
 struct ranq_line_file;
-/* path "-" is standard input. Lines end with a newline (the last one may lack it); a line has at most 1 MiB and no NUL
- * byte. */
+/* path "-" is standard input. Lines end with a newline (the last one may lack it); a line has at most 1 MiB, or
+ * RANQ_ARG_LARGE_MAX_BYTES where large ones are allowed, and no NUL byte. */
 struct ranq_line_file *ranq_line_file_open(const char *path, struct ranq_lines *lines, struct ranq_err *err);
 void ranq_line_file_close(struct ranq_line_file *file); /* takes NULL */
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/input.h"
+#include "client/argument.h"
 
 #define BATCH_BYTES (1u << 20)
 #define BATCH_BLOCKS 200
@@ -45,6 +45,7 @@ void ranq_blocks_reset(struct ranq_blocks *blocks)
 {
 	ranq_buf_reset(&blocks->bytes);
 	blocks->n = 0;
+	blocks->large = (struct ranq_bytes){0};
 }
 
 void ranq_blocks_swap(struct ranq_blocks *a, struct ranq_blocks *b)
@@ -117,9 +118,46 @@ int ranq_blocks_flush(struct ranq_blocks *blocks, struct ranq_err *err)
 	return 0;
 }
 
+void ranq_blocks_store(struct ranq_blocks *blocks, struct ranq_session *session, const char *uuid, uint64_t job)
+{
+	blocks->session = session;
+	blocks->job = job;
+	snprintf(blocks->uuid, sizeof blocks->uuid, "%s", uuid);
+}
+
+/* Its bytes are in the queue before the block says so. 0: the blocks are full, with it or without: then it is spare. */
+static int add_large(struct ranq_blocks *blocks, const struct ranq_bytes *line, struct ranq_err *err)
+{
+	struct ranq_input_large large = {0};
+	if (ranq_blocks_flush(blocks, err))
+		return -1;
+	if (!blocks->session || blocks->n) {
+		blocks->spare = *line;
+		blocks->has_spare = true;
+		return 0;
+	}
+	if (ranq_argument_send(blocks->session, blocks->uuid, blocks->job, line, &large, err))
+		return -1;
+	ranq_input_large_pack(&blocks->bytes, &large);
+	if (ranq_buf_failed(&blocks->bytes))
+		return no_memory(err);
+	blocks->ends[0] = blocks->bytes.len;
+	blocks->counts[0] = blocks->n = 1;
+	blocks->large = *line;
+	return 0;
+}
+
+int ranq_blocks_send_large(struct ranq_blocks *blocks, struct ranq_err *err)
+{
+	struct ranq_input_large large;
+	return ranq_argument_send(blocks->session, blocks->uuid, blocks->job, &blocks->large, &large, err);
+}
+
 /* 1: taken; 0: the blocks are full and the line is spare. */
 static int add_line(struct ranq_blocks *blocks, const struct ranq_bytes *line, struct ranq_err *err)
 {
+	if (line->len > RANQ_ARG_MAX_BYTES && blocks->takes_large)
+		return add_large(blocks, line, err);
 	int rc = ranq_input_writer_add(blocks->writer, line->data, line->len, err);
 	if (rc)
 		return rc;
@@ -255,8 +293,13 @@ static int append(struct ranq_producer *producer, struct ranq_err *err)
 	int rc = append_call(producer, producer->batch, &producer->blocks, err);
 	if (rc < 0 && err->code == RANQ_ERR_STATE && send_again(producer, err) == 0)
 		rc = append_call(producer, producer->batch, &producer->blocks, err);
+	/* the server went back in time between the last slices and the block */
+	if (rc < 0 && err->code == RANQ_ERR_INPUT && producer->blocks.large.len &&
+		ranq_blocks_send_large(&producer->blocks, err) == 0)
+		rc = append_call(producer, producer->batch, &producer->blocks, err);
 	if (rc == 1 && n) {
 		keep(producer);
+		producer->blocks.large = (struct ranq_bytes){0};
 		producer->batch++;
 	}
 	return rc;
@@ -369,6 +412,7 @@ struct ranq_producer *ranq_producer_create(struct ranq_session *session, const c
 void ranq_producer_start(struct ranq_producer *producer, uint64_t job)
 {
 	producer->job = job;
+	ranq_blocks_store(&producer->blocks, producer->session, producer->uuid, job);
 }
 
 struct ranq_session_hook *ranq_producer_hook(struct ranq_producer *producer)

@@ -14,6 +14,13 @@ struct ranq_blocks {
 	struct ranq_input_writer *writer;
 	struct ranq_bytes spare; /* a line that did not fit into the last block; borrowed from its source */
 	bool has_spare;
+	/* Where large lines go, if the job takes any; each is the only line of what was read. Not known yet (session NULL): reading ends
+	 * before one. */
+	bool takes_large;
+	struct ranq_session *session;
+	char uuid[RANQ_ID_LEN + 1];
+	uint64_t job;
+	struct ranq_bytes large; /* the large line that is the only block; borrowed, until the next line is asked for */
 };
 enum { RANQ_BLOCKS_END = 0, RANQ_BLOCKS_FULL = 1, RANQ_BLOCKS_NOTHING_NOW = 2, RANQ_BLOCKS_PAUSE = 3 };
 void ranq_blocks_init(struct ranq_blocks *blocks, size_t max_bytes);
@@ -23,8 +30,12 @@ void ranq_blocks_reset(struct ranq_blocks *blocks); /* forgets the finished bloc
 void ranq_blocks_swap(struct ranq_blocks *a, struct ranq_blocks *b);
 /* Reads lines until END, FULL, NOTHING_NOW or PAUSE (of END and FULL the last block is finished); -1. */
 int ranq_blocks_read(struct ranq_blocks *blocks, struct ranq_lines *lines, struct ranq_err *err);
+/* Sends the large line again. */
+int ranq_blocks_send_large(struct ranq_blocks *blocks, struct ranq_err *err);
 /* Finishes a started block. */
 int ranq_blocks_flush(struct ranq_blocks *blocks, struct ranq_err *err);
+/* From now on large lines are taken. job 0: they are staged. */
+void ranq_blocks_store(struct ranq_blocks *blocks, struct ranq_session *session, const char *uuid, uint64_t job);
 struct ranq_bytes ranq_blocks_get(const struct ranq_blocks *blocks, size_t i);
 uint64_t ranq_blocks_count(const struct ranq_blocks *blocks); /* lines in finished blocks */
 

@@ -183,7 +183,8 @@ int ranq_last_status(void);         /* exit status that fits: 2 input, 3 server,
  * present, ask again, -1: failed. Called from ranq_submit until a fifth of a second or a megabyte is over, and after that from
  * ranq_foreach, ranq_next and ranq_wait of its job, which must be called at least once in a minute: a job whose producer is silent for
  * longer is closed. One call must not take longer either: return 2 rather than wait. It is asked for each argument once, also when the
- * server comes back with a state some seconds older. */
+ * server comes back with a state some seconds older; if that lost an argument above 1 MiB which was in the queue already, the job ends as
+ * ERROR. An argument has at most 1 MiB; of a function 4 GiB, and then its bytes are sent from where they are. */
 typedef int ranq_generator(void *user, const char **arg, size_t *len);
 
 /* Begin with RANQ_SUBMIT_INIT, then set what you need. Exactly one of command and function. */

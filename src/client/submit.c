@@ -244,6 +244,7 @@ static int send_whole(struct ranq_session *session, struct ranq_submission *subm
 	struct ranq_blocks *blocks, bool all_read, uint64_t *job, struct ranq_err *err)
 {
 	submission->tasks = 0;
+	ranq_blocks_store(blocks, session, uuid, 0);
 	while (stage_blocks(session, uuid, blocks, &submission->tasks, err) == 0) {
 		if (submission->tasks >= RANQ_TASKS_MAX)
 			return ranq_err_set(err, RANQ_ERR_INPUT, "too many tasks: at most 2^53 - 1");
@@ -280,6 +281,10 @@ static int send_lines(struct ranq_session *session, struct ranq_submission *subm
 {
 	struct ranq_blocks blocks;
 	ranq_blocks_init(&blocks, STREAM_BYTES);
+	/* what a command gets in its argv, or is split into columns, cannot be large */
+	blocks.takes_large = submission->spec->body == RANQ_BODY_FUNCTION && !submission->spec->colsep;
+	if (blocks.takes_large && submission->lines->allow_large)
+		submission->lines->allow_large(submission->lines->user);
 	int rc = read_first(session, submission, &blocks, err);
 	if (rc == 0 && submission->may_stream) {
 		rc = send_open(session, submission, uuid, &blocks, job, producer, err);

@@ -69,6 +69,8 @@ struct ranq_chunk {
 	 * event has them, or none (upto == start) when that failed or its executor died. A slot that is given such chunks
 	 * is given no others. */
 	bool merge;
+	bool large;      /* of one task: its argument is the file argument_fd (duplicated), not the line of `input` */
+	int argument_fd;
 };
 /* What came out of a slot. `chunk` is finished when upto == its (possibly lowered) end. */
 enum ranq_slot_event_kind {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "exec/cache.h"
@@ -112,10 +113,41 @@ static void on_job(struct ranq_executor *x, struct ranq_reader *in)
 	LIST_INSERT_HEAD(&x->jobs, job, link);
 }
 
+/* A page of zeros is behind a file that ends with its last page, so that its text has its NUL. */
+static void map_argument(struct ranq_run *run, int fd)
+{
+	struct stat st;
+	void *room, *at;
+
+	run->large = true;
+	if (fstat(fd, &st) == 0 && st.st_size > 0) {
+		run->argument_len = (size_t)st.st_size;
+		room = mmap(NULL, run->argument_len + 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		at = room == MAP_FAILED ? room
+					: mmap(room, run->argument_len, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
+		run->argument_errno = errno;
+		if (at != MAP_FAILED)
+			run->argument = at;
+		else if (room != MAP_FAILED)
+			munmap(room, run->argument_len + 1);
+	} else {
+		run->argument_errno = EIO;
+	}
+	close(fd);
+}
+
+static void run_clear(struct ranq_run *run)
+{
+	if (run->argument)
+		munmap(run->argument, run->argument_len + 1);
+	ranq_buf_clear(&run->input);
+}
+
 static void on_run(struct ranq_executor *x, struct ranq_reader *in)
 {
 	struct ranq_run *run = &x->runs[x->nruns];
 	struct ranq_bytes input;
+	unsigned flags;
 
 	if (x->nruns == RANQ_WIRE_RUNS)
 		broken();
@@ -126,7 +158,10 @@ static void on_run(struct ranq_executor *x, struct ranq_reader *in)
 	run->end_ms = ranq_wire_signed(in);
 	run->tries = (unsigned)ranq_reader_varint(in);
 	run->deaths = (unsigned)ranq_reader_varint(in);
-	run->merge = ranq_reader_byte(in);
+	flags = ranq_reader_byte(in);
+	run->merge = flags & RANQ_RUN_MERGES;
+	if (flags & RANQ_RUN_HAS_ARGUMENT)
+		map_argument(run, take_fd(x));
 	run->input_base = ranq_reader_varint(in);
 	input = ranq_reader_sized(in);
 	ranq_buf_init(&run->input, 0);
@@ -346,7 +381,7 @@ void ranq_executor_main(const struct ranq_executor_options *options)
 		if (!x->nruns)
 			continue;
 		ranq_executor_work(x, &x->runs[0]);
-		ranq_buf_clear(&x->runs[0].input);
+		run_clear(&x->runs[0]);
 		x->nruns--; /* owned pointers move along; the reader points into heap memory */
 		memmove(x->runs, x->runs + 1, x->nruns * sizeof *x->runs);
 	}

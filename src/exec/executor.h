@@ -47,6 +47,10 @@ struct ranq_run {
 	unsigned tries, deaths; /* of task `start` so far */
 	bool merge;             /* `input` is results to join */
 	struct ranq_buf input;
+	bool large;           /* the argument of its only task was a file: */
+	char *argument;       /* mapped, NUL-terminated behind its bytes; NULL: that failed (errno in argument_errno) */
+	size_t argument_len;
+	int argument_errno;
 	/* walk over the input: `line` is that of task next_index - 1 */
 	struct ranq_input_reader reader;
 	struct ranq_bytes line;

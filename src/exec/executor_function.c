@@ -81,6 +81,11 @@ static const char *op_arg(const struct ranq_task *task, size_t *len)
 	struct ranq_task *t = (struct ranq_task *)(uintptr_t)task; /* the cache behind a read-only view */
 	const char *text = "";
 
+	if (t->attempt && t->attempt->run->argument) {
+		if (len)
+			*len = t->attempt->run->argument_len;
+		return t->attempt->run->argument;
+	}
 	if (!t->has_arg && t->attempt && !ranq_executor_arg(t->job, t->attempt, &t->arg, NULL))
 		t->has_arg = t->marked = true;
 	if (t->has_arg && t->arg.whole)

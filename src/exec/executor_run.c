@@ -380,6 +380,12 @@ void ranq_executor_work(struct ranq_executor *x, struct ranq_run *run)
 		open_job(x, job, run);
 	if (!reason && job->broken)
 		reason = job->broken_reason;
+	if (!reason && run->large && (job->spec.body != RANQ_BODY_FUNCTION || job->spec.colsep))
+		reason = "a large argument is for a function, and not for --colsep";
+	if (!reason && run->large && !run->argument) {
+		ranq_err_set(&err, RANQ_ERR_SYSTEM, "cannot map the argument: %s", strerror(run->argument_errno));
+		reason = err.text;
+	}
 	if (run->merge) {
 		merge(x, job, run);
 		return;

@@ -189,6 +189,9 @@ bool ranq_slot_chunk_over(const struct ranq_slot_chunk *chunk)
 void ranq_slot_chunk_clear(struct ranq_slot_chunk *chunk)
 {
 	ranq_buf_clear(&chunk->input);
+	if (chunk->argument_fd >= 0)
+		close(chunk->argument_fd);
+	chunk->argument_fd = -1;
 	free(chunk->troubles);
 	chunk->troubles = NULL;
 }
@@ -212,8 +215,10 @@ int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *given, struct
 		return ranq_err_set(err, RANQ_ERR_STATE, "the slot does not know the job of this chunk");
 	if (given->start >= given->end || ranq_slot_find_chunk(slot, given->id))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "a chunk is empty, or was given twice");
+	if (given->large && (given->end - given->start != 1 || given->argument_fd < 0))
+		return ranq_err_set(err, RANQ_ERR_INPUT, "a large argument is that of one task");
 	*chunk = (struct ranq_slot_chunk){
-		.given = *given, .upto = given->start, .sent = given->start, .end = given->end};
+		.given = *given, .argument_fd = -1, .upto = given->start, .sent = given->start, .end = given->end};
 	ranq_buf_init(&chunk->input, 0);
 	ranq_buf_add(&chunk->input, given->input.data, given->input.len);
 	if (ranq_buf_failed(&chunk->input)) {
@@ -221,6 +226,11 @@ int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *given, struct
 		return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory for a chunk");
 	}
 	chunk->given.input = (struct ranq_bytes){0};
+	if (given->large && (chunk->argument_fd = dup_fd(given->argument_fd)) < 0) {
+		ranq_err_sys(err, "no descriptor for an argument");
+		ranq_slot_chunk_clear(chunk);
+		return -1;
+	}
 	slot->nchunks++;
 	return 0;
 }

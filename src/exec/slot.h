@@ -31,6 +31,7 @@ struct ranq_trouble {
 struct ranq_slot_chunk {
 	struct ranq_chunk given;
 	struct ranq_buf input;
+	int argument_fd;          /* -1: none */
 	uint64_t upto, sent, end; /* end: lowered by truncate */
 	unsigned runs;            /* of it in flight */
 	bool stopped;             /* by cancel or warn: nothing more is sent */

@@ -174,7 +174,8 @@ void ranq_slot_send_job(struct ranq_slot *slot, struct ranq_slot_job *job)
 /* The limit stands in the page before the executor can see the run. */
 int ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, uint64_t to)
 {
-	struct ranq_slot_message *message = ranq_slot_message(slot);
+	/* descriptors go with the first byte of a message */
+	struct ranq_slot_message *message = chunk->argument_fd >= 0 ? new_message(slot) : ranq_slot_message(slot);
 	const struct ranq_trouble *trouble = ranq_slot_trouble_at(chunk, chunk->sent);
 	struct ranq_slot_run *run = &slot->runs[slot->nruns];
 	struct ranq_buf *out;
@@ -188,6 +189,8 @@ int ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, ui
 	chunk->runs++;
 	atomic_store(&slot->end.page->runs[run->number % RANQ_WIRE_RUNS].limit, to);
 	atomic_store(&slot->end.page->runs[run->number % RANQ_WIRE_RUNS].stop, 0);
+	if (chunk->argument_fd >= 0)
+		message->fds[message->nfds++] = chunk->argument_fd;
 	out = &message->bytes;
 	at = ranq_wire_begin(out, RANQ_FRAME_RUN);
 	ranq_buf_add_varint(out, run->number);
@@ -199,7 +202,8 @@ int ranq_slot_send_run(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, ui
 	ranq_buf_add_varint(out, trouble                                      ? trouble->deaths
 				 : chunk->given.end - chunk->given.start == 1 ? chunk->given.deaths
 									      : 0);
-	ranq_buf_add_byte(out, chunk->given.merge);
+	ranq_buf_add_byte(out, (unsigned char)((chunk->given.merge ? RANQ_RUN_MERGES : 0) |
+					       (chunk->argument_fd >= 0 ? RANQ_RUN_HAS_ARGUMENT : 0)));
 	ranq_buf_add_varint(out, chunk->given.start);
 	ranq_buf_add_sized(out, chunk->input.data, chunk->input.len);
 	ranq_wire_end(out, at);

@@ -7,12 +7,13 @@
  * Data socket (rank - executor): SOCK_STREAM of frames: struct ranq_wire_head, then `len` bytes.
  *   JOB     u64 job, u8 files (bit 0 module, bit 1 data; that many descriptors travel with the frame, in this order),
  * id sized, spec sized DROP    u64 job RUN     u64 number, job, start, end, i64 end_ms, u32 tries, u32 deaths (both of
- * the first task), u8 merge, u64 input base, input sized CANCEL  u64 job, i64 grace_ms WARN    u32 signal, i64 grace_ms RESULTS
+ * the first task), u8 flags (bit 0 merge, bit 1 the argument of its only task is a file that travels with the frame), u64 input
+ * base, input sized CANCEL  u64 job, i64 grace_ms WARN    u32 signal, i64 grace_ms RESULTS
  * u64 number, from, count, u8 done, u64 elapsed_us, counts u64 x statuses, u64 failures x (index, record sized),
  * segment (rest) SLICE u64 number, task, slice, size, name and salt of the value (record/split.h), bytes (rest): all slices of a
  * result before the RESULTS that have it. u64 and u32 are varints; i64 is a varint of its zigzag form.
  *
- * A run with merge = 1 runs no task: its input is the reduced results of its tasks, and what comes back are the same ones
+ * A run with merge runs no task: its input is the reduced results of its tasks, and what comes back are the same ones
  * joined by the reduce function of the job's module, or nothing.
  *
  * A run is a contiguous part of a chunk, handed to one executor; at most RANQ_WIRE_RUNS are in flight, and they are
@@ -29,7 +30,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_WIRE_VERSION 6u
+#define RANQ_WIRE_VERSION 7u
 #define RANQ_WIRE_RUNS 32u   /* in flight to one executor */
 #define RANQ_WIRE_FDS 2u     /* descriptors with one message at most */
 #define RANQ_WIRE_CPUS 1024u /* a cpu list, with its NUL */
@@ -87,6 +88,8 @@ struct ranq_wire_head {
 };
 #define RANQ_JOB_HAS_MODULE 1u
 #define RANQ_JOB_HAS_DATA 2u
+#define RANQ_RUN_MERGES 1u
+#define RANQ_RUN_HAS_ARGUMENT 2u
 
 /* Appends a head whose length is filled in by ranq_wire_end; returns what to give to it. */
 size_t ranq_wire_begin(struct ranq_buf *out, enum ranq_frame_type type);

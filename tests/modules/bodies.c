@@ -13,6 +13,7 @@ int misbehave(struct ranq_task *task);
 int takes_much(struct ranq_task *task);
 int hold_data(struct ranq_task *task);
 int large(struct ranq_task *task);
+int same(struct ranq_task *task);
 
 /* Up to 10 GB; keeps it. False when there is no more. */
 static int leak(void)
@@ -128,4 +129,13 @@ int large(struct ranq_task *task)
 	for (i = 0; i < len; i++)
 		text[i] = (char)('a' + (i + ranq_task_index(task)) % 23);
 	return ranq_task_return(task, text, len);
+}
+
+/* Its argument, which must be a text. */
+int same(struct ranq_task *task)
+{
+	size_t len;
+	const char *arg = ranq_task_arg(task, &len);
+
+	return strlen(arg) == len ? ranq_task_return(task, arg, len) : 1;
 }

@@ -109,7 +109,19 @@ START_TEST(chunk_round_trip)
 	open_as(RANQ_MESSAGE_CHUNK, &body);
 	ck_assert_int_eq(ranq_message_chunk_decode(&body, &got, &err), 0);
 	ck_assert_int_eq(got.left_ms, 0);
-	ck_assert(got.merge);
+	ck_assert(got.merge && !got.blob);
+	ranq_buf_reset(&buf);
+	m.merge = false;
+	m.blob = 7;
+	ranq_message_chunk_encode(&buf, &m); /* the argument of many tasks */
+	open_as(RANQ_MESSAGE_CHUNK, &body);
+	ck_assert_int_eq(ranq_message_chunk_decode(&body, &got, &err), -1);
+	ranq_buf_reset(&buf);
+	m.end = m.start + 1;
+	ranq_message_chunk_encode(&buf, &m);
+	open_as(RANQ_MESSAGE_CHUNK, &body);
+	ck_assert_int_eq(ranq_message_chunk_decode(&body, &got, &err), 0);
+	ck_assert_uint_eq(got.blob, 7);
 }
 END_TEST
 
