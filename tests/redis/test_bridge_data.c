@@ -55,14 +55,34 @@ static bool under_way(struct bridge_rig *r, uint64_t rank)
 	return false;
 }
 
-static void finish(uint64_t job)
+/* Large arguments, equal ones: two texts of 30 MiB. */
+static uint64_t submit_arguments(void)
+{
+	const char *args[] = {(const char *)data, (const char *)data};
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+
+	data[DATA_BYTES - 1] = '\0';
+	options.module = RANQ_TEST_BUILDDIR "/tests/modules/bodies.so";
+	options.function = "same";
+	options.args = args;
+	options.tasks = 2;
+	options.max_output_bytes = DATA_BYTES;
+	return rig_submit(&rig, NULL, &options);
+}
+
+static void finish_tasks(uint64_t job, uint64_t tasks)
 {
 	struct ranq_job_info info;
 
 	rig_until(&rig, rig_job_ended, job);
 	info = rig_info(&rig, job);
 	ck_assert_msg(info.state == RANQ_JOB_COMPLETE, "%s: %s", ranq_job_state_name(info.state), info.reason);
-	ck_assert_uint_eq(info.counts[RANQ_TASK_OK], TASKS);
+	ck_assert_uint_eq(info.counts[RANQ_TASK_OK], tasks);
+}
+
+static void finish(uint64_t job)
+{
+	finish_tasks(job, TASKS);
 }
 
 static void lose(int rank)
@@ -153,6 +173,37 @@ START_TEST(lost_on_its_way)
 }
 END_TEST
 
+/* The rank that is being sent its argument dies: its task gets another rank, which gets the argument anew. */
+START_TEST(receiver_of_an_argument_dies)
+{
+	const int node[] = {0, 1, 1};
+	uint64_t job;
+
+	rig_bridge(&rig, 3, node, 1);
+	job = submit_arguments();
+	rig_until(&rig, under_way, 1);
+	lose(1);
+	finish_tasks(job, 2);
+	ck_assert_uint_eq(proxy_blobs_arguments(rig.ranks[0].proxy), 0);
+}
+END_TEST
+
+START_TEST(an_argument_is_lost_on_its_way)
+{
+	const int node[] = {0, 0, 0};
+	uint64_t job;
+
+	rig_bridge(&rig, 3, node, 1);
+	take_file = rig.links[2]->handler.file;
+	rig.links[2]->handler.file = lose_file;
+	lost_files = 0;
+	job = submit_arguments();
+	finish_tasks(job, 2);
+	ck_assert_uint_eq(lost_files, 2);
+	ck_assert_uint_eq(proxy_blobs_arguments(rig.ranks[0].proxy), 0);
+}
+END_TEST
+
 static bool time_is_over(struct bridge_rig *r, uint64_t end_ms)
 {
 	(void)r;
@@ -201,6 +252,8 @@ int main(void)
 	tcase_add_test(tcase, lost_with_all_of_it);
 	tcase_add_test(tcase, no_descriptor_to_spare);
 	tcase_add_loop_test(tcase, lost_on_its_way, 0, 2);
+	tcase_add_test(tcase, receiver_of_an_argument_dies);
+	tcase_add_test(tcase, an_argument_is_lost_on_its_way);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
