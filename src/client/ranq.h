@@ -286,7 +286,7 @@ int ranq_remove(struct ranq_job *job);
 
 struct ranq_progress {
 	uint64_t tasks, done, failed;
-	unsigned workers; /* bridges that serve the queue, each with any number of compute ranks */
+	unsigned workers; /* compute ranks that serve the queue */
 	int held; /* results unread: workers wait for the reader */
 	const char *state; /* "RUNNING", ... */
 	int open;     /* the input has not ended: there will be more tasks */

@@ -248,7 +248,7 @@ struct ranq_job_info {
 	int64_t created_ms, started_ms, ended_ms; /* wall clock of the server, 0 not yet */
 	int32_t priority;
 	enum ranq_results_mode results;
-	unsigned workers; /* bridges alive in the queue */
+	unsigned workers; /* compute ranks of the bridges alive in the queue */
 };
 int ranq_queue_info_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job /* 0: the newest */);
 int ranq_queue_info_parse(const struct ranq_reply *r, struct ranq_job_info *info, struct ranq_err *err);

@@ -196,7 +196,7 @@ START_TEST(bar)
 	static char shown[65536];
 	client_rig_bridge("index8", "5", "60");
 	ck_assert_uint_gt(on_terminal(shown, sizeof shown), 0);
-	ck_assert_msg(strstr(shown, "/40") && strstr(shown, "workers 1"), "%s", shown);
+	ck_assert_msg(strstr(shown, "/40") && strstr(shown, "workers 2"), "%s", shown);
 	const char *last = strrchr(shown, '\r');
 	ck_assert_str_eq(last, "\r\033[K"); /* nothing of it stays */
 }

@@ -300,7 +300,7 @@ START_TEST(jobs_and_bridges_are_listed)
 	ck_assert_int_eq(ranq_queue_jobs_parse(tq.reply, 0, &info, &tq.err), 0);
 	ck_assert_uint_eq(info.job, 2);
 	ck_assert_int_eq(info.priority, -3);
-	ck_assert_uint_eq(info.workers, 1);
+	ck_assert_uint_eq(info.workers, 2);
 	ck_assert_uint_eq(tq_info(0).job, 2);
 	ranq_queue_bridges_cmd(&tq.q, &tq.cmd);
 	tq_call();

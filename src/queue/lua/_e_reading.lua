@@ -20,7 +20,7 @@ local function info_of(q, id)
 		j.damaged and 1 or 0, j.n, j.next, j.done, j.leased, j.retn + j.pr, 
 		math.max(0, j.done - j.c1 - j.c2 - j.c3 - j.c4), j.c1, j.c2, j.c3, j.c4, j.bytes,
 		redis.call('ZCARD', j.k .. ':i') + redis.call('ZCARD', j.k .. ':ri'), j.freed, j.p.backlog, j.el, nat(v[5]), nat(v[6]), nat(v[7]), nat(v[8]), nat(v[9]), nat(j.started), nat(v[10]), S(j.p.prio), j.p.results,
-		redis.call('ZCARD', q.P .. 'L') }
+		nat(redis.call('HGET', q.key, 'ranks')) }
 end
 
 -- All fragments of a job: calls visit(bridge, s, fragment) for each. Only for functions that people call.
