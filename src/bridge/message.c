@@ -226,9 +226,10 @@ int ranq_message_chunk_decode(struct ranq_reader *in, struct ranq_message_chunk 
 	return finish(in, err);
 }
 
-void ranq_message_truncate_encode(struct ranq_buf *buf, const struct ranq_message_truncate *m)
+void ranq_message_truncate_encode(
+	struct ranq_buf *buf, enum ranq_message_type type, const struct ranq_message_truncate *m)
 {
-	size_t at = begin(buf, RANQ_MESSAGE_TRUNCATE);
+	size_t at = begin(buf, type);
 
 	ranq_buf_add_varint(buf, m->slot);
 	ranq_buf_add_varint(buf, m->chunk);

@@ -14,7 +14,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_MESSAGE_VERSION 4
+#define RANQ_MESSAGE_VERSION 5
 #define RANQ_MESSAGE_FAILURES_MAX 16384 /* failure records in one message */
 
 /* name, who reads it */
@@ -32,6 +32,7 @@
 	X(BYE, WORKER)      /* end */ \
 	X(HELLO, PROXY)     /* first message of a worker */ \
 	X(RESULTS, PROXY)   /* tasks of a chunk are over, or the chunk is */ \
+	X(SHORTENED, PROXY) /* the end of a chunk is free, the rest of it goes on */ \
 	X(SLICE, PROXY)     /* of the result of a task that is not reported yet */ \
 	X(PONG, PROXY)      /* answer to PING */ \
 	X(NOTICE, PROXY)    /* a signal came, a blob did not, or this worker cannot go on */ \
@@ -72,7 +73,7 @@ struct ranq_message_chunk {
 	uint64_t blob;   /* of one task: its argument, which `input` stands for; 0: none */
 	struct ranq_bytes input;
 };
-struct ranq_message_truncate {
+struct ranq_message_truncate { /* and SHORTENED */
 	uint64_t slot, chunk, new_end;
 };
 struct ranq_message_warn {
@@ -119,7 +120,8 @@ void ranq_message_job_encode(struct ranq_buf *buf, const struct ranq_message_job
 void ranq_message_drop_encode(struct ranq_buf *buf, const struct ranq_message_drop *m);
 void ranq_message_blob_encode(struct ranq_buf *buf, const struct ranq_message_blob *m);
 void ranq_message_chunk_encode(struct ranq_buf *buf, const struct ranq_message_chunk *m);
-void ranq_message_truncate_encode(struct ranq_buf *buf, const struct ranq_message_truncate *m);
+void ranq_message_truncate_encode(
+	struct ranq_buf *buf, enum ranq_message_type type, const struct ranq_message_truncate *m); /* TRUNCATE, SHORTENED */
 void ranq_message_warn_encode(struct ranq_buf *buf, const struct ranq_message_warn *m);
 void ranq_message_ping_encode(struct ranq_buf *buf, const struct ranq_message_ping *m);
 void ranq_message_hello_encode(struct ranq_buf *buf, const struct ranq_message_hello *m);

@@ -89,6 +89,16 @@ static int results(struct ranq_proxy *proxy, int rank, struct ranq_reader *body,
 	return 0;
 }
 
+static int shortened(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, struct ranq_err *err)
+{
+	struct ranq_message_truncate m;
+
+	if (ranq_message_truncate_decode(body, &m, err) != 0)
+		return -1;
+	proxy_work_shortened(proxy, rank, &m);
+	return 0;
+}
+
 static int slice(struct ranq_proxy *proxy, int rank, struct ranq_reader *body, struct ranq_err *err)
 {
 	struct ranq_message_slice m;
@@ -134,6 +144,8 @@ int ranq_proxy_message(
 		return hello(proxy, src, body, err);
 	case RANQ_MESSAGE_RESULTS:
 		return results(proxy, src, body, err);
+	case RANQ_MESSAGE_SHORTENED:
+		return shortened(proxy, src, body, err);
 	case RANQ_MESSAGE_SLICE:
 		return slice(proxy, src, body, err);
 	case RANQ_MESSAGE_NOTICE:

@@ -259,9 +259,9 @@ static void end_chunks(struct ranq_proxy *proxy, struct proxy_lane *lane)
 	TAILQ_FOREACH(chunk, &lane->chunks, next)
 	{
 		ranq_buf_init(&buf, 0);
-		ranq_message_truncate_encode(
-			&buf, &(struct ranq_message_truncate){
-				      .slot = lane->slot, .chunk = chunk->id, .new_end = chunk->upto});
+		ranq_message_truncate_encode(&buf, RANQ_MESSAGE_TRUNCATE,
+			&(struct ranq_message_truncate){
+				.slot = lane->slot, .chunk = chunk->id, .new_end = chunk->upto});
 		proxy_send(proxy, lane->rank, &buf);
 		chunk->truncated = true;
 	}

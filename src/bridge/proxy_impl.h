@@ -416,7 +416,7 @@ void proxy_input_clear(struct proxy_job *job);
 
 /* proxy_work.c */
 int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint64_t grant);
-void proxy_piece_back(struct proxy_chunk *chunk); /* the rest of a chunk is unstarted again */
+void proxy_piece_back(struct proxy_chunk *chunk, uint64_t from); /* the rest of a chunk is unstarted again */
 void proxy_piece_remove(struct ranq_proxy *proxy, struct proxy_piece *piece);
 /* Gives unstarted work of the queue, or of one job of it, back, the last first, but keeps `keep` tasks. */
 void proxy_pieces_release(struct proxy_queue *pq, const struct proxy_job *job, uint64_t keep);
@@ -424,6 +424,7 @@ void proxy_pieces_drop(struct proxy_queue *pq, const struct ranq_fragment *gone)
 void proxy_dispatch(struct ranq_proxy *proxy);
 void proxy_give_back_late(struct ranq_proxy *proxy);
 void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m);
+void proxy_work_shortened(struct ranq_proxy *proxy, int rank, const struct ranq_message_truncate *m);
 void proxy_chunk_end(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk);
 /* Time of a task as measured; before any is, what the one that runs longest takes at least. */
 double proxy_job_task_ns(const struct proxy_job *job);

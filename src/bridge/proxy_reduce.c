@@ -223,7 +223,7 @@ static void give_up(struct proxy_queue *pq, struct proxy_item *item)
 	struct ranq_buf buf;
 
 	ranq_buf_init(&buf, 0);
-	ranq_message_truncate_encode(&buf,
+	ranq_message_truncate_encode(&buf, RANQ_MESSAGE_TRUNCATE,
 		&(struct ranq_message_truncate){
 			.slot = proxy->workers[item->merge_rank].nlanes, .chunk = item->merge, .new_end = item->start});
 	proxy_send(proxy, item->merge_rank, &buf);

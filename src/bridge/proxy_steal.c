@@ -11,8 +11,8 @@ static void truncate_chunk(struct proxy_lane *lane, struct proxy_chunk *chunk, u
 	struct ranq_buf buf;
 
 	ranq_buf_init(&buf, 0);
-	ranq_message_truncate_encode(
-		&buf, &(struct ranq_message_truncate){.slot = lane->slot, .chunk = chunk->id, .new_end = new_end});
+	ranq_message_truncate_encode(&buf, RANQ_MESSAGE_TRUNCATE,
+		&(struct ranq_message_truncate){.slot = lane->slot, .chunk = chunk->id, .new_end = new_end});
 	proxy_send(chunk->job->pq->proxy, lane->rank, &buf);
 	chunk->truncated = true;
 }
@@ -48,8 +48,8 @@ static bool may_steal(const struct ranq_proxy *proxy)
 }
 
 /* An idle lane and nothing unstarted: of the lane that has most time in it, all behind the task that runs comes back,
- * and is cut anew, as its tasks turned out to take long. To leave a part of it where it is would mean that nothing
- * comes before that part is done. */
+ * and is cut anew, as its tasks turned out to take long. It comes within some ms (SHORTENED), however long that task goes
+ * on. To leave a part of it where it is would mean that this part waits for it. */
 void proxy_steal(struct ranq_proxy *proxy)
 {
 	struct proxy_lane *best = NULL;

@@ -55,38 +55,38 @@ int proxy_piece_add(struct proxy_job *job, const struct ranq_range *range, uint6
 }
 
 /* The rest of the chunk beside the piece that came back last, if it touches it. */
-static bool piece_extend(const struct proxy_chunk *chunk)
+static bool piece_extend(const struct proxy_chunk *chunk, uint64_t from)
 {
 	struct proxy_piece *piece = TAILQ_FIRST(&chunk->job->pq->proxy->pieces);
 
 	if (!piece || piece->job != chunk->job || piece->grant != chunk->grant || piece->suspect || chunk->suspect)
 		return false;
-	if (piece->end == chunk->upto)
+	if (piece->end == from)
 		piece->end = chunk->end;
 	else if (piece->start == chunk->end)
-		piece->start = chunk->upto;
+		piece->start = from;
 	else
 		return false;
-	chunk->job->unstarted += chunk->end - chunk->upto;
+	chunk->job->unstarted += chunk->end - from;
 	return true;
 }
 
-void proxy_piece_back(struct proxy_chunk *chunk)
+void proxy_piece_back(struct proxy_chunk *chunk, uint64_t from)
 {
 	struct proxy_piece *piece;
 
-	if (piece_extend(chunk))
+	if (piece_extend(chunk, from))
 		return;
 	piece = calloc(1, sizeof *piece);
 	if (!piece) {
 		proxy_outbox_release_one(
-			chunk->job->pq, chunk->job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
+			chunk->job->pq, chunk->job->id, chunk->seq, from, chunk->end, RANQ_RELEASE_DRAINED);
 		return;
 	}
 	*piece = (struct proxy_piece){.job = chunk->job,
 		.seq = chunk->seq,
 		.grant = chunk->grant,
-		.start = chunk->upto,
+		.start = from,
 		.end = chunk->end,
 		.deaths = chunk->deaths,
 		.suspect = chunk->suspect};
@@ -374,8 +374,8 @@ static uint64_t depth(const struct ranq_proxy *proxy, const struct proxy_job *jo
 	return most <= 2 ? most : fair < 2 ? 2 : fair < most ? fair : most;
 }
 
-/* What was handed to an executor behind a task does not come back before that task ends. So nothing is put behind one that
- * has run for long, or of a job of which nothing is known yet. */
+/* What was handed to an executor behind a task comes back by a detour (proxy_steal.c), when a lane is idle. So nothing is
+ * put behind one that has run for long, or of a job of which nothing is known yet. */
 static bool is_held_up(const struct ranq_proxy *proxy, const struct proxy_lane *lane)
 {
 	const struct proxy_chunk *first = TAILQ_FIRST(&lane->chunks);
@@ -509,16 +509,16 @@ void proxy_give_back_late(struct ranq_proxy *proxy)
 /* ---- results ---- */
 
 static struct proxy_chunk *find_chunk(
-	struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m, struct proxy_lane **lane)
+	struct ranq_proxy *proxy, int rank, uint64_t slot, uint64_t id, struct proxy_lane **lane)
 {
 	struct proxy_worker *worker = &proxy->workers[rank];
 	struct proxy_chunk *chunk;
 
-	if (m->slot >= worker->nlanes)
+	if (slot >= worker->nlanes)
 		return NULL;
-	*lane = &worker->lanes[m->slot];
+	*lane = &worker->lanes[slot];
 	TAILQ_FOREACH(chunk, &(*lane)->chunks, next)
-	if (chunk->id == m->chunk)
+	if (chunk->id == id)
 		return chunk;
 	return NULL;
 }
@@ -554,6 +554,19 @@ static void chunk_broken(struct proxy_job *job, int rank)
 		proxy_job_fail(job, "no executor could run it on host %s", proxy->options.facts[rank].host);
 }
 
+/* What was not begun of it, for another lane or, when we leave, another bridge. */
+static void rest_back(struct ranq_proxy *proxy, struct proxy_chunk *chunk, uint64_t from)
+{
+	if (!chunk->job || from >= chunk->end)
+		return;
+	if (proxy->phase == PROXY_RUN)
+		proxy_piece_back(chunk, from);
+	else
+		proxy_outbox_release_one(
+			chunk->job->pq, chunk->job->id, chunk->seq, from, chunk->end, RANQ_RELEASE_DRAINED);
+	chunk->end = from;
+}
+
 static void chunk_done(struct ranq_proxy *proxy, struct proxy_lane *lane, struct proxy_chunk *chunk, bool broken)
 {
 	struct proxy_job *job = chunk->job;
@@ -562,20 +575,14 @@ static void chunk_done(struct ranq_proxy *proxy, struct proxy_lane *lane, struct
 		ranq_pace_chunk_done(&job->pace, chunk->upto - chunk->start);
 	if (job && broken)
 		chunk_broken(job, lane->rank);
-	if (job && chunk->upto < chunk->end) {
-		if (proxy->phase == PROXY_RUN)
-			proxy_piece_back(chunk);
-		else
-			proxy_outbox_release_one(
-				job->pq, job->id, chunk->seq, chunk->upto, chunk->end, RANQ_RELEASE_DRAINED);
-	}
+	rest_back(proxy, chunk, chunk->upto);
 	proxy_chunk_end(proxy, lane, chunk);
 }
 
 void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_message_results *m)
 {
 	struct proxy_lane *lane;
-	struct proxy_chunk *chunk = find_chunk(proxy, rank, m, &lane);
+	struct proxy_chunk *chunk = find_chunk(proxy, rank, m->slot, m->chunk, &lane);
 	struct proxy_job *job;
 
 	if (m->slot == proxy->workers[rank].nlanes)
@@ -597,6 +604,19 @@ void proxy_work_results(struct ranq_proxy *proxy, int rank, const struct ranq_me
 	proxy_lane_look(proxy, lane);
 	if (m->done)
 		chunk_done(proxy, lane, chunk, m->broken);
+}
+
+/* A task of the chunk takes long: what is behind it does not wait for it. The chunk keeps what its executor has begun. */
+void proxy_work_shortened(struct ranq_proxy *proxy, int rank, const struct ranq_message_truncate *m)
+{
+	struct proxy_lane *lane;
+	struct proxy_chunk *chunk = find_chunk(proxy, rank, m->slot, m->chunk, &lane);
+
+	if (!chunk || m->new_end <= chunk->upto || m->new_end >= chunk->end)
+		return; /* of a chunk that was given up */
+	rest_back(proxy, chunk, m->new_end);
+	chunk->end = m->new_end;
+	proxy_lane_look(proxy, lane);
 }
 
 /* ---- loop ---- */

@@ -18,50 +18,6 @@ _Static_assert(RANQ_LINK_MESSAGE_MAX >= RANQ_SPEC_MAX_REDUCED + (4u << 20), "the
 
 static void pump_slot(struct worker_slot *slot);
 
-/* ---- to rank 0 ---- */
-
-static int send_results(struct ranq_worker *worker, struct ranq_message_results *m)
-{
-	struct ranq_buf buf;
-
-	ranq_buf_init(&buf, RANQ_LINK_MESSAGE_MAX);
-	ranq_message_results_encode(&buf, m);
-	return ranq_link_send(worker->options.link, 0, &buf, NULL);
-}
-
-static void send_number(struct ranq_worker *worker, enum ranq_message_type type, uint64_t number)
-{
-	struct ranq_buf buf;
-
-	ranq_buf_init(&buf, 0);
-	ranq_message_number_encode(&buf, type, number);
-	ranq_link_send(worker->options.link, 0, &buf, NULL);
-}
-
-void ranq_worker_notice(struct ranq_worker *worker, enum ranq_notice kind, uint64_t value)
-{
-	struct ranq_buf buf;
-
-	ranq_buf_init(&buf, 0);
-	ranq_message_notice_encode(&buf, &(struct ranq_message_notice){.kind = kind, .value = value});
-	ranq_link_send(worker->options.link, 0, &buf, NULL);
-}
-
-void ranq_worker_signal(struct ranq_worker *worker, int sig)
-{
-	ranq_worker_notice(worker, RANQ_NOTICE_SIGNAL, (uint64_t)sig);
-}
-
-static void send_hello(struct ranq_worker *worker)
-{
-	struct ranq_buf buf;
-
-	ranq_buf_init(&buf, 0);
-	ranq_message_hello_encode(
-		&buf, &(struct ranq_message_hello){.pid = (uint64_t)getpid(), .slots = worker->options.slots});
-	ranq_link_send(worker->options.link, 0, &buf, NULL);
-}
-
 /* ---- chunks ---- */
 
 static struct worker_chunk *chunk_find(struct worker_slot *slot, uint64_t id)
@@ -92,7 +48,7 @@ static void chunk_end(struct worker_slot *slot, struct worker_chunk *chunk, bool
 		.done = true,
 		.broken = broken};
 
-	send_results(slot->worker, &m);
+	ranq_worker_results(slot->worker, &m);
 	chunk_remove(slot, chunk);
 }
 
@@ -271,6 +227,15 @@ static void truncate_chunk(struct ranq_worker *worker, const struct ranq_message
 	pump_slot(slot);
 }
 
+/* A task takes long, and nothing from `end` on is begun. A chunk of which nothing is begun is over. */
+static void shorten_chunk(struct worker_slot *slot, struct worker_chunk *chunk, uint64_t end)
+{
+	if (end > chunk->upto)
+		ranq_worker_shortened(slot->worker, slot->number, chunk->id, end);
+	else
+		chunk_end(slot, chunk, false);
+}
+
 /* ---- results ---- */
 
 static void offer_slice(struct worker_slot *slot, const struct ranq_slot_event *event)
@@ -325,10 +290,12 @@ static void slot_event(struct worker_slot *slot, const struct ranq_slot_event *e
 
 	if (event->kind == RANQ_SLOT_SLICE && chunk)
 		offer_slice(slot, event);
+	if (event->kind == RANQ_SLOT_SHORTENED && chunk)
+		shorten_chunk(slot, chunk, event->upto);
 	if (event->kind != RANQ_SLOT_RESULTS || !chunk)
-		return; /* of a chunk that was cancelled */
+		return; /* of a chunk that was cancelled, or is over already */
 	memcpy(m.counts, event->counts, sizeof m.counts);
-	if (send_results(slot->worker, &m) != 0) { /* too large for a message, or no memory */
+	if (ranq_worker_results(slot->worker, &m) != 0) { /* too large for a message, or no memory */
 		if (!event->chunk_done)
 			ranq_slot_truncate(slot->slot, chunk->id, event->upto); /* nobody wants the rest from us */
 		chunk_end(slot, chunk, true);
@@ -424,7 +391,7 @@ static void ping(struct ranq_worker *worker, const struct ranq_message_ping *m)
 	worker->silence_ms = 0;
 	if (m->lease_ms > 0 && m->lease_ms != RANQ_NEVER)
 		worker->lease_ms = m->lease_ms;
-	send_number(worker, RANQ_MESSAGE_PONG, m->nonce);
+	ranq_worker_number(worker, RANQ_MESSAGE_PONG, m->nonce);
 }
 
 static int message_job(struct ranq_worker *worker, struct ranq_reader *body, struct ranq_err *err)
@@ -659,7 +626,7 @@ struct ranq_worker *ranq_worker_create(const struct ranq_worker_options *options
 			ranq_worker_destroy(worker);
 			return NULL;
 		}
-	send_hello(worker);
+	ranq_worker_hello(worker);
 	return worker;
 memory:
 	ranq_worker_destroy(worker);

@@ -1,4 +1,5 @@
-/* worker_impl.h - inside of the worker, shared by worker.c (messages, slots) and worker_jobs.c (jobs and blobs). */
+/* worker_impl.h - inside of the worker, shared by worker.c (messages, slots), worker_jobs.c (jobs and blobs) and
+ * worker_send.c. */
 #ifndef RANQ_BRIDGE_WORKER_IMPL_H
 #define RANQ_BRIDGE_WORKER_IMPL_H
 
@@ -62,7 +63,13 @@ struct ranq_worker {
 void ranq_worker_feed(struct ranq_worker *worker, struct worker_slot *slot); /* worker.c */
 void ranq_worker_feed_all(struct ranq_worker *worker);
 void ranq_worker_merged(struct ranq_worker *worker); /* a job that had merges is over: the executor for them may be, too */
+
+/* worker_send.c */
+int ranq_worker_results(struct ranq_worker *worker, const struct ranq_message_results *m);
+void ranq_worker_number(struct ranq_worker *worker, enum ranq_message_type type, uint64_t number);
 void ranq_worker_notice(struct ranq_worker *worker, enum ranq_notice kind, uint64_t value);
+void ranq_worker_hello(struct ranq_worker *worker);
+void ranq_worker_shortened(struct ranq_worker *worker, unsigned slot, uint64_t chunk, uint64_t new_end);
 
 struct worker_job *ranq_worker_job_find(struct ranq_worker *worker, uint64_t key);
 int ranq_worker_job_add(struct ranq_worker *worker, const struct ranq_message_job *m, struct ranq_err *err);

@@ -77,6 +77,7 @@ enum ranq_slot_event_kind {
 	RANQ_SLOT_NOTHING,
 	RANQ_SLOT_RESULTS, /* tasks [from, upto) are over */
 	RANQ_SLOT_SLICE,   /* of the result of task `from`, which is not reported yet (record/split.h) */
+	RANQ_SLOT_SHORTENED, /* a truncated chunk goes on, but ends at `upto` at the latest: the rest was not and will not be begun */
 	RANQ_SLOT_DIED,    /* the executor died and the task was given up as DIED already reported by RESULTS; informative */
 };
 struct ranq_slot_event {
@@ -102,7 +103,9 @@ void ranq_slot_drop_job(struct ranq_slot *slot, uint64_t job);
 int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *chunk, struct ranq_err *err);
 unsigned ranq_slot_queued(const struct ranq_slot *slot); /* chunks given and not done: at most RANQ_SLOT_QUEUE */
 /* Lowers the end of a chunk as far as it is not started yet; asynchronous: the answer is the chunk's last RESULTS
- * event, whose upto tells where it really ended. new_end <= start of what runs: ends after the running task. */
+ * event, whose upto tells where it really ended. new_end <= start of what runs: ends after the running task. While a task
+ * takes long SHORTENED says before that what is free already; upto is where the chunk's results end when it has not
+ * begun at all. */
 void ranq_slot_truncate(struct ranq_slot *slot, uint64_t chunk, uint64_t new_end);
 /* Kills what runs (TERM, then KILL after grace_ms) and drops the chunks of the job: no RESULTS for the killed task;
  * each chunk still ends with an event that says chunk_done, where its results end. Bodies see ranq_task_cancelled. */

@@ -167,9 +167,11 @@ static inline uint64_t ranq_run_limit(const struct ranq_executor *x, const struc
 {
 	return atomic_load_explicit(&x->page->runs[run->number % RANQ_WIRE_RUNS].limit, memory_order_acquire);
 }
-/* What runs, for the rank: it reads `task` only while it sees an odd seq. */
+/* What runs, for the rank: it reads `task` only while it sees an odd seq. The fence (no instruction on x86) keeps the
+ * name of this task behind the even seq of the one before it. */
 static inline void ranq_executor_begin(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
 {
+	atomic_thread_fence(memory_order_release);
 	atomic_store_explicit(&x->page->task, index, memory_order_relaxed);
 	atomic_store_explicit(&x->page->run, run->number, memory_order_relaxed);
 	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
@@ -177,6 +179,18 @@ static inline void ranq_executor_begin(struct ranq_executor *x, const struct ran
 static inline void ranq_executor_end_task(struct ranq_executor *x)
 {
 	atomic_store_explicit(&x->page->seq, ++x->seq, memory_order_release);
+}
+/* Begins the task, unless the run ends before it. It is named first and only then asked for: see slot_shorten.c, which
+ * reads in the other order. The compiler must not turn this round; the processor does for as long as a store waits in its
+ * buffer, and for that the rank waits, once, so that no task pays for a fence. */
+static inline bool ranq_executor_claim(struct ranq_executor *x, const struct ranq_run *run, uint64_t index)
+{
+	ranq_executor_begin(x, run, index);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (index < ranq_run_limit(x, run))
+		return true;
+	ranq_executor_end_task(x);
+	return false;
 }
 /* Behind a task of a burst: is it time to look whether to send? */
 bool ranq_look_now(struct ranq_look *look, const struct ranq_executor *x, const struct ranq_executor_job *job);

@@ -441,8 +441,7 @@ static bool function_burst(struct ranq_executor *x, struct ranq_executor_job *jo
 
 	out->status = RANQ_TASK_OK;
 	out->interrupted = out->in_file = out->in_slices = false;
-	while (attempt->index < run->end && attempt->index < ranq_run_limit(x, run)) {
-		ranq_executor_begin(x, run, attempt->index);
+	while (attempt->index < run->end && ranq_executor_claim(x, run, attempt->index)) {
 		attempt->seq = x->seq;
 		rc = call(task, attempt);
 		out->data = task->data;

@@ -223,13 +223,20 @@ static RANQ_RARE void send_slices(struct ranq_executor *x, uint64_t index, struc
 	out->in_slices = true;
 }
 
-static bool attempt_task(
-	struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, struct ranq_outcome *out)
+/* again: it was begun before, and what was begun goes on. A first attempt behind the end of the run is none. */
+static bool attempt_task(struct ranq_executor *x, struct ranq_executor_job *job, struct ranq_attempt *attempt, bool again,
+	struct ranq_outcome *out)
 {
-	ranq_executor_begin(x, attempt->run, attempt->index);
+	out->interrupted = out->in_file = out->in_slices = false;
+	if (again) {
+		ranq_executor_begin(x, attempt->run, attempt->index);
+	} else if (!ranq_executor_claim(x, attempt->run, attempt->index)) {
+		out->status = RANQ_TASK_CANCELLED;
+		out->interrupted = true;
+		return false;
+	}
 	attempt->seq = x->seq;
 	out->status = RANQ_TASK_OK;
-	out->interrupted = out->in_file = out->in_slices = false;
 	out->len = 0;
 	if (x->spill)
 		drop_spill(x);
@@ -262,9 +269,10 @@ static bool run_task(struct ranq_executor *x, struct ranq_executor_job *job, str
 {
 	struct ranq_run *run = attempt->run;
 	unsigned tries = attempt->index == run->start ? run->tries : 0;
+	bool again = false;
 
-	for (;; attempt->attempt++, tried = false) {
-		if (tried ? out->status == RANQ_TASK_OK : attempt_task(x, job, attempt, out))
+	for (;; attempt->attempt++, tried = false, again = true) {
+		if (tried ? out->status == RANQ_TASK_OK : attempt_task(x, job, attempt, again, out))
 			break;
 		if (out->interrupted || (ranq_run_stopped(x, run) && tries < job->spec.retries))
 			return false;

@@ -218,7 +218,8 @@ int ranq_slot_run(struct ranq_slot *slot, const struct ranq_chunk *given, struct
 	if (given->large && (given->end - given->start != 1 || given->argument_fd < 0))
 		return ranq_err_set(err, RANQ_ERR_INPUT, "a large argument is that of one task");
 	*chunk = (struct ranq_slot_chunk){
-		.given = *given, .argument_fd = -1, .upto = given->start, .sent = given->start, .end = given->end};
+		.given = *given, .argument_fd = -1, .upto = given->start, .sent = given->start, .end = given->end,
+		.told = given->end, .look_ms = RANQ_NEVER};
 	ranq_buf_init(&chunk->input, 0);
 	ranq_buf_add(&chunk->input, given->input.data, given->input.len);
 	if (ranq_buf_failed(&chunk->input)) {
@@ -240,40 +241,12 @@ unsigned ranq_slot_queued(const struct ranq_slot *slot)
 	return slot->nchunks;
 }
 
-/* From the last run to the first: a later run must see its lowered limit when an earlier one was cut short by it. */
-static void lower_limits(struct ranq_slot *slot, uint64_t chunk, uint64_t end, bool stop)
-{
-	unsigned i;
-
-	for (i = slot->nruns; i-- > 0;) {
-		unsigned place = slot->runs[i].number % RANQ_WIRE_RUNS;
-
-		if (slot->runs[i].chunk != chunk)
-			continue;
-		if (atomic_load(&slot->end.page->runs[place].limit) > end)
-			atomic_store(&slot->end.page->runs[place].limit, end);
-		if (stop)
-			atomic_store(&slot->end.page->runs[place].stop, 1);
-	}
-}
-
-void ranq_slot_truncate(struct ranq_slot *slot, uint64_t id, uint64_t new_end)
-{
-	struct ranq_slot_chunk *chunk = ranq_slot_find_chunk(slot, id);
-
-	if (!chunk || new_end >= chunk->end)
-		return;
-	lower_limits(slot, id, new_end, false);
-	/* a run in flight may be past it already: its report says where the chunk ends */
-	chunk->end = new_end > chunk->upto ? new_end : chunk->upto;
-}
-
 static bool stop_chunk(struct ranq_slot *slot, struct ranq_slot_chunk *chunk)
 {
 	chunk->stopped = true;
-	if (!chunk->runs)
+	if (!chunk->runs || ranq_slot_chunk_is_void(chunk))
 		return false;
-	lower_limits(slot, chunk->given.id, 0, true);
+	ranq_slot_lower_limits(slot, chunk->given.id, 0, true);
 	return true;
 }
 
@@ -476,6 +449,8 @@ int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct
 		return ranq_err_set(err, RANQ_ERR_STATE, "the fork server of this slot was closed");
 	if (report_own(slot, event) || read_executor(slot, event) || report_own(slot, event))
 		return 0;
+	if (ranq_slot_report_shortened(slot, now, event))
+		return 0;
 	ranq_slot_watch(slot, now);
 	slot->watched_ms = now;
 	forget_dropped(slot);
@@ -493,7 +468,7 @@ int ranq_slot_pump(struct ranq_slot *slot, struct ranq_slot_event *event, struct
 int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot)
 {
 	struct ranq_slot *s = (struct ranq_slot *)(uintptr_t)slot; /* next_to_send only looks */
-	int64_t deadline = ranq_slot_watch_deadline(slot);
+	int64_t deadline = ranq_slot_watch_deadline(slot), shorten_ms = ranq_slot_shorten_deadline(slot);
 	struct ranq_slot_job *job;
 	unsigned i;
 
@@ -502,6 +477,8 @@ int64_t ranq_slot_deadline_ms(const struct ranq_slot *slot)
 	for (i = 0; i < slot->nchunks; i++)
 		if (ranq_slot_chunk_over(&slot->chunks[i]))
 			return 0;
+	if (shorten_ms < deadline)
+		deadline = shorten_ms;
 	if (slot->state == RANQ_SLOT_EMPTY && slot->nchunks)
 		return slot->start_ms < deadline ? slot->start_ms : deadline;
 	if (slot->state == RANQ_SLOT_LIVE && slot->nruns < RANQ_WIRE_RUNS && slot->own_kill == RANQ_KILL_NONE &&

@@ -7,7 +7,7 @@
  *
  * Invariants: chunk->upto is what was reported as RESULTS events; upto <= sent <= end. runs[] are the runs in flight,
  * in order of their numbers, at most RANQ_WIRE_RUNS; runs of an earlier chunk come before those of a later one. An executor that
- * ends takes its runs with it: sent goes back to upto. */
+ * ends takes its runs with it: sent goes back to upto. A truncated chunk may have been sent, and have run, past its end. */
 #ifndef RANQ_EXEC_SLOT_H
 #define RANQ_EXEC_SLOT_H
 
@@ -33,6 +33,8 @@ struct ranq_slot_chunk {
 	struct ranq_buf input;
 	int argument_fd;          /* -1: none */
 	uint64_t upto, sent, end; /* end: lowered by truncate */
+	uint64_t told;            /* where the caller knows it to end: nothing from there on is begun, or taken */
+	int64_t look_ms;          /* truncated: when to look how far it has come; RANQ_NEVER */
 	unsigned runs;            /* of it in flight */
 	bool stopped;             /* by cancel or warn: nothing more is sent */
 	struct ranq_trouble *troubles;
@@ -122,6 +124,15 @@ bool ranq_slot_chunk_over(const struct ranq_slot_chunk *chunk);
 void ranq_slot_chunk_clear(struct ranq_slot_chunk *chunk);
 void ranq_slot_finish_chunk(struct ranq_slot *slot, struct ranq_slot_chunk *chunk);
 
+/* ---- slot_shorten.c ---------------------------------------------------------------------------------------------- */
+/* No task of the chunk from `end` on is to be begun; stop: and its body should return soon. */
+void ranq_slot_lower_limits(struct ranq_slot *slot, uint64_t chunk, uint64_t end, bool stop);
+/* Its runs in flight will do nothing, and the caller has it back. */
+bool ranq_slot_chunk_is_void(const struct ranq_slot_chunk *chunk);
+/* What was truncated and is known not to have begun. 1: an event. */
+int ranq_slot_report_shortened(struct ranq_slot *slot, int64_t now, struct ranq_slot_event *event);
+int64_t ranq_slot_shorten_deadline(const struct ranq_slot *slot);
+
 /* ---- slot_io.c: the executor and its socket ---------------------------------------------------------------------- */
 /* 0 or -1: not now (slot->start_ms says when). */
 int ranq_slot_start_executor(struct ranq_slot *slot, const char *key);
@@ -146,6 +157,9 @@ int ranq_slot_take_slice(struct ranq_slot *slot, const struct ranq_wire_head *he
 int ranq_slot_report_given_up(struct ranq_slot *slot, struct ranq_slot_chunk *chunk, struct ranq_slot_event *event);
 
 /* ---- slot_death.c ------------------------------------------------------------------------------------------------ */
+const struct ranq_slot_run *ranq_slot_run_with_number(const struct ranq_slot *slot, uint64_t number);
+/* The chunk of the task that the page names, when it can be true: the page may have been overwritten. */
+struct ranq_slot_chunk *ranq_slot_running_task(struct ranq_slot *slot, uint64_t *index);
 struct ranq_trouble *ranq_slot_trouble_at(struct ranq_slot_chunk *chunk, uint64_t index);
 /* The executor has ended and all it said was read: who is to blame, what runs again. */
 void ranq_slot_on_death(struct ranq_slot *slot);

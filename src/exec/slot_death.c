@@ -159,7 +159,7 @@ static void count_load_death(struct ranq_slot *slot, struct ranq_slot_job *job)
 
 /* ---- blame ------------------------------------------------------------------------------------------------------- */
 
-static const struct ranq_slot_run *run_with_number(const struct ranq_slot *slot, uint64_t number)
+const struct ranq_slot_run *ranq_slot_run_with_number(const struct ranq_slot *slot, uint64_t number)
 {
 	unsigned i;
 
@@ -169,11 +169,10 @@ static const struct ranq_slot_run *run_with_number(const struct ranq_slot *slot,
 	return NULL;
 }
 
-/* The task that the page names, when it can be true: the page may have been overwritten. */
-static struct ranq_slot_chunk *running_task(struct ranq_slot *slot, uint64_t *index)
+struct ranq_slot_chunk *ranq_slot_running_task(struct ranq_slot *slot, uint64_t *index)
 {
 	const struct ranq_page *page = slot->end.page;
-	const struct ranq_slot_run *run = run_with_number(slot, atomic_load(&page->run));
+	const struct ranq_slot_run *run = ranq_slot_run_with_number(slot, atomic_load(&page->run));
 	struct ranq_slot_chunk *chunk = run ? ranq_slot_find_chunk(slot, run->chunk) : NULL;
 
 	*index = atomic_load(&page->task);
@@ -194,7 +193,7 @@ static void blame_first(struct ranq_slot *slot)
 static void blame(struct ranq_slot *slot)
 {
 	uint64_t seq = atomic_load(&slot->end.page->seq), index = 0;
-	struct ranq_slot_chunk *chunk = seq % 2 ? running_task(slot, &index) : NULL;
+	struct ranq_slot_chunk *chunk = seq % 2 ? ranq_slot_running_task(slot, &index) : NULL;
 	struct ranq_slot_job *job = chunk ? ranq_slot_find_job(slot, chunk->given.job) : NULL;
 	bool loading = atomic_load(&slot->end.page->phase) == RANQ_PHASE_LOADING;
 
@@ -255,7 +254,7 @@ void ranq_slot_on_death(struct ranq_slot *slot)
 
 static const struct ranq_slot_job *watched_job(const struct ranq_slot *slot)
 {
-	const struct ranq_slot_run *run = run_with_number(slot, atomic_load(&slot->end.page->run));
+	const struct ranq_slot_run *run = ranq_slot_run_with_number(slot, atomic_load(&slot->end.page->run));
 	const struct ranq_slot_job *job;
 	unsigned i;
 
@@ -303,7 +302,7 @@ static bool stopped_run(const struct ranq_slot *slot)
 	unsigned i;
 
 	for (i = 0; i < slot->nchunks; i++)
-		if (slot->chunks[i].stopped && slot->chunks[i].runs)
+		if (slot->chunks[i].stopped && slot->chunks[i].runs && !ranq_slot_chunk_is_void(&slot->chunks[i]))
 			return true;
 	return false;
 }

@@ -54,7 +54,7 @@ static int read_head(struct ranq_slot *slot, struct ranq_reader *in, struct ranq
 	if (event->from < run->from || count > run->to - run->from || event->upto > run->to)
 		return -1;
 	chunk = ranq_slot_find_chunk(slot, run->chunk);
-	if (!chunk || (count && event->from != chunk->upto))
+	if (!chunk || (count && (event->from != chunk->upto || event->upto > chunk->told)))
 		return -1;
 	event->chunk = run->chunk;
 	event->job = chunk->given.job;
@@ -192,7 +192,7 @@ int ranq_slot_take_slice(struct ranq_slot *slot, const struct ranq_wire_head *he
 		return -1;
 	chunk = ranq_slot_find_chunk(slot, run->chunk);
 	job = chunk ? ranq_slot_find_job(slot, chunk->given.job) : NULL;
-	if (!chunk || event->from < chunk->upto)
+	if (!chunk || event->from < chunk->upto || event->from >= chunk->told)
 		return -1;
 	if (!job)
 		return 0; /* dropped meanwhile */

@@ -30,7 +30,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-#define RANQ_WIRE_VERSION 7u
+#define RANQ_WIRE_VERSION 8u
 #define RANQ_WIRE_RUNS 32u   /* in flight to one executor */
 #define RANQ_WIRE_FDS 2u     /* descriptors with one message at most */
 #define RANQ_WIRE_CPUS 1024u /* a cpu list, with its NUL */
@@ -58,7 +58,7 @@ enum ranq_phase { RANQ_PHASE_TASK, RANQ_PHASE_LOADING };
 /* Shared memory of one executor and its rank. The first line is written by the executor only: two stores a task. User
  * code lives in the same process and may write anything here, so readers check what they read. */
 struct ranq_page {
-	_Alignas(64) _Atomic uint64_t seq; /* odd while a task (or the loading of a module) runs */
+	_Alignas(64) _Atomic uint64_t seq; /* odd while a task (or the loading of a module) runs, or is about to */
 	_Atomic uint64_t task;             /* its index; valid while seq is odd */
 	_Atomic uint64_t run;              /* number of the run it belongs to */
 	_Atomic uint32_t phase;

@@ -1,4 +1,5 @@
 /* Bodies that behave well and badly, for the tests of executors. */
+#include <fcntl.h>
 #include <math.h>
 #include <ranq.h>
 #include <signal.h>
@@ -26,6 +27,8 @@ int process(struct ranq_task *task);
 int tool(struct ranq_task *task);
 int stray(struct ranq_task *task);
 int wait_stop(struct ranq_task *task);
+int touch_and_spin3(struct ranq_task *task);
+int count_in_file(struct ranq_task *task);
 int environment(struct ranq_task *task);
 int touch_and_spin(struct ranq_task *task);
 int vandal_socket(struct ranq_task *task);
@@ -215,6 +218,36 @@ int touch_and_spin(struct ranq_task *task)
 	while (on)
 		;
 	return 0;
+}
+
+int touch_and_spin3(struct ranq_task *task)
+{
+	volatile int on = 1;
+	FILE *file = ranq_task_index(task) == 3 ? fopen(getenv("FLAG"), "w") : NULL;
+
+	if (!file)
+		return index8(task);
+	fclose(file);
+	while (on)
+		;
+	return 0;
+}
+
+/* Byte i of the file is how often task i was begun. Each third task takes a while. */
+int count_in_file(struct ranq_task *task)
+{
+	off_t at = (off_t)ranq_task_index(task);
+	unsigned char begun = 0;
+	int fd = open(getenv("FLAG"), O_RDWR | O_CREAT, 0600);
+
+	if (fd < 0 || pread(fd, &begun, 1, at) < 0)
+		return 1;
+	begun++;
+	if (pwrite(fd, &begun, 1, at) != 1 || close(fd) < 0)
+		return 1;
+	if (ranq_task_index(task) % 3 == 2)
+		usleep(20000);
+	return index8(task);
 }
 
 int environment(struct ranq_task *task)

@@ -13,6 +13,17 @@ for n in 1 2 3 5; do
 	ends_with 0 "$n ranks: drained, status 0"
 done
 
+# one task among short ones that takes long: nothing waits behind it
+bridge 3
+j=$(ranq submit --range 1-800 --shell "[ {} != 400 ] || until [ -e '$T/go' ]; do sleep 0.1; done; echo {}")
+all_but_one() { [ "$(field "$j" done)" = 799 ]; }
+if wait_for 40 all_but_one; then pass "all others are done before it"; else fail "all others are done before it" "$(ranq tasks "$j")"; fi
+touch "$T/go"
+TEST="a long task: complete" status 0 ranq wait --timeout 60s "$j"
+in_order "$j" 800 "a long task: in order"
+ranq drain all >/dev/null 2>&1
+ends_with 0 "a long task: drained, status 0"
+
 # without any launcher
 ranq-bridge --lease 3s --slots 2 >"$T/bridge" 2>&1 &
 bridge=$!

@@ -311,20 +311,26 @@ static void expect_left(uint64_t job, uint64_t tasks)
 	rig_expect_lines(&rig, NULL, job, tasks);
 }
 
-START_TEST(drain_by_command)
+static void drain_all(void)
 {
-	static const char *const argv[] = {"sh", "-c", "sleep 0.05; echo $RANQ_TASK", NULL};
-	uint64_t job = rig_command(&rig, 100, argv);
 	struct ranq_reply *reply;
 	struct ranq_cmd cmd;
 
-	rig_bridge(&rig, 3, NULL, 1);
-	rig_until(&rig, rig_job_begun, job);
 	ranq_cmd_init(&cmd);
 	ck_assert_int_eq(ranq_queue_drain_cmd(&rig.queue, &cmd, "all"), 0);
 	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
+}
+
+START_TEST(drain_by_command)
+{
+	static const char *const argv[] = {"sh", "-c", "sleep 0.05; echo $RANQ_TASK", NULL};
+	uint64_t job = rig_command(&rig, 100, argv);
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, rig_job_begun, job);
+	drain_all();
 	expect_left(job, 100);
 }
 END_TEST
@@ -476,13 +482,66 @@ START_TEST(work_is_taken_back_for_idle_workers)
 }
 END_TEST
 
+static bool has_done(struct bridge_rig *r, uint64_t tasks)
+{
+	return rig_info(r, 1).done >= tasks;
+}
+
+static bool holds_one_task(struct bridge_rig *r, uint64_t job)
+{
+	return rig_info(r, job).leased == 1;
+}
+
+/* Its tasks from `first` to `last` wait until they are let go. */
+static uint64_t job_with_long_tasks(uint64_t tasks, unsigned first, unsigned last)
+{
+	static char command[400];
+	const char *const argv[] = {"sh", "-c", command, NULL};
+
+	snprintf(command, sizeof command,
+		"[ $RANQ_TASK -lt %u ] || [ $RANQ_TASK -gt %u ] || until [ -e %s/go ]; do sleep 0.05; done; echo $RANQ_TASK",
+		first, last, rig.server.dir);
+	return rig_command(&rig, tasks, argv);
+}
+
+/* Short tasks in chunks, one behind the other, and one among them that does not end: all others are done by then. */
+START_TEST(nothing_waits_behind_a_long_task)
+{
+	uint64_t job = job_with_long_tasks(800, 400, 400);
+
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, has_done, 799);
+	ck_assert_uint_eq(rig_info(&rig, job).done, 799);
+	let_go(job);
+	finish(job, 800);
+	rig_expect_lines(&rig, NULL, job, 800);
+}
+END_TEST
+
+/* By a polite drain what is behind the task that runs goes back at once, for other bridges. */
+START_TEST(a_drain_keeps_only_what_runs)
+{
+	uint64_t job = job_with_long_tasks(600, 200, 600);
+
+	rig_bridge(&rig, 2, NULL, 1);
+	rig_until(&rig, has_done, 200);
+	drain_all();
+	rig_until(&rig, holds_one_task, job);
+	let_go(job);
+	rig_until(&rig, rig_over, 0);
+	ck_assert_int_eq(rig_status(&rig), 0);
+	ck_assert_uint_eq(rig_info(&rig, job).done, 201);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {commands_on_two_workers, one_rank_does_everything, functions_on_two_nodes,
 		input_lines, input_of_suspects, server_killed_and_restarted, a_silent_rank, a_silent_rank_that_comes_back,
 		all_workers_silent, cancel_frees_the_workers, a_job_that_cannot_run, drain_by_command, drain_by_signal,
 		a_registration_that_is_gone, a_task_that_kills_its_executor, the_first_queue_comes_first,
-		leaves_when_idle, leaves_before_the_end, work_is_taken_back_for_idle_workers};
+		leaves_when_idle, leaves_before_the_end, work_is_taken_back_for_idle_workers,
+		nothing_waits_behind_a_long_task, a_drain_keeps_only_what_runs};
 	Suite *suite = suite_create("bridge");
 	TCase *tcase = tcase_create("bridge");
 	SRunner *runner;

@@ -212,6 +212,12 @@ static void take_event(struct exec_rig *rig, const struct ranq_slot_event *event
 		rig->died_events++;
 		return;
 	}
+	if (event->kind == RANQ_SLOT_SHORTENED) {
+		rig->shortened++;
+		rig->shortened_chunk = event->chunk;
+		rig->shortened_upto = event->upto;
+		return;
+	}
 	rig->results_events++;
 	for (i = 0; i < RANQ_TASK_STATUS_COUNT; i++) {
 		rig->counts[i] += event->counts[i];

@@ -34,6 +34,8 @@ struct exec_rig {
 	uint64_t counts[RANQ_TASK_STATUS_COUNT];
 	unsigned done, died_events, results_events; /* chunks done; events */
 	uint64_t last_upto;                         /* of the last chunk_done */
+	unsigned shortened;                         /* events; the last one: */
+	uint64_t shortened_chunk, shortened_upto;
 	int close_grace_ms;
 };
 

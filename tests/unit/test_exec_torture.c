@@ -116,6 +116,20 @@ static void on_event(const struct ranq_slot_event *event, unsigned slot)
 		ck_assert_uint_eq(chunk->upto, chunk->end);
 }
 
+/* From now on it ends there at the latest. */
+static void on_shortened(const struct ranq_slot_event *event, unsigned slot)
+{
+	struct chunk *chunk;
+
+	ck_assert_uint_lt(event->chunk, nchunks);
+	chunk = &chunks[event->chunk];
+	ck_assert_uint_eq(chunk->slot, slot);
+	ck_assert(chunk->cut && !chunk->done);
+	ck_assert_uint_ge(event->upto, chunk->upto);
+	ck_assert_uint_lt(event->upto, chunk->end);
+	chunk->end = event->upto;
+}
+
 static void turn(int ms)
 {
 	struct pollfd fds[3] = {{ranq_exec_fd(rig.exec), POLLIN, 0}, {ranq_slot_fd(rig.slots[0]), POLLIN, 0},
@@ -134,6 +148,8 @@ static void turn(int ms)
 			ck_assert_msg(ranq_slot_pump(rig.slots[s], &event, &err) == 0, "%s", err.text);
 			if (event.kind == RANQ_SLOT_RESULTS)
 				on_event(&event, s);
+			else if (event.kind == RANQ_SLOT_SHORTENED)
+				on_shortened(&event, s);
 		} while (event.kind != RANQ_SLOT_NOTHING);
 }
 

@@ -296,6 +296,7 @@ static int decode_any(const void *data, size_t len)
 	case RANQ_MESSAGE_CHUNK:
 		return ranq_message_chunk_decode(&body, &m.chunk, &err);
 	case RANQ_MESSAGE_TRUNCATE:
+	case RANQ_MESSAGE_SHORTENED:
 		return ranq_message_truncate_decode(&body, &m.truncate, &err);
 	case RANQ_MESSAGE_WARN:
 		return ranq_message_warn_decode(&body, &m.warn, &err);
