@@ -99,7 +99,7 @@ static void prepare(struct ranq_slot *slot)
 	while (slot->nchunks)
 		ranq_slot_finish_chunk(slot, &slot->chunks[0]);
 	slot->chunks[0] = (struct ranq_slot_chunk){
-		.given = {.job = 7, .id = 1, .start = 10, .end = 40}, .upto = 10, .sent = 40, .end = 40, .runs = 1};
+		.given = {.job = 7, .id = 1, .start = 10, .end = 40}, .upto = 10, .sent = 40, .end = 40, .told = 40, .runs = 1};
 	ranq_buf_init(&slot->chunks[0].input, 0);
 	slot->nchunks = 1;
 	slot->runs[0] = (struct ranq_slot_run){.number = 5, .chunk = 1, .from = 10, .to = 40};
