@@ -24,6 +24,7 @@
 #include "record/offload.h"
 
 #define LOCAL_PATIENCE_MS 1000 /* a private server that is gone does not come back */
+#define LOCAL_SILENCE_MS 60000 /* one that is there may have to wait for a busy machine */
 #define NO_WORKER_MS 2000
 #define SHOWN_FAILURES 10
 #define SHOWN_LINES 20
@@ -85,6 +86,7 @@ static int open_local(struct run *run, const char *queue, struct ranq_err *err)
 	if (!run->session)
 		return -1;
 	run->session->options.patience_ms = LOCAL_PATIENCE_MS;
+	run->session->options.silence_ms = LOCAL_SILENCE_MS;
 	return 0;
 }
 

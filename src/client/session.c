@@ -264,8 +264,7 @@ static void note_acceptance(struct ranq_session *session)
 
 int64_t ranq_session_silence_ms(const struct ranq_session *session)
 {
-	int64_t silence_ms = session->options.silence_ms ? session->options.silence_ms : SILENCE_MS;
-	return earlier(silence_ms, session->options.patience_ms);
+	return session->options.silence_ms ? session->options.silence_ms : earlier(SILENCE_MS, session->options.patience_ms);
 }
 
 /* deadline_ms: of the caller and of the patience. 1: *reply is definite; 0: try again; -1: over. */

@@ -19,7 +19,7 @@ struct ranq_session_options {
 	int64_t lease_ms;    /* 0: as the queue has it */
 	int64_t patience_ms; /* how long a call outlives an absent server once it was connected; RANQ_NEVER: for ever */
 	int64_t connect_ms;  /* for the first connection; 0: 5 s */
-	int64_t silence_ms;  /* a connection on which nothing moves for so long while a reply is due is dead; 0: 15 s */
+	int64_t silence_ms;  /* a connection on which nothing moves for so long while a reply is due is dead; 0: 15 s, or the patience if that is shorter */
 	int interrupt_fd;    /* readable: waiting ends with INTERRUPTED; -1: none */
 	/* Told once per outage ("cannot connect ...; trying again"), or when the server refuses a call for more than a
 	 * second (full disk, read-only replica), and when it is over; may be NULL. */

@@ -56,6 +56,19 @@ is $? 3 "the private server killed -9: status 3"
 like "$(cat "$T/run.out")" 'private Redis server' "and why"
 expect_nothing "server killed -9"
 
+# a private server that does not get to run for some seconds is not lost
+for i in $(seq 60); do echo $i; sleep 0.1; done | ranq run --local=2 -a - -- echo {} >"$T/slow.out" 2>"$T/slow.err" &
+run=$!
+wait_for 30 test -s "$T/slow.out"
+server=$(of_run redis-server)
+kill -STOP "$server"
+given_up() { ! kill -0 $run; }
+wait_for 2 given_up && fail "it waits for a silent server" # longer than for one that is gone
+kill -CONT "$server"
+wait $run
+is $? 0 "a server that is silent for 2 s: the run goes on"
+if cmp -s "$T/slow.out" <(seq 60); then pass "and has all results"; else fail "and has all results" "$(tail -3 "$T/slow.err")"; fi
+
 # both at once: the next run removes what they left
 begin "both killed"
 keeper=$(pgrep -P $run | head -1)
