@@ -24,7 +24,7 @@
 #define OPEN_FIRST_MS 5000
 #define BACKOFF_MS 50
 #define SETTLED_MS 5000 /* a connection that lasted so long was a good one: the next back-off begins anew */
-#define BELL_S 20.0
+#define BELL_S 40.0
 
 static int64_t call_limit_ms(const struct ranq_proxy *proxy)
 {

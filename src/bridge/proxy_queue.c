@@ -269,7 +269,8 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 	pq->retry_ms =
 		ranq_clock_ms() +
 		(full ? FULL_RETRY_MS
-		      : proxy_min(beat_ms, IDLE_RETRY_MS) - (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 10)));
+		      : proxy_min(beat_ms, IDLE_RETRY_MS) - beat_ms / 40 /* or the tick of the heartbeat comes first */ -
+				(int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 20)));
 }
 
 void proxy_lease_take(struct proxy_request *request, struct ranq_lease_reply *lease)
