@@ -176,7 +176,7 @@ static int run(const struct ranq_command *command, int argc, char **argv)
 	if (rc == 0 && options.wait)
 		rc = wait_for(session, operands.at[0], deadline_ms, &err);
 	if (rc == 0 && options.wait)
-		ranq_cli_say(command, ranq_number(n, "it has left", "they have left"));
+		ranq_cli_say(command, "%s", ranq_number(n, "it has left", "they have left"));
 	ranq_session_close(session);
 	return rc ? ranq_cli_fail(command, &err) : 0;
 }
