@@ -35,12 +35,6 @@ TEST="a slice is gone" status 1 ranq wait --timeout 60s "$j"
 like "$(ranq log "$j" 1)" "large argument of it is missing" "the tasks say so"
 ranq rm "$j"
 
-# one that dies while it leaves is started again, so it is asked again
-drained() {
-	kill -0 "$join" 2>/dev/null || return 0
-	ranq drain all >/dev/null 2>&1
-	return 1
-}
-if wait_for 60 drained; then pass "join ends"; else fail "join ends" "$(tail -20 "$T/join")"; fi
+if wait_for 60 drained "$join"; then pass "join ends"; else fail "join ends" "$(tail -20 "$T/join")"; fi
 is "$(keys)" 0 "no key is left: $(rcli --scan --pattern 'ranq:*' | head -3 | tr '\n' ' ')"
 done_testing

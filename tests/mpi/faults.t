@@ -14,9 +14,7 @@ round() { # POINT PROBABILITY TASKS
 	TEST="$1: complete" status 0 ranq wait --timeout 100s "$j"
 	ranq results "$j" >"$T/results" 2>"$T/results.err"
 	if cmp -s "$T/results" <(seq "$3"); then pass "$1: in order"; else fail "$1: in order" "$(head -c 300 "$T/results.err"; diff "$T/results" <(seq "$3") | head -5)"; fi
-	# a bridge that dies while it leaves is started again, so it is asked again
-	gone() { kill -0 "$join" 2>/dev/null || return 0; ranq drain all >/dev/null 2>&1; return 1; }
-	wait_for 60 gone || { fail "$1: join ends" "$(tail -20 "$T/join")"; kill -9 "$join"; }
+	wait_for 60 drained "$join" || { fail "$1: join ends" "$(tail -20 "$T/join")"; kill -9 "$join"; }
 	strikes=$(grep -c 'fault point' "$T/join")
 	echo "# $1 struck $strikes times"
 	struck=$((struck + strikes))

@@ -22,6 +22,5 @@ check "killed fork server" 'kill -9 $(awk "{print \$4}" /proc/$PPID/stat)'
 # the rank is the parent of the fork server; mpirun then kills the whole bridge
 check "killed rank" 'g=$(awk "{print \$4}" /proc/$PPID/stat); kill -9 $(awk "{print \$4}" /proc/$g/stat)' 2
 # the bridge may just be dead, and on its way back
-drained() { kill -0 "$join" 2>/dev/null || return 0; ranq drain all >/dev/null 2>&1; return 1; }
-ok wait_for 20 drained
+ok wait_for 20 drained "$join"
 done_testing

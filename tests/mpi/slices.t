@@ -36,12 +36,6 @@ TEST="a failed one" status 1 ranq wait --timeout 100s "$j"
 is "$(ranq results "$j" 2>/dev/null | wc -c)" $size "its output"
 ranq rm "$j"
 is "$(keys ':v')" 0 "no slice is left"
-# one that dies while it leaves is started again, so it is asked again
-drained() {
-	kill -0 "$join" 2>/dev/null || return 0
-	ranq drain all >/dev/null 2>&1
-	return 1
-}
-if wait_for 60 drained; then pass "join ends"; else fail "join ends" "$(tail -20 "$T/join")"; fi
+if wait_for 60 drained "$join"; then pass "join ends"; else fail "join ends" "$(tail -20 "$T/join")"; fi
 is "$(keys)" 0 "no key is left: $(rcli --scan --pattern 'ranq:*' | head -3 | tr '\n' ' ')"
 done_testing

@@ -89,6 +89,8 @@ start_redis() {
 }
 answers() { [ "$(redis-cli -s "$T/redis/s" ping)" = PONG ]; } # and is not loading its data
 rcli() { redis-cli -s "$T/redis/s" "$@"; }
+# Has the join with that pid ended? A bridge that dies while it leaves is started again, so it is asked again: for wait_for.
+drained() { kill -0 "$1" 2>/dev/null || return 0; ranq drain all >/dev/null 2>&1; return 1; }
 skip_all() { echo "1..0 # SKIP $1"; exit 77; }
 done_testing() {
 	echo "1..$tap_n"
