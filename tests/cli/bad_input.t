@@ -101,7 +101,9 @@ rm "$XDG_CONFIG_HOME/ranq/config"
 
 # the private server died
 ranq server start >/dev/null 2>&1
-kill -9 "$(ranq server status --json | sed -E 's/.*"pid":([0-9]+).*/\1/')"
+pid=$(ranq server status --json | sed -E 's/.*"pid":([0-9]+).*/\1/')
+kill -9 "$pid"
+ok wait_for 5 bash -c "! kill -0 $pid"
 bad 3 "start it again with 'ranq server start'" "status of a private server that died" env -u RANQ_SERVER ranq server status
 TEST="doctor" status 1 env -u RANQ_SERVER ranq doctor
 like "$out" "^fail +server .*; cure: 'ranq server start'" "has the same cure"

@@ -11,7 +11,7 @@ is "$(grep -c '"strong"' <<<"$plan")" 15 "strong scaling over the upper sixteent
 is "$(grep -c '"bandwidth"' <<<"$plan")" 4 "four sizes of results"
 like "$plan" '"weak", "ranks": 256000, "task_s": 1.0, "chunk": 0, "tasks": 767' "three seconds for each rank"
 
-TEST="a sweep" status 0 timeout 60 "$kit/cluster/sweep" --build "$RANQ_TEST_BUILDDIR" -o "$T/sweep" --most 1 --task 0,5ms --chunk auto --bytes 800 --seconds 0.1 --runs 1
+TEST="a sweep" status 0 timeout 300 "$kit/cluster/sweep" --build "$RANQ_TEST_BUILDDIR" -o "$T/sweep" --most 1 --task 0,5ms --chunk auto --bytes 800 --seconds 0.1 --runs 1
 is "$(grep -c '"verified": true, "status": "ok"' "$T/sweep/sweep.jsonl")" 3 "all its points are verified"
 like "$(cat "$T/sweep/report.md")" '\| 5 ms \| auto \| 1 \| [0-9]+ \| [0-9.]+ \| [0-9.]+ % \|' "and reported"
 

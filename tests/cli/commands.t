@@ -44,7 +44,7 @@ like "$out" "^state +PENDING" "pending"
 like "$out" "^waiting +no worker serves queue 'default': ranq join -q default" "and why nothing of it runs"
 like "$(ranq info --json 1)" '"waiting":"no worker serves queue' "as JSON too"
 like "$(ranq jobs)" "no worker serves queue 'default': ranq join" "and in the list"
-TEST="wait without a worker" status 5 ranq wait 1 --timeout 1500ms
+TEST="wait without a worker" status 5 ranq wait 1 --timeout 2500ms
 is "$(grep -c "job default/1 waits: no worker serves queue 'default': ranq join -q default" <<<"$err")" 1 "says why, once"
 TEST="jobs --json" status 0 ranq jobs --json
 like "$out" '^\{"schema":"ranq.jobs/1","queue":"default","jobs":\[\{"job":"default/1",.*"name":"first"' "with schema and name"
@@ -135,7 +135,8 @@ ranq submit -a - -- echo <"$T/fifo2" >"$T/id" &
 SUBMIT=$!
 exec 7>"$T/fifo2"
 echo one >&7
-wait_for 10 test -s "$T/id"
+one_done() { [ "$(field "$(cat "$T/id")" done)" = 1 ]; }
+ok wait_for 10 one_done
 kill "$SUBMIT"
 wait "$SUBMIT"
 is "$?" 130 "an interrupted producer gives 130"
@@ -252,7 +253,8 @@ for _ in 1 2 3 4; do
 	size=$(stat -c %s "$T/exact" 2>/dev/null || echo 0)
 	ranq results --consume "$j" >>"$T/exact" 2>/dev/null &
 	READER=$!
-	wait_for 20 bash -c "[ \$(stat -c %s '$T/exact') -gt $((size + 4000)) ]"
+	some_more() { [ "$(stat -c %s "$T/exact")" -gt $((size + 4000)) ] || ! kill -0 "$READER"; }
+	ok wait_for 20 some_more
 	kill -9 "$READER"
 	wait "$READER" 2>/dev/null
 done

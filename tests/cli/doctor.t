@@ -10,9 +10,12 @@ is "$(find "$HOME" "$XDG_RUNTIME_DIR" -type f | wc -l)" 0 "nothing was written"
 trap '' XFSZ # the server shall see a full disk, not a signal
 start_redis --maxmemory 100mb
 trap - XFSZ
+# on a busy machine no server is always near
+quick() { ranq doctor | grep -q '^ok  *latency '; }
+TEST="latency is fine" ok wait_for 10 quick
 TEST="with a good server" status 0 ranq doctor
 like "$out" '^set +server .*\(environment RANQ_SERVER\)' "the server and its source"
-for name in server version persistence eviction memory latency clock; do like "$out" "^ok +$name " "$name is fine"; done
+for name in server version persistence eviction memory clock; do like "$out" "^ok +$name " "$name is fine"; done
 
 # a full disk: whoever waits for the server is told, and so is whoever asks
 status 0 ranq submit -- echo

@@ -12,10 +12,12 @@ SH
 printf '#!/bin/sh\n# libmpi.so.40\nexit 0\n' >"$T/bridge"
 chmod +x "$T/mpirun" "$T/bridge"
 export RANQ_MPIRUN="$T/mpirun" RANQ_BRIDGE="$T/bridge"
-script() { cat >"$T/script"; : >"$T/starts"; }
+script() { cat >"$T/script"; : >"$T/starts"; rm -f "$T/ready"; }
+# a script that has set its traps
+ready() { [ -e "$T/ready" ]; }
 starts() { wc -l <"$T/starts"; }
 started() { [ "$(starts)" -ge "${1:-1}" ]; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
+gone() { case "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null)" in Z* | "") return 0 ;; esac; return 1; }
 
 TEST="the command line" status 0 ranq join --dry-run -n 3 -q a,b --idle-timeout 90 --tags x,y --end-time 2000000000
 like "$out" '--oversubscribe --bind-to none -n 4 .*/bridge --queue a,b --tags x,y --idle-timeout 90000ms --allocation host:' "ranks, proxy, options"
@@ -44,22 +46,22 @@ like "$err" 'giving up' "the reason is told"
 # a stray of a crashed bridge does not outlive it
 script <<<'setsid sleep 1000 & echo $! >"$T/stray"; [ "$(wc -l <"$T/starts")" -lt 2 ] && kill -KILL $$; exit 0'
 TEST="a crash with a stray" status 0 ranq join
-ok gone "$(cat "$T/stray")"
+ok wait_for 5 gone "$(cat "$T/stray")"
 
 # signals: the first drains, the second kills
-script <<<'trap "echo drained >$T/drained; exit 0" USR1; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "echo drained >$T/drained; exit 0" USR1; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
 ranq join >"$T/join" 2>&1 &
 join=$!
-ok wait_for 5 started
+ok wait_for 5 ready
 kill -TERM $join
 wait $join
 is $? 0 "TERM drains: status 0"
 is "$(cat "$T/drained" 2>/dev/null)" drained "the bridge got the drain signal"
 like "$(cat "$T/join")" 'draining' "and join says so"
-script <<<'trap "" USR1 TERM; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "" USR1 TERM; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
 ranq join >"$T/join" 2>&1 &
 join=$!
-ok wait_for 5 started
+ok wait_for 5 ready
 kill -INT $join
 ok wait_for 5 grep -q draining "$T/join"
 kill -INT $join
@@ -71,10 +73,10 @@ ok gone "$(cut -d' ' -f1 "$T/starts")"
 
 # join itself is killed: the bridge drains
 rm -f "$T/drained"
-script <<<'trap "echo drained >$T/drained; exit 0" USR1; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "echo drained >$T/drained; exit 0" USR1; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
 ranq join >"$T/join" 2>&1 &
 join=$!
-ok wait_for 5 started
+ok wait_for 5 ready
 kill -KILL $join
 wait $join 2>/dev/null
 ok wait_for 5 test -s "$T/drained"
@@ -129,10 +131,10 @@ fake qstat <<<'echo "{\"Jobs\":{\"3.pbs0\":{\"run_count\":2}}}"'
 TEST="after qrerun" status 0 in_pbs ranq join --dry-run
 like "$out" '--allocation pbs:3\.pbs0\.1' "identity of this run of the job"
 # PBS's KILL reaches join alone: what it leaves must not outlive the job
-script <<<'trap "echo drains >$T/end" USR1; trap "echo ends >$T/end; exit 1" TERM; echo >"$T/ready"; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "echo drains >$T/end" USR1; trap "echo ends >$T/end; exit 1" TERM; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
 PATH="$T/slurm:$PATH" PBS_JOBID=3.pbs0 PBS_NODEFILE="$T/nodes" ranq join >"$T/join" 2>&1 &
 join=$!
-ok wait_for 20 test -e "$T/ready"
+ok wait_for 20 ready
 kill -KILL $join
 wait $join 2>/dev/null
 ok wait_for 20 test -s "$T/end"
@@ -143,12 +145,13 @@ here=$(hostname)
 in_pbs() { printf '%s\n' "$here.site" "$here.site" m2 m2 m3 m3 >"$T/nodes"; env PATH="$T/slurm:$PATH" PBS_JOBID=3.pbs0 PBS_NODEFILE="$T/nodes" "$@"; }
 offering() {
 	script <<<'[ "$(wc -l <"$T/starts")" -gt 1 ] && exit 0
+	trap "exit 0" USR1
 	file=$(sed -E "s/.*--give-back-file ([^ ]*).*/\1/" "$T/starts"); echo "1 m2,m3" >"$file.new"; mv "$file.new" "$file.offer"
-	trap "exit 0" USR1; while :; do read -r -t 1 <> <(:); done'
+	while :; do read -r -t 1 <> <(:); done'
 }
 fake pbs_release_nodes <<<'echo "$*" >"$T/released"'
 offering
-TEST="idle nodes of a PBS allocation" status 0 in_pbs timeout 30 ranq join --give-back 5m
+TEST="idle nodes of a PBS allocation" status 0 in_pbs timeout 200 ranq join --give-back 5m
 is "$(cat "$T/released" 2>/dev/null)" "-j 3.pbs0 m2 m3" "are given back"
 like "$err" 'given back to the scheduler: m2,m3' "and it is said"
 like "$(head -n 1 "$T/starts")" ' -n 7 .* --give-back 300000ms --give-back-file ' "the first bridge had three nodes"
@@ -156,7 +159,7 @@ like "$(tail -n 1 "$T/starts")" ' -n 3 ' "the second one has one"
 if tail -n 1 "$T/starts" | grep -q hostfile; then fail "and no list of nodes any more" "$(tail -n 1 "$T/starts")"; else pass "and no list of nodes any more"; fi
 fake pbs_release_nodes <<<'echo "pbs_release_nodes: Unauthorized Request  3.pbs0" >&2; exit 159'
 offering
-TEST="a PBS that keeps them" status 0 in_pbs timeout 30 ranq join --give-back 5m
+TEST="a PBS that keeps them" status 0 in_pbs timeout 200 ranq join --give-back 5m
 like "$err" 'cannot give idle nodes back: pbs_release_nodes: .*Unauthorized Request' "its own words"
 like "$(tail -n 1 "$T/starts")" ' -n 7 ' "the second bridge has them all"
 if tail -n 1 "$T/starts" | grep -q give-back; then fail "and offers none" "$(tail -n 1 "$T/starts")"; else pass "and offers none"; fi

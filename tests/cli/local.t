@@ -63,7 +63,7 @@ wait_for 30 test -s "$T/slow.out"
 server=$(of_run redis-server)
 kill -STOP "$server"
 given_up() { ! kill -0 $run; }
-wait_for 2 given_up && fail "it waits for a silent server" # longer than for one that is gone
+within 2 given_up && fail "it waits for a silent server" # longer than for one that is gone
 kill -CONT "$server"
 wait $run
 is $? 0 "a server that is silent for 2 s: the run goes on"

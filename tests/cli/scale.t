@@ -81,8 +81,9 @@ ok wait_for 20 is_field running 1
 TEST="stop" status 0 timeout 60 ranq scale stop
 wait $scaler
 is $? 0 "the scaler has ended"
-left() { marked_pids | xargs -r ps -o comm= -p | grep -c ranq; }
-is "$(left)" 0 "no process is left"
+left() { marked_pids | xargs -r ps -o comm= -p | grep ranq; }
+none_left() { [ -z "$(left)" ]; }
+TEST="no process is left" ok wait_for 5 none_left
 status 4 ranq scale status
 
 # ---- PBS
@@ -90,7 +91,7 @@ export PATH=$pbs_path
 job=$(ranq submit --range 1-6 --shell 'echo $PBS_JOBID')
 ranq scale --scheduler pbs --max 3 --ranks 1 --poll 500ms --idle 1s --worth 1s 2>"$T/pbs.log" &
 scaler=$!
-TEST="a job by way of PBS" status 0 ranq wait --timeout 60s "$job"
+TEST="a job by way of PBS" status 0 ranq wait --timeout 200s "$job"
 like "$(ranq results "$job" | sort -u | head -n 1)" '^[0-9]+\.pbs0$' "runs in its jobs"
 touch "$PBS_DOUBLE/down"
 ok wait_for 20 grep -qE 'cannot ask the scheduler: (qselect|qstat): .*cannot connect to server pbs0' "$T/pbs.log"

@@ -36,8 +36,11 @@ like "$(failed)" '"TIMEOUT".*timed out after 1' "it says so, too"
 
 TEST="less than any program needs" status 2 ranq submit --memory 1000 -- true
 ok kill -0 "$join"
-TEST="both ranks take work" status 0 ranq run --lease 3s --chunk 1 --range 1-20 -- sh -c 'sleep 0.05; echo $RANQ_RANK'
-is "$(printf '%s\n' "$out" | sort -u | wc -l)" 2 "both ranks live"
+# whoever takes one waits for the other rank
+mkdir "$T/met"
+TEST="both ranks take work" status 0 ranq run --lease 3s --chunk 1 --timeout 120s --range 1-4 -- \
+	sh -c "touch $T/met/\$RANQ_RANK; until [ \$(ls $T/met | wc -l) -ge 2 ]; do sleep 0.02; done"
+is "$(find "$T/met" -type f | wc -l)" 2 "both ranks live"
 is "$(grep -ci 'lost\|silent\|broken' "$T/join")" 0 "and nobody missed one"
 ranq drain all >/dev/null
 ok wait_for 20 bash -c "! kill -0 $join"

@@ -33,7 +33,7 @@ round drop_reply 0.05 1000
 round leased 0.2 60
 round dispatched 0.02 500
 round committed 0.02 500
-round before_leave 0.8 200
+round before_leave 0.5 200
 # each of them strikes by chance
 if [ "$struck" -ge 1 ]; then pass "the points struck"; else fail "the points struck" "$struck times in all"; fi
 # a bridge that died while leaving is found by the next one, whose leave is the last: then no key is left

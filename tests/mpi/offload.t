@@ -55,7 +55,7 @@ is "$(ls -A "$dir")" "" "both remove their files"
 
 # an output passes through its executor
 j=$(ranq submit --offload "$dir" --max-output 400M --shell 'head -c 300000000 /dev/zero; grep VmHWM /proc/$PPID/status >'"$T/peak")
-TEST="300 MB from a command" status 0 ranq wait --timeout 120s "$j"
+TEST="300 MB from a command" status 0 ranq wait --timeout 400s "$j"
 is "$(ranq results "$j" | wc -c)" 300000000 "all of it"
 TEST="in bounded memory: $(cat "$T/peak")" ok test "$(tr -dc 0-9 <"$T/peak")" -lt 60000
 ranq rm "$j"

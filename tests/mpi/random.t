@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../support/tap.sh"
 start_redis
 m="$RANQ_TEST_BUILDDIR/tests/modules/random.so" tasks=4000
-draw() { timeout 100 ranq run --lease 3s --module "$m" --function draws --as double --range "1-$tasks" --seed 7 "$@"; }
+draw() { timeout 300 ranq run --lease 3s --module "$m" --function draws --as double --range "1-$tasks" --seed 7 "$@"; }
 bridge() { ranq join -n "$1" --lease 3s >>"$T/join" 2>&1 & }
 leave() { ranq drain --wait all >/dev/null 2>&1; }
 same() { if cmp -s "$T/first" "$T/next"; then pass "$1"; else fail "$1" "$(diff "$T/first" "$T/next" | head -4)"; fi; }

@@ -8,7 +8,7 @@ bridge() { ranq join -n "$1" --lease 3s >>"$T/join" 2>&1 & }
 leave() { ranq drain all --wait >/dev/null 2>&1 || ranq drain all >/dev/null 2>&1; wait_for 20 bash -c '! ranq workers --json | grep -q bridge'; }
 # bytes that Redis holds for jobs
 memory() { rcli --scan --pattern 'ranq:*:j:*' | while read -r key; do rcli memory usage "$key"; done | awk '{n += $1} END {print n + 0}'; }
-run() { timeout 100 ranq run --lease 3s --module "$m" "$@"; }
+run() { timeout 300 ranq run --lease 3s --module "$m" "$@"; }
 count() { ranq info --json "$1" | sed -n 's/.*"done": *\([0-9]*\).*/\1/p' | head -1; }
 more_than() { [ "$(count "$1")" -gt "$2" ]; }
 
@@ -112,7 +112,7 @@ ok wait_for 30 more_than "$j" 7000
 kill -9 "$REDIS_PID"
 wait "$REDIS_PID" 2>/dev/null
 start_redis
-TEST="it completes" status 0 ranq wait --timeout 100s "$j"
+TEST="it completes" status 0 ranq wait --timeout 300s "$j"
 wait "$reader"
 is "$? $(cat "$T/value2")" "0 $want" "a bridge, the reader and Redis were killed: the same bits"
 is "$(ranq results "$j")" "$want" "for another reader too"

@@ -2,7 +2,8 @@
 # tap.sh - for the shell tests: source it, make checks, end with `done_testing`.
 #   ok COMMAND...            runs it (output shown when it fails); name in $TEST
 #   is "$got" "$want" name   compares
-#   wait_for SECONDS COMMAND...   polls a condition; no fixed sleeps anywhere
+#   wait_for SECONDS COMMAND...   polls a condition; no fixed sleeps anywhere. The limit is that of a quiet machine: it waits four times as long
+#   within SECONDS COMMAND...     the same, no longer than that
 #   start_redis              a private redis-server on a Unix socket under $T; sets RANQ_SERVER and REDIS_PID
 #   skip_all REASON          ends with 77
 # $T is a private directory; everything started with RANQ_TEST_MARK in its environment is killed at the end.
@@ -72,6 +73,11 @@ $err"; fi
 	unset TEST
 }
 wait_for() {
+	local seconds=$1
+	shift
+	within $((seconds * 4)) "$@"
+}
+within() {
 	local end=$(($(date +%s%N) + ${1}000000000))
 	shift
 	until "$@" >/dev/null 2>&1; do
