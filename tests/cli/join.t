@@ -88,9 +88,13 @@ ranq join >"$T/join" 2>&1 &
 join=$!
 ok wait_for 5 test -s "$T/stray"
 ok wait_for 5 started
-stray=$(cat "$T/stray")
-kill -KILL $join "$(cut -d' ' -f1 "$T/starts")"
+stray=$(cat "$T/stray") launcher=$(cut -d' ' -f1 "$T/starts")
+# before its exec it looks like a launcher
+apart() { [ "$(cat "/proc/$stray/comm")" = sleep ]; }
+ok wait_for 5 apart
+kill -KILL $join "$launcher"
 wait $join 2>/dev/null
+ok wait_for 5 gone "$launcher"
 ok kill -0 "$stray"
 script <<<'exit 0'
 TEST="the next join" status 0 ranq join
