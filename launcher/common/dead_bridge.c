@@ -2,12 +2,14 @@
 
 #include <string.h>
 
+#include "client/remove.h"
 #include "client/session.h"
 #include "common/config.h"
 #include "queue/queue.h"
 #include "util/clock.h"
 
 #define PATIENCE_MS 3000 /* a bridge is waiting to be started again */
+#define TIDY_MS 1000
 
 static size_t blamed_of(const struct ranq_black_box *box, const char *queue, struct ranq_task_name *blamed)
 {
@@ -75,4 +77,23 @@ int ranq_dead_bridge_report(const struct ranq_black_box *box, const char *server
 	}
 	ranq_server_addr_clear(&addr);
 	return rc ? rc : named;
+}
+
+/* Jobs that expired while the bridge was there may have left files that are seen here and not where jobs are submitted. */
+void ranq_dead_bridge_tidy(const struct ranq_black_box *box, const char *server)
+{
+	struct ranq_server_addr addr;
+
+	if (box->nbridges == 0 || ranq_config_server(server, &addr, NULL) != 0)
+		return;
+	for (size_t i = 0; i < box->nbridges; i++) {
+		struct ranq_session_options options = {.queue = box->bridges[i].queue, .patience_ms = TIDY_MS,
+			.connect_ms = TIDY_MS, .interrupt_fd = -1};
+		struct ranq_session *session = ranq_session_open(&addr, &options, NULL);
+
+		if (session)
+			ranq_files_sweep(session);
+		ranq_session_close(session);
+	}
+	ranq_server_addr_clear(&addr);
 }

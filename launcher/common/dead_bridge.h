@@ -11,5 +11,7 @@
  * when no process of the bridge is left. -1: some queue could not be told; then the lease does it. Returns how many
  * tasks were named. */
 int ranq_dead_bridge_report(const struct ranq_black_box *box, const char *server, bool blame, struct ranq_err *err);
+/* The same bridges left by themselves: removes the files of jobs that their queues have no more (client/remove.h). */
+void ranq_dead_bridge_tidy(const struct ranq_black_box *box, const char *server);
 
 #endif

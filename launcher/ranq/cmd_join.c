@@ -305,6 +305,13 @@ static bool report_dead(const struct join *join, bool one_node)
 	return box.nbridges > 0;
 }
 
+static void tidy(const struct join *join)
+{
+	static struct ranq_black_box box;
+	ranq_black_box_read(join->box, &box);
+	ranq_dead_bridge_tidy(&box, join->options.server);
+}
+
 /* ---- one life of the bridge ---- */
 
 /* After a signal. A launcher that died of the drain signal had not started its ranks yet, so nothing was lost. */
@@ -408,6 +415,8 @@ static int run_once(struct join *join, const struct ranq_mpi_launch *launch, con
 	join->starts++;
 	int status = await_end(join, pid, launch, allocation);
 	sweep(join);
+	if (status == 0)
+		tidy(join);
 	if (status == 0 && join->signals == 0)
 		await_preemption(join, allocation);
 	if (status == 0 && join->signals == 0 && join->shrinking) {

@@ -376,7 +376,7 @@ static void clear(struct run *run)
 	ranq_session_close(run->session);
 	ranq_local_stop(run->local);
 	/* the job went with its server */
-	if (run->local && run->submitted && ranq_offload_remove(&run->jobspec.spec, &err))
+	if (run->local && run->submitted && ranq_offload_remove(&run->jobspec.spec, RANQ_NEVER, &err))
 		ranq_cli_say(run->command, "%s", err.text);
 	ranq_jobspec_clear(&run->jobspec);
 	ranq_output_clear(&run->output);

@@ -16,96 +16,112 @@ static bool is_outage(enum ranq_err_code code)
 	return code == RANQ_ERR_SERVER || code == RANQ_ERR_UNKNOWN || code == RANQ_ERR_AUTH || code == RANQ_ERR_INTERRUPTED;
 }
 
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+#define OTHERS_MS 1000 /* spent on the files of other jobs */
+
+struct sweep {
+	struct ranq_session *session;
+	const struct ranq_spec *own; /* NULL: no job's files are the caller's business */
+	bool all;                    /* every job's are */
+	int64_t until_ms;
+	int rc;
+};
+
+/* Is entry i no more, or not to be made sense of? */
+static bool remove_files(struct sweep *sweep, const struct ranq_reply *page, size_t i, struct ranq_err *err)
+{
+	struct ranq_spec spec;
+	ranq_spec_init(&spec);
+	bool gone = ranq_queue_files_parse(page, i, &spec, NULL) != 0;
+	if (!gone) {
+		bool own = sweep->all ||
+			(sweep->own && memcmp(sweep->own->uuid, spec.uuid, sizeof spec.uuid) == 0);
+		bool say = own && sweep->rc == 0;
+		gone = ranq_offload_remove(&spec, own ? RANQ_NEVER : sweep->until_ms, say ? err : NULL) == 0;
+		if (own && !gone)
+			sweep->rc = -1;
+	}
+	ranq_spec_clear(&spec);
+	return gone;
+}
+
+static int call(struct sweep *sweep, const struct ranq_cmd *cmd, struct ranq_reply **reply, struct ranq_err *err)
+{
+	bool own = sweep->all || sweep->own;
+	int rc = ranq_session_call(
+		sweep->session, cmd, own ? RANQ_NEVER : sweep->until_ms, reply, own && sweep->rc == 0 ? err : NULL);
+	if (rc && own)
+		sweep->rc = -1;
+	return rc;
+}
+
+/* *place: behind those that are left of this page and the ones before. Returns how many entries it had, -1: nothing can be known now. */
+static int sweep_page(struct sweep *sweep, uint64_t *place, struct ranq_err *err)
+{
+	bool gone[RANQ_FILES_PAGE];
+	struct ranq_cmd cmd;
+	struct ranq_reply *page = NULL, *reply = NULL;
+	size_t ngone = 0;
+	ranq_cmd_init(&cmd);
+	ranq_queue_files_cmd(&sweep->session->queue, &cmd, *place);
+	int rc = call(sweep, &cmd, &page, err);
+	size_t n = rc == 0 ? ranq_reply_count(page) : 0;
+	if (n > RANQ_FILES_PAGE)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		ngone += gone[i] = remove_files(sweep, page, i, err);
+	if (ngone) {
+		ranq_queue_files_gone_cmd(&sweep->session->queue, &cmd, page, gone);
+		rc = call(sweep, &cmd, &reply, err);
+	}
+	*place += n - ngone;
+	ranq_reply_destroy(reply);
+	ranq_reply_destroy(page);
+	ranq_cmd_clear(&cmd);
+	return rc ? -1 : (int)n;
+}
+
+/* An entry is there only when its job is not: the call that removed the job made it. It goes when the files are gone, so whoever dies in
+ * between leaves it to the next one; two at once, or a server that came back with an entry whose files are gone, find nothing. A job that its
+ * submitter sends again after it had expired, because no reply came, takes its entry away; when that one was read just before, the job has a
+ * damaged result, and says so. */
+static int sweep_all(struct sweep *sweep, struct ranq_err *err)
+{
+	uint64_t place = 0;
+	int n;
+	sweep->until_ms = ranq_session_after(OTHERS_MS);
+	do
+		n = sweep_page(sweep, &place, err);
+	while (n == RANQ_FILES_PAGE && (sweep->all || sweep->own || ranq_clock_ms() < sweep->until_ms));
+	return sweep->rc;
+}
+
+void ranq_files_sweep(struct ranq_session *session)
+{
+	struct sweep sweep = {.session = session};
+	sweep_all(&sweep, NULL);
+}
+
+/* ---- jobs and queues ------------------------------------------------------------------------------------------- */
+
 /* First the job: as long as it is there somebody may read it, and its tasks write. */
 int ranq_job_remove(struct ranq_session *session, uint64_t job, bool files, struct ranq_err *err)
 {
 	struct ranq_spec spec;
 	struct ranq_err local = {0};
+	struct sweep sweep = {.session = session};
 	ranq_spec_init(&spec);
 	if (files && ranq_session_spec(session, job, &spec, &local) && is_outage(local.code))
 		return ranq_err_set(err, local.code, "%s", local.text);
 	int rc = ranq_session_control(session, build, &job, NULL, err);
-	if (rc == 0 && ranq_offload_remove(&spec, err))
+	if (rc == 0 && ranq_offload_wanted(&spec))
+		sweep.own = &spec;
+	if (rc && files)
+		ranq_files_sweep(session);
+	else if (files && sweep_all(&sweep, err))
 		rc = ranq_err_wrap(err, "job '%s/%llu' is removed, but", session->queue.name, (unsigned long long)job);
 	ranq_spec_clear(&spec);
 	return rc;
-}
-
-/* ---- whole queues ---------------------------------------------------------------------------------------------- */
-#define PIECE 100 /* jobs asked for at a time */
-
-/* Where the jobs of a queue have files. */
-struct directories {
-	struct ranq_spec *at; /* uuid and directory */
-	size_t n, cap;
-};
-
-static void clear(struct directories *dirs)
-{
-	for (size_t i = 0; i < dirs->n; i++)
-		ranq_spec_clear(&dirs->at[i]);
-	free(dirs->at);
-}
-
-static int note(struct directories *dirs, struct ranq_session *session, uint64_t job, struct ranq_err *err)
-{
-	struct ranq_spec spec;
-	struct ranq_err local = {0};
-	if (ranq_session_spec(session, job, &spec, &local))
-		return is_outage(local.code) ? ranq_err_set(err, local.code, "%s", local.text) : 0;
-	if (!ranq_offload_wanted(&spec)) {
-		ranq_spec_clear(&spec);
-		return 0;
-	}
-	if (dirs->n == dirs->cap) {
-		size_t cap = dirs->cap ? 2 * dirs->cap : 16;
-		struct ranq_spec *at = realloc(dirs->at, cap * sizeof *at);
-		if (!at) {
-			ranq_spec_clear(&spec);
-			return ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
-		}
-		dirs->at = at;
-		dirs->cap = cap;
-	}
-	dirs->at[dirs->n++] = spec;
-	return 0;
-}
-
-/* Of up to PIECE jobs; *n: how many there were, *next: where the following ones start. */
-static int note_piece(struct directories *dirs, struct ranq_session *session, uint64_t *next, size_t *n, struct ranq_err *err)
-{
-	struct ranq_cmd cmd;
-	struct ranq_reply *reply = NULL;
-	struct ranq_job_info info;
-	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_jobs_cmd(&session->queue, &cmd, *next, PIECE);
-	if (rc)
-		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
-	else
-		rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
-	if (rc == 0 && ranq_reply_type(reply) == RANQ_REPLY_ERROR)
-		rc = ranq_queue_jobs_parse(reply, 0, &info, err);
-	*n = rc == 0 ? ranq_reply_count(reply) : 0;
-	for (size_t i = 0; i < *n && rc == 0; i++) {
-		rc = ranq_queue_jobs_parse(reply, i, &info, err);
-		*next = info.job + 1;
-		if (rc == 0 && info.results == RANQ_RESULTS_KEEP)
-			rc = note(dirs, session, info.job, err);
-	}
-	ranq_reply_destroy(reply);
-	ranq_cmd_clear(&cmd);
-	return rc;
-}
-
-static int note_all(struct directories *dirs, struct ranq_session *session, struct ranq_err *err)
-{
-	uint64_t next = 1;
-	size_t n;
-	do {
-		if (note_piece(dirs, session, &next, &n, err))
-			return -1;
-	} while (n == PIECE);
-	return 0;
 }
 
 static int build_destroy(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user)
@@ -114,16 +130,23 @@ static int build_destroy(const struct ranq_queue *q, struct ranq_cmd *cmd, const
 	return ranq_queue_destroy_cmd(q, cmd);
 }
 
+/* The server remembers a bounded number of directories: they go step by step, with the jobs. */
 int ranq_queue_remove(struct ranq_session *session, uint64_t *jobs, struct ranq_err *err)
 {
-	struct directories dirs = {0};
-	int rc = note_all(&dirs, session, err);
-	if (rc == 0)
-		rc = ranq_session_control(session, build_destroy, NULL, jobs, err);
-	bool gone = rc == 0;
-	for (size_t i = 0; gone && i < dirs.n; i++)
-		if (ranq_offload_remove(&dirs.at[i], rc ? NULL : err) && rc == 0)
-			rc = ranq_err_wrap(err, "queue '%s' is gone, but", session->queue.name);
-	clear(&dirs);
-	return rc;
+	struct sweep sweep = {.session = session, .all = true};
+	struct ranq_err left = {0};
+	bool more = true;
+	*jobs = 0;
+	while (more) {
+		if (ranq_session_control_step(session, build_destroy, NULL, jobs, &more, err)) {
+			ranq_files_sweep(session);
+			return -1;
+		}
+		if (sweep.rc == 0 || !more)
+			sweep_all(&sweep, &left);
+	}
+	if (sweep.rc == 0)
+		return 0;
+	ranq_err_set(err, left.code, "%s", left.text);
+	return ranq_err_wrap(err, "queue '%s' is gone, but", session->queue.name);
 }

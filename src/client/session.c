@@ -383,27 +383,34 @@ int ranq_session_bell(struct ranq_session *session, int64_t until_ms, void (*the
 	return ranq_clock_ms() < until_ms ? 1 : 0;
 }
 
+int ranq_session_control_step(struct ranq_session *session, ranq_session_build *build, const void *user, uint64_t *n,
+	bool *more, struct ranq_err *err)
+{
+	struct ranq_cmd cmd;
+	struct ranq_reply *reply = NULL;
+	uint64_t count = 0;
+	int rc;
+	ranq_cmd_init(&cmd);
+	if (build(&session->queue, &cmd, user))
+		rc = ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+	else
+		rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
+	if (rc == 0)
+		rc = ranq_queue_control_parse(reply, &count, more, err);
+	*n += count;
+	ranq_reply_destroy(reply);
+	ranq_cmd_clear(&cmd);
+	return rc;
+}
+
 int ranq_session_control(
 	struct ranq_session *session, ranq_session_build *build, const void *user, uint64_t *n, struct ranq_err *err)
 {
 	uint64_t total = 0;
 	bool more = true;
 	int rc = 0;
-	while (more && rc == 0) {
-		struct ranq_cmd cmd;
-		struct ranq_reply *reply = NULL;
-		uint64_t count = 0;
-		ranq_cmd_init(&cmd);
-		if (build(&session->queue, &cmd, user))
-			rc = ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
-		else
-			rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
-		if (rc == 0)
-			rc = ranq_queue_control_parse(reply, &count, &more, err);
-		total += count;
-		ranq_reply_destroy(reply);
-		ranq_cmd_clear(&cmd);
-	}
+	while (more && rc == 0)
+		rc = ranq_session_control_step(session, build, user, &total, &more, err);
 	if (n)
 		*n = total;
 	return rc;

@@ -87,6 +87,9 @@ int ranq_session_run_hook(struct ranq_session *session, struct ranq_err *err);
 typedef int ranq_session_build(const struct ranq_queue *q, struct ranq_cmd *cmd, const void *user);
 int ranq_session_control(
 	struct ranq_session *session, ranq_session_build *build, const void *user, uint64_t *n, struct ranq_err *err);
+/* One such call; adds to *n. */
+int ranq_session_control_step(struct ranq_session *session, ranq_session_build *build, const void *user, uint64_t *n,
+	bool *more, struct ranq_err *err);
 /* The job record; spec is initialised by it and empty on failure. */
 int ranq_session_spec(struct ranq_session *session, uint64_t job, struct ranq_spec *spec, struct ranq_err *err);
 int ranq_session_info(struct ranq_session *session, uint64_t job, struct ranq_job_info *info, struct ranq_err *err);

@@ -12,7 +12,9 @@
 
 #include "client/blob.h"
 #include "client/producer.h"
+#include "client/remove.h"
 #include "record/input.h"
+#include "record/offload.h"
 
 #define STREAM_BYTES (1u << 20) /* input up to here is submitted whole */
 #define STREAM_MS 200           /* when it comes by then */
@@ -315,12 +317,11 @@ static int submit_now(struct ranq_session *session, const struct ranq_submission
 	return rc;
 }
 
-int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submission, uint64_t *job,
+static int send_job(struct ranq_session *session, struct ranq_submission *submission, uint64_t *job,
 	struct ranq_producer **producer, struct ranq_err *err)
 {
 	char uuid[RANQ_ID_LEN + 1];
 	int rc;
-	*producer = NULL;
 	get_uuid(submission->spec, uuid);
 	if (submission->spec->args == RANQ_ARGS_INPUT)
 		return send_lines(session, submission, uuid, job, producer, err);
@@ -332,4 +333,15 @@ int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submi
 	if (send_blobs(session, submission, err))
 		return -1;
 	return submit_call(session, submission, uuid, false, job, err);
+}
+
+int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submission, uint64_t *job,
+	struct ranq_producer **producer, struct ranq_err *err)
+{
+	*producer = NULL;
+	if (send_job(session, submission, job, producer, err))
+		return -1;
+	if (ranq_offload_wanted(submission->spec))
+		ranq_files_sweep(session);
+	return 0;
 }

@@ -337,6 +337,15 @@ int ranq_queue_remove_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint
 int ranq_queue_pause_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, bool pause);
 int ranq_queue_drain_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge /* prefix of an id, allocation, or "all" */);
 int ranq_queue_destroy_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd); /* rm-queue, bounded: repeat while *more */
+/* What removed jobs have left in files (record/offload.h), oldest first, from place `first` on: at most RANQ_FILES_PAGE entries. The queue
+ * itself may be gone. */
+#define RANQ_FILES_PAGE 100
+int ranq_queue_files_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t first);
+/* Entry i of ranq_reply_count: sets uuid and directory of an initialised spec. */
+int ranq_queue_files_parse(const struct ranq_reply *r, size_t i, struct ranq_spec *spec, struct ranq_err *err);
+/* Those entries of the reply are to be forgotten; at least one. */
+int ranq_queue_files_gone_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_reply *r, const bool *gone);
+int ranq_queue_files_gone_parse(const struct ranq_reply *r, struct ranq_err *err);
 /* For the control functions: n = how many things were changed; more = repeat. */
 int ranq_queue_control_parse(const struct ranq_reply *r, uint64_t *n, bool *more, struct ranq_err *err);
 

@@ -1,4 +1,6 @@
 /* Results: readers, rounds, the consumer; and control of jobs and queues. */
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "queue/call.h"
@@ -181,4 +183,60 @@ int ranq_queue_control_parse(const struct ranq_reply *r, uint64_t *n, bool *more
 	*n = ranq_call_next(&in);
 	*more = ranq_call_next_flag(&in);
 	return in.failed ? ranq_call_malformed(err) : 0;
+}
+
+/* ---- files of removed jobs --------------------------------------------------------------------------------------------- */
+int ranq_queue_files_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t first)
+{
+	ranq_call_begin(q, cmd, "files");
+	ranq_call_u64(cmd, first);
+	ranq_call_u64(cmd, RANQ_FILES_PAGE);
+	return 0;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int ranq_queue_files_parse(const struct ranq_reply *r, size_t i, struct ranq_spec *spec, struct ranq_err *err)
+{
+	struct ranq_call_reader in = {.array = r, .next = i};
+	struct ranq_bytes entry;
+
+	if (ranq_call_array(r, i + 1, err))
+		return -1;
+	entry = ranq_call_next_bytes(&in);
+	const char *text = (const char *)entry.data;
+	if (in.failed || entry.len <= RANQ_ID_LEN || entry.len - RANQ_ID_LEN >= PATH_MAX || text[RANQ_ID_LEN] != '/' ||
+		memchr(text, 0, entry.len))
+		return ranq_call_malformed(err);
+	for (size_t k = 0; k < sizeof spec->uuid; k++) {
+		int high = hex_digit(text[2 * k]), low = hex_digit(text[2 * k + 1]);
+		if (high < 0 || low < 0)
+			return ranq_call_malformed(err);
+		spec->uuid[k] = (unsigned char)(16 * high + low);
+	}
+	free(spec->offload);
+	spec->offload = strndup(text + RANQ_ID_LEN, entry.len - RANQ_ID_LEN);
+	return spec->offload ? 0 : ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");
+}
+
+int ranq_queue_files_gone_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_reply *r, const bool *gone)
+{
+	ranq_call_begin(q, cmd, "files_gone");
+	for (size_t i = 0; i < ranq_reply_count(r); i++) {
+		struct ranq_bytes entry = ranq_reply_bytes(ranq_reply_at(r, i));
+		if (gone[i])
+			ranq_cmd_bytes(cmd, entry.data, entry.len);
+	}
+	return 0;
+}
+
+int ranq_queue_files_gone_parse(const struct ranq_reply *r, struct ranq_err *err)
+{
+	uint64_t ignored;
+
+	return ranq_call_number(r, &ignored, err);
 }

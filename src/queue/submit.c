@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "queue/call.h"
+#include "record/offload.h"
 
 static const char *text_or_empty(const char *text)
 {
@@ -161,6 +162,8 @@ int ranq_queue_submit_cmd(
 	ranq_cmd_str(cmd, text_or_empty(s->spec->module_hash));
 	ranq_cmd_str(cmd, text_or_empty(s->spec->data_hash));
 	add_policy(cmd, s->spec);
+	if (ranq_offload_wanted(s->spec))
+		ranq_cmd_str(cmd, s->spec->offload);
 	for (size_t i = 0; i < s->nafter; i++)
 		ranq_call_u64(cmd, s->after[i]);
 	return 0;

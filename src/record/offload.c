@@ -1,8 +1,8 @@
 #include "record/offload.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "util/clock.h"
 
 #define READ_BYTES (256u << 10)
 #define RANDOM_BYTES 16
@@ -255,26 +257,51 @@ void ranq_offload_close(struct ranq_bytes *value)
 
 /* ---- removing ---------------------------------------------------------------------------------------------------- */
 
-/* Only what a writer makes goes; anything else stays, and the directories that it is in. */
-static bool is_ours(const char *name, int kind, int level)
+static bool is_hex(const char *name, size_t len)
 {
-	if (kind == FTW_DP)
-		return level == 0 || (level == 1 && strlen(name) == 2);
-	if (kind == FTW_F)
-		return level == 1 ? strncmp(name, "tmp.", 4) == 0 : level == 2 && strlen(name) == HEX_BYTES;
-	return false;
+	return strlen(name) == len && strspn(name, "0123456789abcdef") == len;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
+/* Only what a writer makes goes; anything else stays, and the directories that it is in. No name of a directory is
+ * resolved twice and no symbolic link is followed, so nobody who may rename things in DIR leads this elsewhere. A
+ * writer that is not stopped yet may rename or remove what is seen here. */
+static void empty(int above, const char *name, bool is_job, int64_t until_ms)
 {
-	(void)status;
-	if (!is_ours(path + walk->base, kind, walk->level))
-		return 0;
-	/* a writer that is not stopped yet may rename or remove what we saw */
-	return remove(path) < 0 && errno != ENOENT && walk->level == 0 ? -1 : 0;
+	int fd = openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && ranq_clock_ms() < until_ms && (entry = readdir(dir))) {
+		if (is_job && is_hex(entry->d_name, 2)) {
+			empty(fd, entry->d_name, false, until_ms);
+			unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+		} else if (is_job ? strncmp(entry->d_name, "tmp.", 4) == 0 : is_hex(entry->d_name, HEX_BYTES)) {
+			unlinkat(fd, entry->d_name, 0);
+		}
+	}
+	if (dir)
+		closedir(dir);
 }
 
-int ranq_offload_remove(const struct ranq_spec *spec, struct ranq_err *err)
+/* -1: errno says why it is there yet. */
+static int remove_job(const struct ranq_spec *spec, const char *path, int64_t until_ms)
+{
+	const char *name = strrchr(path, '/') + 1;
+	int fd = open(spec->offload, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = -1, error;
+
+	if (fd < 0)
+		return -1;
+	empty(fd, name, true, until_ms);
+	rc = unlinkat(fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -1 : 0;
+	error = errno;
+	close(fd);
+	errno = error;
+	return rc;
+}
+
+int ranq_offload_remove(const struct ranq_spec *spec, int64_t until_ms, struct ranq_err *err)
 {
 	char path[PATH_BYTES];
 	struct stat st;
@@ -287,7 +314,7 @@ int ranq_offload_remove(const struct ranq_spec *spec, struct ranq_err *err)
 		return ranq_err_sys(err, "results may be left in '%s': cannot look for them from here", path);
 	if (unseen)
 		return 0;
-	if (nftw(path, remove_entry, 8, FTW_PHYS | FTW_DEPTH) < 0 || (lstat(path, &st) == 0 && (errno = ENOTEMPTY)))
+	if (remove_job(spec, path, until_ms) < 0)
 		return ranq_err_sys(err, "results are left in '%s'", path);
 	return 0;
 }

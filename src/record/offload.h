@@ -32,7 +32,8 @@ void ranq_offload_discard(struct ranq_offload_file *file); /* takes NULL */
 int ranq_offload_open(
 	const struct ranq_spec *spec, const struct ranq_file_ref *ref, struct ranq_bytes *value, struct ranq_err *err);
 void ranq_offload_close(struct ranq_bytes *value); /* takes one that was never opened, all zero */
-/* Removes the job's directory. Nothing there to remove is fine; that DIR itself is not here is not. */
-int ranq_offload_remove(const struct ranq_spec *spec, struct ranq_err *err);
+/* Removes the job's directory. Nothing there to remove is fine; that DIR itself is not here is not, nor is a rest that is
+ * there at until_ms of ranq_clock_ms(). Several may remove it at once; each of them may say that something is left. */
+int ranq_offload_remove(const struct ranq_spec *spec, int64_t until_ms, struct ranq_err *err);
 
 #endif

@@ -80,6 +80,20 @@ like "$(ranq tasks --state failed "$j")" "$(uname -n)" "names the host"
 like "$(ranq log "$j" 1)" "cannot write the result into '$T/nowhere' on [^ ]+: No such file" "names the directory"
 is "$(ranq tasks --state failed --json "$j" | grep -c '"ERROR"')" 1 "small results need no directory"
 
+# a job that expires leaves its files; the next job of the queue takes them, not those of others
+other=$(ranq submit --offload "$dir" --shell 'yes no | head -c 2500000')
+TEST="a job" status 0 ranq wait --timeout 60s "$other"
+j=$(ranq submit --offload "$dir" --ttl 1s --shell 'yes | head -c 2500000')
+expired() { ! ranq info "$j" >"$T/info" 2>&1; }
+TEST="another one expires" ok wait_for 60 expired
+is "$(files)" 2 "its files are there"
+j=$(ranq submit --offload "$dir" --ttl 1s --shell 'yes | head -c 2500001')
+is "$(ranq results "$other" | wc -c)" 2500000 "the other's are to be read"
+TEST="the next one expires, too" ok wait_for 60 expired
+is "$(files) $(ls "$dir" | wc -l)" "2 2" "the first one's are gone, the second's are not"
+ranq rm "$other"
+is "$(ls -A "$dir")" "" "rm takes all"
+
 # the queue with all of its jobs; what is not ours stays
 mkdir "$dir/ranq-notes" "$T/nowhere"
 for i in 1 2; do ranq submit --offload "$dir" --shell 'yes | head -c 2500000' >>"$T/jobs"; done
@@ -88,10 +102,20 @@ is "$(files)" 2 "with files"
 TEST="rm-queue" status 0 ranq rm-queue default
 is "$(ls -A "$dir")" "ranq-notes" "took their files along"
 
+# a join that ends takes what is left
+j=$(ranq submit --offload "$dir" --shell 'yes | head -c 2500000')
+TEST="one more" status 0 ranq wait --timeout 60s "$j"
+mv "$dir" "$dir.away"
+TEST="removed where its files are not seen" status 2 ranq rm "$j"
+mv "$dir.away" "$dir"
+is "$(files)" 1 "they are there"
+
 drained() {
 	kill -0 "$join" 2>/dev/null || return 0
 	ranq drain all >/dev/null 2>&1
 	return 1
 }
 if wait_for 60 drained; then pass "join ends"; else fail "join ends" "$(tail -20 "$T/join"; ranq workers)"; fi
+is "$(ls -A "$dir")" "ranq-notes" "and takes what was left"
+is "$(rcli exists 'ranq:{default}:files')" 0 "and nothing is remembered"
 done_testing

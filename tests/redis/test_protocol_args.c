@@ -58,6 +58,9 @@ static const struct {
 	{"submit", "ARG", "0 0 " ID " 5 0 0 \"\" n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\""},
 	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o nothash \"\" 0 1 1 1 1 0 0 0 0 \"\""},
 	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 4 0 0 0 \"\""},
+	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\" relative"},
+	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\" 1 /tmp"},
+	{"submit", "AFTER", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\" /tmp 99"},
 	{"submit", "ARG", "0 0 ../../x 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\""},
 	{"submit", "ARG", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\" x"},
 	{"submit", "AFTER", "0 0 " ID " 5 0 0 SPEC n o \"\" \"\" 0 1 1 1 1 0 0 0 0 \"\" 99"},
@@ -95,6 +98,10 @@ static const struct {
 	{"scale_set", "NOTFOUND", "\"\" 1 mode pause"},
 	{"scale_set", "STATE", ID " 1 max 4"},
 	{"scale_end", "ARG", "short"},
+	{"files", "ARG", "0"},
+	{"files", "ARG", "0 101"},
+	{"files", "ARG", "-1 10"},
+	{"files_gone", "ARG", ""},
 	{"spec", "ARG", "x"},
 	{"spec", "NOTFOUND", "99"},
 	{"input", "ARG", "1 5 5 100"},
@@ -179,7 +186,7 @@ static const struct {
 
 static void call_text(const char *function, const char *args)
 {
-	char *text = strdup(args), *rest = text, *word;
+	char *text = strdup(args), *rest = *text ? text : NULL, *word;
 	char name[64];
 
 	/* The way of calling is the business of ranq_call_begin; here the arguments are raw, so take its beginning from

@@ -175,6 +175,9 @@ uint64_t tq_submit(const struct tq_job *job)
 	spec.ttl_ms = job->ttl_ms ? job->ttl_ms : spec.ttl_ms;
 	spec.require = job->require ? strdup(job->require) : NULL;
 	spec.sticky = job->sticky;
+	spec.offload = job->offload ? strdup(job->offload) : NULL;
+	for (size_t i = 0; i < sizeof spec.uuid; i++)
+		ck_assert_int_eq(sscanf(s.uuid + 2 * i, "%2hhx", &spec.uuid[i]), 1);
 	spec.name = strdup("test");
 	PARSED(ranq_queue_submit_cmd(&tq.q, &tq.cmd, &s, &tq.err));
 	ranq_spec_clear(&spec);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "record/offload.h"
+#include "util/clock.h"
 
 #define CONTENT "a large result"
 
@@ -83,7 +84,7 @@ START_TEST(test_round_trip)
 	ck_assert_uint_eq(value.len, strlen(CONTENT));
 	ck_assert_mem_eq(value.data, CONTENT, value.len);
 	shell("test $(find %1$s -type f | wc -l) = 1");
-	ck_assert_int_eq(ranq_offload_remove(&spec, NULL), 0);
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, NULL), 0);
 	shell("rmdir %1$s && mkdir %1$s");
 	ck_assert_mem_eq(value.data, CONTENT, value.len); /* what is open stays */
 }
@@ -148,9 +149,9 @@ START_TEST(test_directory)
 	ck_assert_ptr_null(ranq_offload_begin(&spec, &made));
 	ck_assert_int_eq(errno, ENOENT);
 	ck_assert(!made);
-	ck_assert_int_eq(ranq_offload_remove(&spec, NULL), -1);
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, NULL), -1);
 	spec.reduce = strdup("count"); /* a job without files */
-	ck_assert_int_eq(ranq_offload_remove(&spec, NULL), 0);
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, NULL), 0);
 	ck_assert_int_eq(ranq_offload_open(&spec, &ref, &value, NULL), -1);
 }
 END_TEST
@@ -162,7 +163,7 @@ START_TEST(test_a_late_task_does_not_bring_it_back)
 
 	write_one();
 	file = ranq_offload_begin(&spec, &made);
-	ck_assert_int_eq(ranq_offload_remove(&spec, NULL), 0);
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, NULL), 0);
 	ck_assert_int_eq(ranq_offload_add(file, CONTENT, 5), 0);
 	ck_assert_int_eq(ranq_offload_finish(file, &ref), -1);
 	ck_assert_ptr_null(ranq_offload_begin(&spec, &made));
@@ -177,13 +178,42 @@ START_TEST(test_remove_leaves_what_is_not_ours)
 	write_one();
 	shell("echo precious >%1$s/ranq-abababababababababababababababab/notes");
 	shell("mkdir %1$s/other && ln -s %1$s/other %1$s/ranq-abababababababababababababababab/li && touch %1$s/other/tmp.x");
-	ck_assert_int_eq(ranq_offload_remove(&spec, &err), -1);
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, "ranq-abababab"));
 	shell("test $(find %1$s -type f | wc -l) = 2");
-	ck_assert_int_eq(ranq_offload_remove(&spec, &err), -1);
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, &err), -1);
 	shell("rm %1$s/ranq-*/notes %1$s/ranq-*/li");
-	ck_assert_int_eq(ranq_offload_remove(&spec, &err), 0);
-	ck_assert_int_eq(ranq_offload_remove(&spec, &err), 0); /* nothing there */
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, &err), 0);
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, &err), 0); /* nothing there */
+}
+END_TEST
+
+/* A link in the place of a directory leads nowhere, whatever lies behind it. */
+START_TEST(test_remove_follows_no_link)
+{
+	struct ranq_err err = {0};
+
+	write_one();
+	shell("mkdir %1$s/other && mv %1$s/ranq-* %1$s/other/job && touch %1$s/other/job/tmp.x");
+	shell("ln -s other/job %1$s/ranq-abababababababababababababababab");
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, &err), -1);
+	shell("test $(find %1$s/other -type f | wc -l) = 2");
+	shell("rm %1$s/ranq-* && mkdir %1$s/ranq-abababababababababababababababab && ln -s ../other/job %1$s/ranq-abababababababababababababababab/ab");
+	shell("mv %1$s/other/job/*/* %1$s/other/job");
+	ck_assert_int_eq(ranq_offload_remove(&spec, RANQ_NEVER, &err), -1);
+	shell("test $(find %1$s/other -type f | wc -l) = 2");
+}
+END_TEST
+
+START_TEST(test_remove_in_limited_time)
+{
+	struct ranq_err err = {0};
+
+	write_one();
+	ck_assert_int_eq(ranq_offload_remove(&spec, ranq_clock_ms(), &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "results are left"));
+	shell("test $(find %1$s -type f | wc -l) = 1");
+	ck_assert_int_eq(ranq_offload_remove(&spec, ranq_clock_ms() + 60000, &err), 0);
 }
 END_TEST
 
@@ -193,7 +223,7 @@ START_TEST(test_remove_in_a_closed_directory)
 	struct ranq_err err = {0};
 
 	shell("chmod 0 %1$s");
-	int rc = ranq_offload_remove(&spec, &err);
+	int rc = ranq_offload_remove(&spec, RANQ_NEVER, &err);
 	shell("chmod 700 %1$s");
 	ck_assert_int_eq(rc, geteuid() ? -1 : 0);
 	ck_assert(rc == 0 || strstr(err.text, "may be left"));
@@ -225,6 +255,8 @@ int main(void)
 	tcase_add_test(c, test_directory);
 	tcase_add_test(c, test_a_late_task_does_not_bring_it_back);
 	tcase_add_test(c, test_remove_leaves_what_is_not_ours);
+	tcase_add_test(c, test_remove_follows_no_link);
+	tcase_add_test(c, test_remove_in_limited_time);
 	tcase_add_test(c, test_remove_in_a_closed_directory);
 	tcase_add_test(c, test_what_stays_in_memory);
 	suite_add_tcase(suite, c);

@@ -330,6 +330,17 @@ local function drop_blob(q, hash, keep)
 	end
 end
 
+-- What a removed job has in files (record/offload.h) is left to be removed by who sees them: `UUID` and the directory. Few clients see it
+-- where nobody does, so the oldest give way.
+local FILES_MAX, FILES_TTL = 10000, 2592000
+
+local function leave_files(q, uuid, dir)
+	local key = q.P .. 'files'
+	redis.pcall('ZADD', key, S(q.now), uuid .. dir)
+	if redis.pcall('ZCARD', key) == FILES_MAX + 1 then redis.call('ZREM', key, redis.call('ZRANGE', key, 0, 0)[1]) end
+	redis.call('EXPIRE', key, FILES_TTL)
+end
+
 -- Removes every key of a job; false: more jobs than one call can tell wait for it, repeat. Fragments of it that bridges still hold are
 -- dropped when these let go of them.
 local function remove_job(q, id)
@@ -339,8 +350,9 @@ local function remove_job(q, id)
 		if not j.final then finish(q, j, 'CANCELLED', 'removed') end
 		if not tell_dependents(q, j, true) or not remove_slices(k) then return false end
 		if j.w > 0 then ring_waiters(q, j, true) end
-		local v = redis.call('HMGET', k, 'uuid', 'module', 'data')
+		local v = redis.call('HMGET', k, 'uuid', 'module', 'data', 'files')
 		if v[1] then redis.call('HDEL', q.P .. 'uuids', v[1]) end
+		if v[1] and v[4] then leave_files(q, v[1], v[4]) end
 		drop_blob(q, v[2], true)
 		drop_blob(q, v[3])
 		q.freshbytes = q.freshbytes - j.bytes

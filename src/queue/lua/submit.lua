@@ -1,19 +1,24 @@
 -- args: lease wish in ms or 0, limit of all results in bytes or 0, uuid, tasks, open, staged, spec, name, owner, module hash, data hash,
---       results mode, backlog, max output, max deaths, max fails, stop on error (1) + sticky (2), priority, time request, ttl, require, then the ids
---       of the jobs that must COMPLETE before
+--       results mode, backlog, max output, max deaths, max fails, stop on error (1) + sticky (2), priority, time request, ttl, require, when the
+--       job may have results in files their directory (begins with /), then the ids of the jobs that must COMPLETE before
 -- reply: job, 1 when this uuid was submitted before
 
-local function submit_check(args)
+-- Where the ids begin.
+local function submit_after(args)
+	return string.sub(args[22] or '', 1, 1) == '/' and 23 or 22
+end
+
+local function submit_check(args, after)
 	for _, i in ipairs({ 1, 2, 4, 12, 13, 14, 15, 16, 17, 19, 20 }) do
 		if not int(args[i]) then return false end
 	end
 	local prio = tonumber(string.match(args[18] or '', '^-?%d+$'))
 	local n = int(args[4])
-	for i = 22, #args do
+	for i = after, #args do
 		if not int(args[i]) then return false end
 	end
 	return hex(args[3], 32) and prio and prio >= -1000 and prio <= 1000 and (n > 0 or args[5] == '1') and int(args[12]) <= 2 and
-		int(args[17]) <= 3 and #args[7] > 0 and #args[7] <= 8388608 and #args[8] <= 256 and #args[9] <= 256 and #args[21] <= 256 and #args <= 21 + 100 and
+		int(args[17]) <= 3 and #args[7] > 0 and #args[7] <= 8388608 and #args[8] <= 256 and #args[9] <= 256 and #args[21] <= 256 and #args < after + 100 and #(args[22] or '') < 4096 and
 		(args[10] == '' or hex(args[10], 64)) and (args[11] == '' or hex(args[11], 64))
 end
 
@@ -41,10 +46,10 @@ local function submit_use_blob(q, hash)
 	redis.call('PERSIST', q.P .. 'blob:' .. hash)
 end
 
-local function submit_fields(q, args)
+local function submit_fields(q, args, files)
 	local f = { 'state', 'PENDING', 'n', args[4], 'policy', table.concat({ args[12], args[13], args[14], args[15], args[16], args[17],
 		args[18], args[19], args[20], args[21] }, ' '), 'uuid', args[3], 'created', S(q.now) }
-	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11] }) do
+	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11], files = files }) do
 		if value ~= '' then
 			f[#f + 1] = name
 			f[#f + 1] = value
@@ -58,7 +63,8 @@ local function submit_fields(q, args)
 end
 
 local function submit(keys, args)
-	if #args < 21 or not submit_check(args) then return fail('ARG') end
+	local after = submit_after(args)
+	if #args < 21 or not submit_check(args, after) then return fail('ARG') end
 	local q, err = open(keys[1])
 	if not q then return err end
 	local uuid, staged = args[3], args[6] == '1'
@@ -71,7 +77,7 @@ local function submit(keys, args)
 	for i = 10, 11 do
 		if args[i] ~= '' and redis.call('EXISTS', q.P .. 'blob:' .. args[i]) == 0 then return fail('BLOB') end
 	end
-	for i = 22, #args do
+	for i = after, #args do
 		if redis.call('EXISTS', q.P .. 'j:' .. args[i]) == 0 then return fail('AFTER') end
 	end
 	err = create(q, int(args[1]), int(args[2]))
@@ -79,21 +85,24 @@ local function submit(keys, args)
 	clock(q)
 	local id = S(redis.call('HINCRBY', q.key, 'jobseq', 1))
 	local k = q.P .. 'j:' .. id
-	redis.call('HSET', k, unpack(submit_fields(q, args)))
+	local files = after > 22 and args[22] or ''
+	redis.call('HSET', k, unpack(submit_fields(q, args, files)))
+	-- Sent again after the job had gone: its files are wanted again.
+	if files ~= '' then redis.pcall('ZREM', q.P .. 'files', uuid .. files) end
 	redis.call('SET', k .. ':spec', args[7])
 	redis.call('HSET', q.P .. 'uuids', uuid, id)
 	redis.call('ZADD', q.P .. 'all', id, id)
 	if staged then submit_take_input(q, uuid, k) end
 	submit_use_blob(q, args[10])
 	submit_use_blob(q, args[11])
-	for i = 22, #args do
+	for i = after, #args do
 		redis.call('SADD', k .. ':deps', args[i])
 		redis.call('SADD', q.P .. 'j:' .. args[i] .. ':rdeps', id)
 	end
 	local j = job(q, id)
 	if j.open == 1 then renew_producer(q, j) end
 	local state, cause = 'PENDING', nil
-	if #args > 21 then state, cause = dependency_state(q, j) end
+	if #args >= after then state, cause = dependency_state(q, j) end
 	if state == 'IMPOSSIBLE' then
 		finish(q, j, 'IMPOSSIBLE', 'job ' .. cause .. ' ended ' .. job(q, cause).state)
 	else
