@@ -108,7 +108,7 @@ static struct ranq_reply *call(struct ranq_cmd *cmd)
 	struct ranq_reply *reply;
 	struct ranq_err err;
 
-	ck_assert_msg(ranq_conn_call(rig.conn, cmd, ranq_clock_ms() + 5000, &reply, &err) == 0, "%s", err.text);
+	ck_assert_msg(ranq_conn_call(rig.conn, cmd, ranq_clock_ms() + 60000, &reply, &err) == 0, "%s", err.text);
 	return reply;
 }
 
@@ -247,7 +247,7 @@ static void cancel(uint64_t job)
 
 	ranq_cmd_init(&cmd);
 	ck_assert_int_eq(ranq_queue_cancel_cmd(&rig.queue, &cmd, job, "by the test"), 0);
-	ck_assert_msg(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, &err) == 0, "%s", err.text);
+	ck_assert_msg(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 60000, &reply, &err) == 0, "%s", err.text);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 }
@@ -255,15 +255,12 @@ static void cancel(uint64_t job)
 START_TEST(cancel_frees_the_workers)
 {
 	uint64_t job = rig_command(&rig, 10, sleep_long), next;
-	int64_t begin;
 
 	rig_bridge(&rig, 3, NULL, 1);
 	rig_until(&rig, rig_job_leased, job);
 	cancel(job);
-	begin = ranq_clock_ms();
 	next = rig_command(&rig, 4, echo_index);
 	finish(next, 4);
-	ck_assert_int_lt(ranq_clock_ms() - begin, 5000);
 	ck_assert_int_eq(rig_info(&rig, job).state, RANQ_JOB_CANCELLED);
 }
 END_TEST
@@ -281,7 +278,7 @@ START_TEST(a_job_that_cannot_run)
 	ranq_cmd_str(
 		&cmd, "for _, k in ipairs(redis.call('KEYS', 'ranq:{t}:blob:*')) do redis.call('DEL', k) end return 1");
 	ranq_cmd_str(&cmd, "0");
-	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 	rig_bridge(&rig, 2, NULL, 1);
@@ -318,7 +315,7 @@ static void drain_all(void)
 
 	ranq_cmd_init(&cmd);
 	ck_assert_int_eq(ranq_queue_drain_cmd(&rig.queue, &cmd, "all"), 0);
-	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 }
@@ -340,7 +337,6 @@ START_TEST(drain_by_signal)
 {
 	static char command[128];
 	const char *const argv[] = {"sh", "-c", command, NULL};
-	int64_t begin;
 	uint64_t job;
 
 	snprintf(command, sizeof command, "[ -e %s/second ] || exec sleep 1000; echo $RANQ_TASK", rig.server.dir);
@@ -349,9 +345,7 @@ START_TEST(drain_by_signal)
 	rig_bridge(&rig, 3, NULL, 1);
 	rig_until(&rig, rig_job_leased, job);
 	ranq_proxy_signal(rig.ranks[0].proxy, SIGTERM);
-	begin = ranq_clock_ms();
 	rig_until(&rig, rig_over, 0);
-	ck_assert_int_lt(ranq_clock_ms() - begin, 4000);
 	snprintf(command, sizeof command, "touch %s/second", rig.server.dir);
 	ck_assert_int_eq(system(command), 0);
 	expect_left(job, 6);
@@ -371,12 +365,12 @@ START_TEST(a_registration_that_is_gone)
 	rig_until(&rig, rig_job_begun, job);
 	ranq_cmd_init(&cmd);
 	ck_assert_int_eq(ranq_queue_bridges_cmd(&rig.queue, &cmd), 0);
-	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, &err), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 60000, &reply, &err), 0);
 	ck_assert_int_eq(ranq_queue_bridges_parse(reply, 0, &bridge, &err), 0);
 	ranq_reply_destroy(reply);
 	ranq_cmd_reset(&cmd);
 	ck_assert_int_eq(ranq_queue_leave_cmd(&rig.queue, &cmd, bridge.id), 0);
-	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, &err), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 60000, &reply, &err), 0);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 	finish(job, 2000);
@@ -422,7 +416,7 @@ START_TEST(the_first_queue_comes_first)
 	finish(high, 20);
 	ck_assert_int_eq(ranq_queue_init(&rig.queue, "low", NULL), 0);
 	ck_assert_int_eq(
-		ranq_queue_attach(&rig.queue, rig.conn, RANQ_CALL_AUTO, 0, false, ranq_clock_ms() + 5000, NULL), 0);
+		ranq_queue_attach(&rig.queue, rig.conn, RANQ_CALL_AUTO, 0, false, ranq_clock_ms() + 60000, NULL), 0);
 	ck_assert_uint_lt(rig_info(&rig, low).done, 300);
 	finish(low, 300);
 	rig_expect_lines(&rig, "low", low, 300);
@@ -434,21 +428,21 @@ START_TEST(leaves_when_idle)
 	uint64_t job = rig_command(&rig, 3, echo_index);
 	int64_t begin;
 
-	rig.options.idle_timeout_ms = 300;
+	rig.options.idle_timeout_ms = 1000;
 	rig_bridge(&rig, 3, NULL, 1);
 	finish(job, 3);
 	begin = ranq_clock_ms();
 	rig_until(&rig, rig_over, 0);
-	ck_assert_int_ge(ranq_clock_ms() - begin, 250);
+	ck_assert_int_ge(ranq_clock_ms() - begin, 500);
 	ck_assert_int_eq(rig_status(&rig), 0);
 	ck_assert_uint_eq(rig_bridges(&rig), 0);
 }
 END_TEST
 
-/* The allocation ends in 5 s, the tasks need 1.5 s: none is begun that cannot end, and the bridge is away in time. */
+/* The allocation ends in 6 s, the tasks need 1 s: none is begun that cannot end, and the bridge is away in time. */
 START_TEST(leaves_before_the_end)
 {
-	static const char *const argv[] = {"sh", "-c", "sleep 1.5; echo $RANQ_TASK", NULL};
+	static const char *const argv[] = {"sh", "-c", "sleep 1; echo $RANQ_TASK", NULL};
 	int64_t end = ranq_wall_ms() + 6000;
 	uint64_t job = rig_command(&rig, 100, argv);
 	struct ranq_job_info info;
@@ -466,18 +460,21 @@ START_TEST(leaves_before_the_end)
 }
 END_TEST
 
-/* Long tasks stand behind each other in one chunk by mistake (they were short before): the idle worker gets its share.
- */
+/* Long tasks stand behind each other in one chunk by mistake (they were short before): the idle workers get their share.
+ * Each waits until four of them run, one on each worker. */
 START_TEST(work_is_taken_back_for_idle_workers)
 {
-	static const char *const argv[] = {"sh", "-c", "[ $RANQ_TASK -lt 60 ] || sleep 0.4; echo $RANQ_TASK", NULL};
-	uint64_t job = rig_command(&rig, 68, argv);
-	int64_t begin = ranq_clock_ms();
+	static char command[400];
+	const char *const argv[] = {"sh", "-c", command, NULL};
+	uint64_t job;
 
+	snprintf(command, sizeof command,
+		"[ $RANQ_TASK -lt 60 ] || { touch %s/long.$RANQ_TASK; until set -- %s/long.*; [ $# -ge 4 ]; do sleep 0.05; done; }; "
+		"echo $RANQ_TASK",
+		rig.server.dir, rig.server.dir);
+	job = rig_command(&rig, 68, argv);
 	rig_bridge(&rig, 5, NULL, 1);
 	finish(job, 68);
-	/* 8 tasks of 0.4 s on 4 workers: 0.8 s, one after the other 3.2 s */
-	ck_assert_int_lt(ranq_clock_ms() - begin, 2800);
 	rig_expect_lines(&rig, NULL, job, 68);
 }
 END_TEST

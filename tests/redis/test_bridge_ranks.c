@@ -93,16 +93,15 @@ static void say_number(int rank, enum ranq_message_type type, uint64_t number)
 START_TEST(a_rank_that_says_goodbye)
 {
 	uint64_t job = rig_command(&rig, 2, wait_for_go());
-	int64_t begin;
 
+	rig_lease(&rig, 1000000);
 	rig_bridge(&rig, 3, NULL, 1);
 	rig_until(&rig, begun, 2);
+	ck_assert_int_eq(rig.ranks[0].proxy->lease_ms, 1000000);
 	say_number(2, RANQ_MESSAGE_GOODBYE, 0);
 	rig.cut[2] = true;
-	begin = ranq_clock_ms();
 	touch("go");
 	finish(job, 2);
-	ck_assert_int_lt(ranq_clock_ms() - begin, 2500);
 	rig_expect_lines(&rig, NULL, job, 2);
 	ck_assert_uint_eq(rig_info(&rig, job).deaths, 0);
 }
@@ -132,7 +131,7 @@ static void drain(void)
 
 	ranq_cmd_init(&cmd);
 	ck_assert_int_eq(ranq_queue_drain_cmd(&rig.queue, &cmd, "all"), 0);
-	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 5000, &reply, NULL), 0);
+	ck_assert_int_eq(ranq_conn_call(rig.conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 }
@@ -291,9 +290,9 @@ START_TEST(what_comes_too_late_goes_back)
 	rig_bridge(&rig, 3, NULL, 1);
 	rig_until(&rig, begun, 4);
 	ck_assert_uint_gt(rig_info(&rig, job).leased, 2);
-	rig_until(&rig, time_is_over, (uint64_t)(ranq_clock_ms() + end - 2300 - ranq_wall_ms()));
-	ck_assert_uint_eq(rig_info(&rig, job).leased, 2);
-	ck_assert(!rig_over(&rig, 0));
+	rig_until(&rig, time_is_over, (uint64_t)(ranq_clock_ms() + end - 2900 - ranq_wall_ms()));
+	rig_until(&rig, leased_exactly, 2);
+	ck_assert_int_eq(rig.ranks[0].proxy->phase, PROXY_RUN);
 	rig_until(&rig, rig_over, 0);
 	ck_assert_int_eq(rig_status(&rig), 0);
 	ck_assert_uint_eq(rig_info(&rig, job).done, 2);
@@ -358,6 +357,16 @@ static void say_broken(int rank, unsigned slot)
 	ranq_link_flush(rig.links[rank]);
 }
 
+static bool has_no_chunk(struct bridge_rig *r, uint64_t rank)
+{
+	const struct proxy_worker *worker = &r->ranks[0].proxy->workers[rank];
+
+	for (unsigned slot = 0; slot < worker->nlanes; slot++)
+		if (!TAILQ_EMPTY(&worker->lanes[slot].chunks))
+			return false;
+	return true;
+}
+
 /* The same for its executors, one by one: the other rank does the job, and the broken one is not asked again. */
 START_TEST(a_rank_without_executors)
 {
@@ -368,10 +377,10 @@ START_TEST(a_rank_without_executors)
 	rig.cut[1] = true; /* we speak for it */
 	for (unsigned slot = 0; slot < 3; slot++)
 		say_broken(1, slot);
+	rig_until(&rig, has_no_chunk, 1);
 	rig_until(&rig, time_is_over, (uint64_t)ranq_clock_ms() + 300);
 	ck_assert(!ranq_job_state_is_final(rig_info(&rig, job).state));
-	for (unsigned slot = 0; slot < 3; slot++)
-		ck_assert(TAILQ_EMPTY(&rig.ranks[0].proxy->workers[1].lanes[slot].chunks));
+	ck_assert(has_no_chunk(&rig, 1));
 	touch("go");
 	finish(job, 6);
 	rig_expect_lines(&rig, NULL, job, 6);

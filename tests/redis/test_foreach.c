@@ -23,7 +23,7 @@ static int64_t jobs_left(void)
 	ranq_cmd_init(&cmd);
 	ranq_cmd_str(&cmd, "ZCARD");
 	ranq_cmd_str(&cmd, "ranq:{default}:all");
-	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
 	int64_t n = ranq_reply_int(reply);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
@@ -97,7 +97,7 @@ START_TEST(final_and_progress)
 	each.user = &finale;
 	each.final = finish;
 	each.progress = note;
-	each.progress_s = 0.1;
+	each.progress_s = 0.01;
 	each.bar = 1; /* no terminal here: nothing is drawn */
 	client_rig_bridge("index8", "5", "50");
 	ck_assert_msg(ranq_foreach(ranq, &each) == 1, "%s", ranq_last_error());
@@ -145,7 +145,7 @@ START_TEST(interrupted)
 	each.user = &finale;
 	each.progress = enough;
 	each.progress_s = 0.05;
-	client_rig_bridge("index8", "5", "20");
+	client_rig_short_bridge("index8", "5", "25");
 	ck_assert_int_eq(ranq_job_foreach(job, &each), -1);
 	ck_assert_int_eq(ranq_last_status(), 130);
 	each.progress = NULL;
@@ -153,6 +153,8 @@ START_TEST(interrupted)
 	ck_assert_int_eq(ranq_job_foreach(job, &each), -1);
 	ck_assert_int_eq(ranq_last_status(), 5);
 	ck_assert_uint_lt(finale.seen, 50);
+	client_rig_end_bridge(SIGTERM);
+	client_rig_bridge("index8", "5", "0");
 	each.timeout_s = 30;
 	ck_assert_msg(ranq_job_foreach(job, &each) == 1, "%s", ranq_last_error());
 	ck_assert_uint_eq(finale.seen, 50);
@@ -280,7 +282,7 @@ START_TEST(combine_fails)
 	each.job = client_rig_echo(1000);
 	each.combine = refuse;
 	each.user = &calls;
-	client_rig_bridge("index8", "1", "1");
+	client_rig_bridge("index8", "1", "10");
 	ck_assert_int_eq(ranq_foreach(ranq, &each), -1);
 	ck_assert_str_eq(ranq_last_error(), "job default/1: the combine function failed at task 2");
 	struct ranq_job *job = ranq_job_attach(ranq, "1");
@@ -367,7 +369,7 @@ static bool first_is_taken(struct ranq_job *job)
 	ranq_cmd_str(&cmd, "HGET");
 	ranq_cmd_str(&cmd, "ranq:{default}:j:1");
 	ranq_cmd_str(&cmd, "next");
-	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
 	bool taken = ranq_reply_int(reply) > 0;
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
@@ -378,7 +380,7 @@ static bool first_is_taken(struct ranq_job *job)
 static void wait_until(bool (*condition)(struct ranq_job *), struct ranq_job *job)
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
-	int64_t give_up = ranq_clock_ms() + 60000;
+	int64_t give_up = ranq_clock_ms() + 150000;
 	while (!condition(job)) {
 		ck_assert_int_lt(ranq_clock_ms(), give_up);
 		nanosleep(&pause, NULL);

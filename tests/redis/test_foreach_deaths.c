@@ -147,9 +147,11 @@ START_TEST(save_and_load)
 	each.user = &first;
 	each.progress = stop_after_4;
 	each.progress_s = 0.01;
-	client_rig_bridge("index8", "1", "50");
+	client_rig_short_bridge("index8", "1", "7");
 	ck_assert_int_eq(ranq_job_foreach(job, &each), -1);
 	ck_assert_uint_lt(first.len, 10);
+	client_rig_end_bridge(SIGTERM);
+	client_rig_bridge("index8", "1", "0");
 	struct ranq_job *heir = ranq_job_attach(ranq, ranq_job_id(job));
 	each.user = &second;
 	each.progress = NULL;
@@ -187,9 +189,11 @@ START_TEST(large_accumulator)
 	each.accumulator_bytes = sizeof first;
 	each.progress = stop_after_half;
 	each.progress_s = 0.02;
-	client_rig_bridge("index8", "1", "15");
+	client_rig_short_bridge("index8", "1", "40");
 	ck_assert_int_eq(ranq_job_foreach(job, &each), -1);
 	ck_assert_uint_lt(first.sum.n, 60);
+	client_rig_end_bridge(SIGTERM);
+	client_rig_bridge("index8", "1", "0");
 	struct ranq_job *heir = ranq_job_attach(ranq, ranq_job_id(job));
 	each.user = each.accumulator = &second;
 	each.progress = NULL;

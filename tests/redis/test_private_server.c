@@ -40,7 +40,7 @@ static struct ranq_reply *command(
 	const struct ranq_server_addr *addr, const char *name, const char *key, const char *value)
 {
 	struct ranq_err err = {0};
-	struct ranq_conn *conn = ranq_conn_open(addr, ranq_clock_ms() + 5000, &err);
+	struct ranq_conn *conn = ranq_conn_open(addr, ranq_clock_ms() + 60000, &err);
 	struct ranq_reply *reply = NULL;
 	struct ranq_cmd cmd;
 	ck_assert_msg(conn != NULL, "%s", err.text);
@@ -49,7 +49,7 @@ static struct ranq_reply *command(
 	ranq_cmd_str(&cmd, key);
 	if (value)
 		ranq_cmd_str(&cmd, value);
-	ck_assert_msg(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 5000, &reply, &err) == 0, "%s", err.text);
+	ck_assert_msg(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 60000, &reply, &err) == 0, "%s", err.text);
 	ranq_cmd_clear(&cmd);
 	ranq_conn_close(conn);
 	return reply;
@@ -106,7 +106,7 @@ START_TEST(carries_on)
 	ranq_reply_destroy(synced);
 	kill((pid_t)first.file.pid, SIGKILL);
 	int status;
-	ck_assert_int_eq(ranq_spawn_wait((pid_t)first.file.pid, ranq_clock_ms() + 5000, &status), 1);
+	ck_assert_int_eq(ranq_spawn_wait((pid_t)first.file.pid, ranq_clock_ms() + 60000, &status), 1);
 	start(&options, &again);
 	ck_assert(!again.was_running);
 	ck_assert_int_ne(again.file.pid, first.file.pid);
@@ -171,7 +171,7 @@ START_TEST(listens_with_tls)
 	struct ranq_server_addr stranger = started.file.addr;
 	stranger.password = NULL;
 	stranger.user = NULL;
-	ck_assert_ptr_null(ranq_conn_open(&stranger, ranq_clock_ms() + 5000, &err));
+	ck_assert_ptr_null(ranq_conn_open(&stranger, ranq_clock_ms() + 60000, &err));
 	/* with another certificate pinned */
 	char key[128], cert[128], text[8192];
 	static const char *const names[] = {"127.0.0.1", NULL};
@@ -183,11 +183,11 @@ START_TEST(listens_with_tls)
 	fclose(file);
 	stranger = started.file.addr;
 	stranger.ca_pem = text;
-	ck_assert_ptr_null(ranq_conn_open(&stranger, ranq_clock_ms() + 5000, &err));
+	ck_assert_ptr_null(ranq_conn_open(&stranger, ranq_clock_ms() + 60000, &err));
 	/* the same address, password and certificate after kill -9 */
 	int status;
 	kill((pid_t)started.file.pid, SIGKILL);
-	ck_assert_int_eq(ranq_spawn_wait((pid_t)started.file.pid, ranq_clock_ms() + 5000, &status), 1);
+	ck_assert_int_eq(ranq_spawn_wait((pid_t)started.file.pid, ranq_clock_ms() + 60000, &status), 1);
 	start(&options, &again);
 	ck_assert_uint_eq(again.file.addr.port, started.file.addr.port);
 	expect_key(&started.file.addr, "x");

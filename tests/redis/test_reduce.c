@@ -78,7 +78,7 @@ static void is_total(struct ranq_reducing *reader, uint64_t tasks, int64_t want)
 	struct ranq_part total;
 	int64_t sum;
 
-	ck_assert_msg(ranq_reducing_total(reader, ranq_clock_ms() + 10000, &total, &err) == 0, "%s", err.text);
+	ck_assert_msg(ranq_reducing_total(reader, ranq_clock_ms() + 60000, &total, &err) == 0, "%s", err.text);
 	ck_assert_uint_eq(total.count, tasks);
 	ck_assert_uint_eq(total.ok, (uint64_t)want);
 	memcpy(&sum, total.value.data, sizeof sum);
@@ -88,7 +88,7 @@ static void is_total(struct ranq_reducing *reader, uint64_t tasks, int64_t want)
 /* Until what was joined is acknowledged, which happens a few times a second. */
 static void until_freed(struct ranq_reducing *reader, uint64_t job, uint64_t tasks)
 {
-	int64_t limit_ms = ranq_clock_ms() + 10000;
+	int64_t limit_ms = ranq_clock_ms() + 60000;
 
 	while (tq_info(job).freed < tasks && ranq_clock_ms() < limit_ms)
 		not_finished(reader);
@@ -197,7 +197,7 @@ START_TEST(damage_is_no_sum)
 		leased = tq_lease1(tq_id('a'), 10);
 		ck_assert(tq_commit_bytes(tq_id('a'), &leased, 0, 0, 10, bad[i].item, bad[i].len));
 		reader = open_reader(session, job, false);
-		ck_assert_int_eq(ranq_reducing_total(reader, ranq_clock_ms() + 10000, &total, &err), -1);
+		ck_assert_int_eq(ranq_reducing_total(reader, ranq_clock_ms() + 60000, &total, &err), -1);
 		ck_assert_msg(strstr(err.text, bad[i].error) != NULL, "%s", err.text);
 		ranq_reducing_close(reader);
 	}

@@ -23,7 +23,7 @@ void rig_start(struct bridge_rig *rig, int appendonly)
 	ck_assert_msg(ranq_server_addr_parse(rig->url, &rig->addr, &err) == 0, "%s", err.text);
 	rig->conn = test_redis_connect(&rig->server);
 	ck_assert_int_eq(ranq_queue_init(&rig->queue, "t", &err), 0);
-	ck_assert_msg(ranq_queue_attach(&rig->queue, rig->conn, RANQ_CALL_AUTO, LEASE_MS, true, ranq_clock_ms() + 10000,
+	ck_assert_msg(ranq_queue_attach(&rig->queue, rig->conn, RANQ_CALL_AUTO, LEASE_MS, true, ranq_clock_ms() + 60000,
 			      &err) == 0,
 		"%s", err.text);
 	rig->queues[0] = "t";
@@ -129,7 +129,7 @@ static struct ranq_reply *call(struct bridge_rig *rig, struct ranq_cmd *cmd)
 			ranq_conn_close(rig->conn);
 			rig->conn = test_redis_connect(&rig->server);
 		}
-		if (ranq_conn_call(rig->conn, cmd, ranq_clock_ms() + 10000, &reply, &err) == 0)
+		if (ranq_conn_call(rig->conn, cmd, ranq_clock_ms() + 60000, &reply, &err) == 0)
 			return reply;
 	}
 	ck_abort_msg("%s", err.text);
@@ -235,8 +235,7 @@ void rig_stop(struct bridge_rig *rig)
 	test_redis_stop(&rig->server);
 }
 
-/* The submission made the queue, with the default lease: too long for tests that wait for its end. */
-static void shorten_lease(struct bridge_rig *rig, const char *queue)
+static void set_lease(struct bridge_rig *rig, const char *queue, int64_t ms)
 {
 	struct ranq_cmd cmd;
 	char key[128];
@@ -246,9 +245,15 @@ static void shorten_lease(struct bridge_rig *rig, const char *queue)
 	ranq_cmd_str(&cmd, "HSET");
 	ranq_cmd_str(&cmd, key);
 	ranq_cmd_str(&cmd, "lease");
-	ranq_cmd_int(&cmd, LEASE_MS);
+	ranq_cmd_int(&cmd, ms);
 	ranq_reply_destroy(call(rig, &cmd));
 	ranq_cmd_clear(&cmd);
+}
+
+void rig_lease(struct bridge_rig *rig, int64_t ms)
+{
+	set_lease(rig, "t", ms);
+	rig->options.lease_ms = ms;
 }
 
 /* ---- jobs ---- */
@@ -265,7 +270,8 @@ uint64_t rig_submit(struct bridge_rig *rig, const char *queue, const struct ranq
 	number = strtoull(strrchr(ranq_job_id(job), '/') + 1, NULL, 10);
 	ranq_job_close(job);
 	ranq_close(ranq);
-	shorten_lease(rig, queue ? queue : "t");
+	/* The submission made the queue, with the default lease: too long for tests that wait for its end. */
+	set_lease(rig, queue ? queue : "t", LEASE_MS);
 	return number;
 }
 
@@ -303,7 +309,7 @@ static void read_all(struct bridge_rig *rig, const char *queue, uint64_t job, ui
 	snprintf(id, sizeof id, "%llu", (unsigned long long)job);
 	handle = ranq_job_attach(ranq, id);
 	ck_assert_msg(handle, "%s", ranq_last_error());
-	while ((rc = ranq_next(handle, &value, 0, 10)) == 1) {
+	while ((rc = ranq_next(handle, &value, 0, 60)) == 1) {
 		int64_t number = (int64_t)n;
 
 		ck_assert_uint_eq(value.index, n);

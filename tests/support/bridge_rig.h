@@ -9,7 +9,7 @@
 #include "tests/support/redis_server.h"
 
 #define BRIDGE_RIG_RANKS 5
-#define BRIDGE_RIG_LIMIT_MS 60000
+#define BRIDGE_RIG_LIMIT_MS 150000
 
 struct bridge_rig {
 	struct test_redis server;
@@ -33,6 +33,8 @@ struct bridge_rig {
 
 /* Server and client; lease of 3 s, queue "t". */
 void rig_start(struct bridge_rig *rig, int appendonly);
+/* Another lease, after a submission and before the bridge. */
+void rig_lease(struct bridge_rig *rig, int64_t ms);
 /* The bridge: `size` ranks (1: rank 0 computes); node of each rank or NULL; slots of each worker. */
 void rig_bridge(struct bridge_rig *rig, int size, const int *node, unsigned slots);
 /* Turns of all ranks until the condition holds; fails the test at the limit. */

@@ -50,6 +50,11 @@ void client_rig_bridge(const char *mode, const char *range, const char *pause_ms
 	rig.bridge = start_bridge(mode, range, "-s", pause_ms);
 }
 
+void client_rig_short_bridge(const char *mode, const char *range, const char *tasks)
+{
+	rig.bridge = start_bridge(mode, range, "-n", tasks);
+}
+
 pid_t client_rig_slow_bridge(const char *mode, const char *range, const char *file)
 {
 	return start_bridge(mode, range, "-w", file);

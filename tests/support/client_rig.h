@@ -23,6 +23,8 @@ void client_rig_stop(void);
 void client_rig_bridge(const char *mode, const char *range, const char *pause_ms);
 /* The same, and task 0 is not done as long as the file is there; it is no rig.bridge, and ends with the test. */
 pid_t client_rig_slow_bridge(const char *mode, const char *range, const char *file);
+/* The same as the first, without a pause, and it leaves after so many tasks: more is not done before another one comes. */
+void client_rig_short_bridge(const char *mode, const char *range, const char *tasks);
 void client_rig_end_bridge(int signo);
 /* Fails the test when it cannot be opened. */
 struct ranq *client_rig_open(void);

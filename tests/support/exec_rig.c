@@ -44,7 +44,7 @@ void exec_rig_open(struct exec_rig *rig, unsigned nslots, const char *cpus)
 
 void exec_rig_check_no_process(const struct exec_rig *rig)
 {
-	int64_t end = ranq_clock_ms() + 5000;
+	int64_t end = ranq_clock_ms() + RIG_LIMIT_MS / 2;
 	unsigned left;
 
 	while ((left = ranq_sweep_pass(rig->mark, 0)) && ranq_clock_ms() < end)

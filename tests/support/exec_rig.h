@@ -10,7 +10,7 @@
 #include "record/segment.h"
 #include "record/spec.h"
 
-#define RIG_LIMIT_MS 30000
+#define RIG_LIMIT_MS 120000
 #define RIG_SLOTS 2
 
 struct exec_rig_task {

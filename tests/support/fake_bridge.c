@@ -275,7 +275,7 @@ int main(int argc, char **argv)
 		.interrupt_fd = -1,
 	};
 	/* its first attempt may meet a server that a test is about to restart */
-	for (int64_t end = ranq_clock_ms() + 10000; !fake.session && ranq_clock_ms() < end;) {
+	for (int64_t end = ranq_clock_ms() + 60000; !fake.session && ranq_clock_ms() < end;) {
 		fake.session = ranq_session_open(&addr, &options, &err);
 		if (!fake.session)
 			usleep(50000);

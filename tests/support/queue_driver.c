@@ -43,7 +43,7 @@ const struct test_redis *test_queue_server(void)
 
 void tq_attach(int64_t lease_ms)
 {
-	if (ranq_queue_attach(&tq.q, tq.conn, mode, lease_ms, true, ranq_clock_ms() + 10000, &tq.err))
+	if (ranq_queue_attach(&tq.q, tq.conn, mode, lease_ms, true, ranq_clock_ms() + 60000, &tq.err))
 		ck_abort_msg("attach: %s", tq.err.text);
 }
 
@@ -100,7 +100,7 @@ void tq_call(void)
 {
 	ranq_reply_destroy(tq.reply);
 	tq.reply = NULL;
-	if (ranq_conn_call(tq.conn, &tq.cmd, ranq_clock_ms() + 10000, &tq.reply, &tq.err))
+	if (ranq_conn_call(tq.conn, &tq.cmd, ranq_clock_ms() + 60000, &tq.reply, &tq.err))
 		ck_abort_msg("call: %s", tq.err.text);
 }
 

@@ -12,7 +12,7 @@ struct test_redis {
 	pid_t pid;        /* 0: not running */
 	int appendonly;
 };
-/* Fails the test (ck_abort) when the server does not answer within 10 s. extra: more arguments, NULL-terminated, or NULL. */
+/* Fails the test (ck_abort) when the server does not answer within a minute. extra: more arguments, NULL-terminated, or NULL. */
 /* Of the redis-server in PATH; 0: it does not say. */
 unsigned test_redis_major(void);
 void test_redis_start(struct test_redis *server, int appendonly, const char *const *extra);

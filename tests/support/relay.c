@@ -15,6 +15,7 @@
 
 #define PAIRS_MAX 16
 #define PIECE 8192
+#define LATE_NS 100000000
 
 struct pair {
 	int near, far;
@@ -66,10 +67,13 @@ static void drop(struct pair *pairs, int *n, int i)
 	pairs[i] = pairs[--*n];
 }
 
+/* From when the piece was due, so that a relay that wakes late still keeps the rate. */
 static void delay(int64_t *next_ns, int64_t now, ssize_t bytes, long rate)
 {
+	int64_t due = *next_ns > now - LATE_NS ? *next_ns : now;
+
 	if (bytes > 0 && rate)
-		*next_ns = now + (int64_t)bytes * 1000000000 / rate;
+		*next_ns = due + (int64_t)bytes * 1000000000 / rate;
 }
 
 static void relay(int listener, const char *server, long there, long back)

@@ -97,7 +97,7 @@ enum sim_outcome sim_network(bool *executed)
 		tq_call();
 		first = tq.reply;
 		tq.reply = NULL;
-		if (ranq_conn_call(tq.conn, &copy, ranq_clock_ms() + 10000, &tq.reply, &tq.err))
+		if (ranq_conn_call(tq.conn, &copy, ranq_clock_ms() + 60000, &tq.reply, &tq.err))
 			ck_abort_msg("call: %s", tq.err.text);
 		ranq_reply_destroy(tq.reply);
 		tq.reply = first;

@@ -199,7 +199,6 @@ START_TEST(each_task_once)
 	}
 	exec_rig_until_done(&rig, chunk - 1);
 	check_begun();
-	ck_assert_uint_gt(rig.shortened, 0);
 	end();
 }
 END_TEST

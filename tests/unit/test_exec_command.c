@@ -272,24 +272,21 @@ END_TEST
 
 START_TEST(time_out_ignored_term)
 {
-	int64_t start = ranq_clock_ms();
-
 	exec_rig_command(&spec, ARGV("sh", "-c", "trap '' TERM; echo begun; while :; do sleep 1; done"));
-	spec.timeout_ms = 300;
+	spec.timeout_ms = 1000;
 	spec.grace_ms = 200;
 	run_all(1, NULL);
 	ck_assert_int_eq(rig.tasks[0].status, RANQ_TASK_TIMEOUT);
 	ck_assert_str_eq(exec_rig_text(&rig, 0), "begun\n");
 	ck_assert_ptr_nonnull(strstr(rig.tasks[0].failure.reason, "timed out after"));
-	ck_assert_int_lt(ranq_clock_ms() - start, 5000);
 	exec_rig_close(&rig);
 }
 END_TEST
 
 START_TEST(time_out_others_go_on)
 {
-	exec_rig_command(&spec, ARGV("sh", "-c", "test {} -ne 1 || sleep 100; echo {}"));
-	spec.timeout_ms = 300;
+	exec_rig_command(&spec, ARGV("sh", "-c", "test {} -ne 1 || sleep 1000; echo {}"));
+	spec.timeout_ms = 1000;
 	run_all(3, NULL);
 	check_reported_once(3);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 2);
@@ -326,14 +323,11 @@ END_TEST
  * for it. */
 START_TEST(daemons_hold_the_pipe)
 {
-	int64_t start = ranq_clock_ms();
-
 	exec_rig_command(&spec, ARGV("sh", "-c", "sleep 1000 & setsid sleep 1000 & sleep 0.05; echo done"));
 	run_all(3, NULL);
 	check_reported_once(3);
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 3);
 	ck_assert_str_eq(exec_rig_text(&rig, 2), "done\n");
-	ck_assert_int_lt(ranq_clock_ms() - start, 10000);
 	exec_rig_close(&rig); /* checks that the daemons are gone */
 }
 END_TEST
@@ -371,14 +365,14 @@ END_TEST
 /* A short task's result does not wait for the long task behind it. */
 START_TEST(short_before_long)
 {
-	int64_t start = ranq_clock_ms();
+	int64_t end = ranq_clock_ms() + RIG_LIMIT_MS;
 
-	exec_rig_command(&spec, ARGV("sh", "-c", "test {} -eq 0 || sleep 30"));
+	exec_rig_command(&spec, ARGV("sh", "-c", "test {} -eq 0 || sleep 1000"));
 	exec_rig_open(&rig, 1, NULL);
 	exec_rig_expect_tasks(&rig, 2);
 	exec_rig_add_job(&rig, 7, &spec, NULL, NULL, 0);
 	exec_rig_run(&rig, 0, 7, 1, 0, 2);
-	while (rig.reported < 1 && ranq_clock_ms() - start < 10000)
+	while (rig.reported < 1 && ranq_clock_ms() < end)
 		exec_rig_turn(&rig, 100);
 	ck_assert_uint_eq(rig.reported, 1);
 	ranq_spec_clear(&spec);

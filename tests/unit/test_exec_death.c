@@ -70,7 +70,7 @@ static void one_argument(const char *text)
 static pid_t find_process(pid_t parent)
 {
 	char path[64], text[256];
-	int64_t end = ranq_clock_ms() + 5000;
+	int64_t end = ranq_clock_ms() + RIG_LIMIT_MS;
 	pid_t found = 0;
 
 	while (!found && ranq_clock_ms() < end) {
@@ -105,7 +105,7 @@ START_TEST(crash)
 	ck_assert_int_eq(rig.tasks[3].failure.signal, SIGSEGV);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[3].failure.reason, "killed by signal 11"));
 	ck_assert_uint_eq(rig.died_events, 1);
-	ck_assert_uint_lt(rig.tasks[3].failure.elapsed_us, 5000000);
+	ck_assert_uint_lt(rig.tasks[3].failure.elapsed_us, 1000u * RIG_LIMIT_MS);
 	exec_rig_close(&rig);
 }
 END_TEST
@@ -163,8 +163,6 @@ END_TEST
 
 START_TEST(endless_body)
 {
-	int64_t begun = ranq_clock_ms();
-
 	exec_rig_function(&spec, "spin3");
 	spec.timeout_ms = 300;
 	spec.grace_ms = 100;
@@ -173,7 +171,6 @@ START_TEST(endless_body)
 	ck_assert_uint_eq(rig.counts[RANQ_TASK_OK], 9);
 	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(rig.tasks[3].failure.reason, "timed out after"));
-	ck_assert_int_lt(ranq_clock_ms() - begun, 5000);
 	exec_rig_close(&rig);
 }
 END_TEST
@@ -283,7 +280,7 @@ END_TEST
 START_TEST(executor_stopped)
 {
 	exec_rig_command(&spec, ARGV("sh", "-c", "if [ {} -eq 1 ]; then kill -STOP $PPID; sleep 1000; fi; echo {}"));
-	spec.timeout_ms = 200;
+	spec.timeout_ms = 1000;
 	spec.grace_ms = 100;
 	run_all(3, NULL);
 	check_reported_once(3);
@@ -316,7 +313,7 @@ START_TEST(rank_killed)
 			exec_rig_turn(&rig, 1000);
 	}
 	ck_assert_int_eq(read(pipe_fds[0], mark, sizeof mark), sizeof mark);
-	for (end = ranq_clock_ms() + 5000; ranq_sweep_pass(mark, 0) < 5 && ranq_clock_ms() < end;)
+	for (end = ranq_clock_ms() + RIG_LIMIT_MS; ranq_sweep_pass(mark, 0) < 5 && ranq_clock_ms() < end;)
 		poll(NULL, 0, 2);
 	ck_assert_uint_ge(ranq_sweep_pass(mark, 0), 5); /* ranq-exec, executor, sh and two sleeps */
 	kill(rank, SIGKILL);
@@ -558,7 +555,6 @@ START_TEST(warn_kills_in_the_end)
 	ck_assert_uint_eq(rig.last_upto, 0);
 	ck_assert_uint_eq(rig.reported, 0);
 	ck_assert_int_ge(ranq_clock_ms() - begun, 290);
-	ck_assert_int_lt(ranq_clock_ms() - begun, 5000);
 	ranq_spec_clear(&spec);
 	unlink(flag);
 	exec_rig_close(&rig);
@@ -581,15 +577,30 @@ START_TEST(warn_function)
 }
 END_TEST
 
+/* Of many tasks the first five end, and number 5 waits until the flag is gone. */
+static void start_up_to_task_5(void)
+{
+	make_flag();
+	exec_rig_command(&spec,
+		ARGV("sh", "-c", "[ {} != 5 ] || { touch $FLAG; while [ -e $FLAG ]; do sleep 0.01; done; }; echo {}"));
+	flag_in_environment();
+	start(1000, NULL);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
+}
+
+static void go_on(void)
+{
+	exec_rig_turn(&rig, 0);
+	ck_assert_int_eq(unlink(flag), 0);
+}
+
 START_TEST(truncate_running)
 {
 	uint64_t i;
 
-	exec_rig_command(&spec, ARGV("sh", "-c", "sleep 0.02; echo {}"));
-	start(1000, NULL);
-	while (rig.reported < 3)
-		exec_rig_turn(&rig, 100);
+	start_up_to_task_5();
 	ranq_slot_truncate(rig.slots[0], 1, 10);
+	go_on();
 	exec_rig_until_done(&rig, 1);
 	ck_assert_uint_eq(rig.last_upto, 10);
 	for (i = 0; i < 10; i++)
@@ -601,14 +612,11 @@ END_TEST
 
 START_TEST(truncate_passed)
 {
-	exec_rig_command(&spec, ARGV("sh", "-c", "sleep 0.02; echo {}"));
-	start(1000, NULL);
-	while (rig.reported < 3)
-		exec_rig_turn(&rig, 100);
+	start_up_to_task_5();
 	ranq_slot_truncate(rig.slots[0], 1, 0);
+	go_on();
 	exec_rig_until_done(&rig, 1);
-	ck_assert_uint_ge(rig.last_upto, 3);
-	ck_assert_uint_le(rig.last_upto, 8);
+	ck_assert_uint_eq(rig.last_upto, 6);
 	ck_assert_uint_eq(rig.reported, rig.last_upto);
 	ranq_spec_clear(&spec);
 	exec_rig_close(&rig);
@@ -619,17 +627,18 @@ END_TEST
 START_TEST(truncate_queued)
 {
 	make_flag();
-	exec_rig_command(&spec, ARGV("sh", "-c", "touch $FLAG; sleep 0.1; echo {}"));
+	exec_rig_command(&spec,
+		ARGV("sh", "-c", "[ {} != 0 ] || { touch $FLAG; while [ -e $FLAG ]; do sleep 0.01; done; }; echo {}"));
 	flag_in_environment();
 	start(2, NULL);
 	exec_rig_run(&rig, 0, 7, 2, 2, 4);
 	exec_rig_until(&rig, exec_rig_file_exists, flag);
 	ranq_slot_truncate(rig.slots[0], 2, 2);
+	go_on();
 	exec_rig_until_done(&rig, 2);
 	check_reported_once(2);
 	ck_assert_uint_eq(rig.last_upto, 2);
 	ranq_spec_clear(&spec);
-	unlink(flag);
 	exec_rig_close(&rig);
 }
 END_TEST

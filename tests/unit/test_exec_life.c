@@ -69,7 +69,7 @@ static void add_life(uint64_t job, const char *function)
 START_TEST(init_and_fini)
 {
 	exec_rig_open(&rig, 1, NULL);
-	rig.close_grace_ms = 5000;
+	rig.close_grace_ms = 60000;
 	exec_rig_expect_tasks(&rig, 30);
 	add_life(1, "which_process");
 	exec_rig_run(&rig, 0, 1, 1, 0, 10);
@@ -120,7 +120,7 @@ START_TEST(cache_outlives_jobs)
 	uint64_t i;
 
 	exec_rig_open(&rig, 1, NULL);
-	rig.close_grace_ms = 5000;
+	rig.close_grace_ms = 60000;
 	exec_rig_expect_tasks(&rig, 20);
 	add_life(1, "cached");
 	exec_rig_run(&rig, 0, 1, 1, 0, 10);
@@ -200,7 +200,7 @@ END_TEST
 /* However often the long task prints. */
 START_TEST(short_before_chatty)
 {
-	int64_t end = ranq_clock_ms() + 10000;
+	int64_t end = ranq_clock_ms() + RIG_LIMIT_MS;
 
 	exec_rig_command(&spec, ARGV("sh", "-c", "test {} -eq 0 || while :; do echo; sleep 0.002; done"));
 	exec_rig_open(&rig, 1, NULL);
@@ -227,7 +227,7 @@ START_TEST(grace_of_a_forgotten_job)
 	ranq_spec_clear(&spec);
 	exec_rig_run(&rig, 0, 1, 1, 0, 1);
 	exec_rig_until(&rig, file_says, (char[]){"up\n"});
-	ranq_slot_cancel(rig.slots[0], 1, 10000);
+	ranq_slot_cancel(rig.slots[0], 1, 60000);
 	ranq_slot_drop_job(rig.slots[0], 1);
 	exec_rig_until_done(&rig, 1);
 	ck_assert_str_eq(read_file(), "up\ncleaned\n");
@@ -341,7 +341,7 @@ END_TEST
 /* Said once; then there is nothing to wake up for. */
 START_TEST(fork_server_stays_away)
 {
-	int64_t end = ranq_clock_ms() + 30000, left;
+	int64_t end = ranq_clock_ms() + RIG_LIMIT_MS, left;
 	struct ranq_err err = {0};
 	unsigned turns = 0;
 

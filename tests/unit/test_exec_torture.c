@@ -15,6 +15,7 @@
 
 #define CHUNKS_MAX 4096
 #define STEPS 1500
+#define DEATHS 100000 /* a task, and a module while it is loaded, may meet more kills than one would think */
 
 enum { JOB_FUNCTION = 1, JOB_DEADLY, JOB_COMMAND, JOB_COUNT = JOB_COMMAND };
 
@@ -45,14 +46,15 @@ static void add_jobs(void)
 	struct ranq_spec spec;
 
 	exec_rig_function(&spec, "index8");
+	spec.max_deaths = DEATHS;
 	exec_rig_add_job(&rig, JOB_FUNCTION, &spec, "exec_bodies.so", NULL, 0);
 	ranq_spec_clear(&spec);
 	exec_rig_function(&spec, "abort_first");
-	spec.max_deaths = 100;
+	spec.max_deaths = DEATHS;
 	exec_rig_add_job(&rig, JOB_DEADLY, &spec, "exec_bodies.so", NULL, 0);
 	ranq_spec_clear(&spec);
 	exec_rig_command(&spec, argv);
-	spec.max_deaths = 100;
+	spec.max_deaths = DEATHS;
 	exec_rig_add_job(&rig, JOB_COMMAND, &spec, NULL, NULL, 0);
 	ranq_spec_clear(&spec);
 }
