@@ -254,6 +254,7 @@ static void kill_later(struct ranq_slot *slot, int64_t grace_ms)
 {
 	int64_t when = ranq_clock_ms() + grace_ms + (grace_ms ? STOP_SLACK_MS : 0);
 
+	slot->stopped_ms = ranq_clock_ms();
 	if (when < slot->stop_kill_ms)
 		slot->stop_kill_ms = when;
 	ranq_slot_flush(slot);

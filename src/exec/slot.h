@@ -97,6 +97,7 @@ struct ranq_slot {
 	uint64_t seen_seq, timed_out_seq;
 	int64_t seen_ms, watched_ms;
 	int64_t timeout_kill_ms, stop_kill_ms; /* RANQ_NEVER */
+	int64_t stopped_ms;                    /* of the last cancel or warn */
 	bool dropping;     /* runs from drop_run on wait for the fini of a job ... */
 	uint64_t drop_run;
 	int64_t fini_ms;   /* ... since then; RANQ_NEVER: it is not their turn yet */
@@ -127,6 +128,9 @@ void ranq_slot_finish_chunk(struct ranq_slot *slot, struct ranq_slot_chunk *chun
 /* ---- slot_shorten.c ---------------------------------------------------------------------------------------------- */
 /* No task of the chunk from `end` on is to be begun; stop: and its body should return soon. */
 void ranq_slot_lower_limits(struct ranq_slot *slot, uint64_t chunk, uint64_t end, bool stop);
+#define RANQ_SLOT_DRAIN_MS 10 /* from lowering a limit to a look that can be relied on */
+/* The chunk of the task that runs, or is about to, its index and the number of its run; NULL: nothing can be said now. */
+struct ranq_slot_chunk *ranq_slot_named_task(struct ranq_slot *slot, uint64_t *index, uint64_t *number);
 /* Its runs in flight will do nothing, and the caller has it back. */
 bool ranq_slot_chunk_is_void(const struct ranq_slot_chunk *chunk);
 /* What was truncated and is known not to have begun. 1: an event. */

@@ -307,6 +307,23 @@ static bool stopped_run(const struct ranq_slot *slot)
 	return false;
 }
 
+/* Its time is over: the executor is killed, unless the task that it has is not among what was told to stop. Then nothing
+ * of that has begun, or will (slot_shorten.c); a task of that job or another one goes on. */
+static void end_stopped(struct ranq_slot *slot, int64_t now)
+{
+	uint64_t index, number;
+	const struct ranq_slot_chunk *running = ranq_slot_named_task(slot, &index, &number);
+	int64_t sure_ms = slot->stopped_ms + RANQ_SLOT_DRAIN_MS;
+
+	slot->stop_kill_ms = RANQ_NEVER;
+	if (running && running->stopped)
+		kill_now(slot, RANQ_KILL_STOP);
+	else if (now < sure_ms)
+		slot->stop_kill_ms = sure_ms;
+	else if (!running)
+		kill_now(slot, RANQ_KILL_STOP);
+}
+
 /* The executor is between two runs, in the fini of a job that was dropped. It says nothing of that: only the first run
  * behind it does, by having begun. */
 static bool in_fini(const struct ranq_slot *slot)
@@ -342,8 +359,7 @@ void ranq_slot_watch(struct ranq_slot *slot, int64_t now)
 		slot->seen_ms = now;
 	}
 	if (now >= slot->stop_kill_ms) {
-		slot->stop_kill_ms = RANQ_NEVER;
-		kill_now(slot, RANQ_KILL_STOP);
+		end_stopped(slot, now);
 	} else if (seq % 2) {
 		watch_timeout(slot, seq, now);
 	}

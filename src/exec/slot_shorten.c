@@ -5,7 +5,7 @@
  * of its run; a task at or behind the limit is not begun. The slot (1) lowers the limit and (2), later, reads what the
  * page names. Were both in order everywhere, one of the two would see the other: either the executor the new limit, or
  * the slot the task. But a processor lets loads pass its own stores, as long as these wait in its store buffer; a fence
- * for each task would cost more than an empty task does. So the slot waits DRAIN_MS between its two steps, which is more
+ * for each task would cost more than an empty task does. So the slot waits (RANQ_SLOT_DRAIN_MS) between its two steps, which is more
  * than ten thousand times as long as a buffer needs to drain, and an executor that is stopped or preempted between its two steps
  * went through the kernel, which drains it, too. So what is read after that time is the last task that was asked for with the old
  * limit, or a later one, and
@@ -13,12 +13,14 @@
  *   - the named task itself may be at or behind the limit: it was begun with the old one, or is about to be refused. It
  *     counts as begun; when it was refused, the end of its run says so in a moment.
  * Between two tasks (an even seq) nothing is concluded, as the last named task may be one that was refused: the end of the
- * run comes soon, or another task, and the slot looks again. */
+ * run comes soon, or another task, and the slot looks again.
+ *
+ * A job that is cancelled while the task of another one runs before its own is let go by the same argument: its limits are 0, so what is
+ * named that much later and is not of that job has nothing of it behind it that will be begun, and need not be killed. */
 #include "exec/slot.h"
 
 #include "util/clock.h"
 
-#define DRAIN_MS 10
 #define AGAIN_MS 50
 
 /* From the last run to the first: a later run must see its lowered limit when an earlier one was cut short by it. */
@@ -48,7 +50,7 @@ void ranq_slot_truncate(struct ranq_slot *slot, uint64_t id, uint64_t new_end)
 	atomic_thread_fence(memory_order_seq_cst);
 	/* a run in flight may be past it already: its report, or a look at what it does, says where the chunk ends */
 	chunk->end = new_end > chunk->upto ? new_end : chunk->upto;
-	chunk->look_ms = ranq_clock_ms() + DRAIN_MS;
+	chunk->look_ms = ranq_clock_ms() + RANQ_SLOT_DRAIN_MS;
 }
 
 bool ranq_slot_chunk_is_void(const struct ranq_slot_chunk *chunk)
@@ -71,23 +73,33 @@ static const struct ranq_slot_run *first_run(const struct ranq_slot *slot, const
 	return NULL;
 }
 
+struct ranq_slot_chunk *ranq_slot_named_task(struct ranq_slot *slot, uint64_t *index, uint64_t *number)
+{
+	const struct ranq_page *page = slot->end.page;
+	uint64_t seq = atomic_load(&page->seq);
+	struct ranq_slot_chunk *running;
+
+	*number = atomic_load(&page->run);
+	running = ranq_slot_running_task(slot, index);
+	if (seq % 2 == 0 || !running || atomic_load(&page->run) != *number || atomic_load(&page->seq) != seq)
+		return NULL;
+	return running;
+}
+
 /* Where the chunk will end at the latest, if that can be known now. */
 static bool find_end(struct ranq_slot *slot, const struct ranq_slot_chunk *chunk, uint64_t *end)
 {
 	const struct ranq_slot_run *first = first_run(slot, chunk);
 	const struct ranq_slot_chunk *running;
-	uint64_t seq, index, number;
+	uint64_t index, number;
 
 	*end = later(chunk->end, chunk->upto);
 	if (!first)
 		return true; /* no executor has anything of it */
 	if (slot->state != RANQ_SLOT_LIVE)
 		return false;
-	seq = atomic_load(&slot->end.page->seq);
-	number = atomic_load(&slot->end.page->run);
-	running = ranq_slot_running_task(slot, &index);
-	if (seq % 2 == 0 || !running || atomic_load(&slot->end.page->run) != number ||
-		atomic_load(&slot->end.page->seq) != seq)
+	running = ranq_slot_named_task(slot, &index, &number);
+	if (!running)
 		return false;
 	if (running == chunk)
 		*end = later(*end, index + 1);

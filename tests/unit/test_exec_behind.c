@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exec/slot.h"
 #include "support/exec_rig.h"
 #include "util/clock.h"
 
@@ -155,6 +156,32 @@ START_TEST(dropped_job)
 }
 END_TEST
 
+/* Nothing of the cancelled job has begun either, but nobody asked for it back: it waits in the executor behind the task of another job, which
+ * has begun once. */
+START_TEST(cancelled_job)
+{
+	struct ranq_spec other;
+
+	exec_rig_command(&spec, ARGV("sh", "-c",
+		"echo >>$FLAG.begun; touch $FLAG; while [ -e $FLAG ]; do sleep 0.05; done; grep -c '' $FLAG.begun; rm $FLAG.begun"));
+	exec_rig_command(&other, ARGV("echo", "{}"));
+	start(1, NULL);
+	exec_rig_add_job(&rig, 8, &other, NULL, NULL, 0);
+	exec_rig_run(&rig, 0, 8, 2, 10, 20);
+	exec_rig_until(&rig, exec_rig_file_exists, flag);
+	ck_assert_uint_eq(rig.slots[0]->nruns, 2);
+	ranq_slot_cancel(rig.slots[0], 8, _i);
+	while (rig.slots[0]->stop_kill_ms != RANQ_NEVER)
+		exec_rig_turn(&rig, 10);
+	ck_assert_int_eq(unlink(flag), 0);
+	exec_rig_until_done(&rig, 2);
+	ck_assert_uint_eq(rig.reported, 1);
+	ck_assert_str_eq(exec_rig_text(&rig, 0), "1\n");
+	ranq_spec_clear(&other);
+	end();
+}
+END_TEST
+
 static void check_begun(void)
 {
 	unsigned char begun[RACE_TASKS] = {0};
@@ -214,6 +241,7 @@ static Suite *suite(void)
 	tcase_add_test(t, function_with_memory);
 	tcase_add_test(t, death);
 	tcase_add_test(t, dropped_job);
+	tcase_add_loop_test(t, cancelled_job, 0, 2); /* at once, and with a grace time of a millisecond */
 	tcase_add_test(t, each_task_once);
 	suite_add_tcase(s, t);
 	return s;
