@@ -116,6 +116,8 @@ static int open_server(struct run *run, struct ranq_err *err)
 
 static int submit(struct run *run, struct ranq_err *err)
 {
+	const struct ranq_spec *spec = &run->jobspec.spec;
+	run->jobspec.submission.reads = spec->results == RANQ_RESULTS_KEEP && !spec->reduce;
 	if (ranq_jobspec_after(&run->jobspec, &run->options->job, run->session, err) ||
 		ranq_submit_send(run->session, &run->jobspec.submission, &run->job, &run->producer, err))
 		return -1;

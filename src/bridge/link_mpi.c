@@ -85,9 +85,9 @@ struct link_mpi {
 	struct incoming_list self; /* messages to ourselves */
 	struct gift_list gifts;
 	int64_t last_poll_ns, last_send_ns, last_any_ns, step_ns;
-	unsigned behind; /* ranks that have sent more than we have received */
+	uint64_t behind; /* messages that were announced and have not been received */
 	int *called, ncalled; /* ranks with `ring` set */
-	bool lost;            /* a message could not be sent, for lack of memory */
+	bool lost;      /* a message could not be sent, for lack of memory */
 };
 
 /* ---- sending ---- */
@@ -304,8 +304,8 @@ static void progress_sends(struct link_mpi *link)
 static void count_behind(struct link_mpi *link)
 {
 	link->behind = 0;
-	for (int r = 0; r < link->base.size; r++)
-		link->behind += link->peers[r].announced > link->peers[r].received;
+	for (const struct peer *peer = link->peers; peer < link->peers + link->base.size; peer++)
+		link->behind += peer->announced > peer->received ? peer->announced - peer->received : 0;
 }
 
 static void read_bells(struct link_mpi *link)
@@ -391,8 +391,7 @@ static void hand_out(struct link_mpi *link, struct incoming *in)
 			memcpy(&wake, in->data, sizeof wake);
 			if (wake.dst >= 0 && wake.dst < link->base.size &&
 				ranq_link_same_node(&link->base, link->base.rank, wake.dst))
-				/* a full socket keeps its owner awake, and its owner polls slowly anyway: not repeated
-				 */
+				/* a full socket keeps its owner awake, and it polls slowly anyway: not repeated */
 				ranq_bell_ring(&link->bell, wake.dst, in->src, wake.count, -1, NULL, 0);
 		}
 	} else {
@@ -458,7 +457,7 @@ static void deliver_self(struct link_mpi *link)
 }
 
 /* A probe that finds nothing lets MPI look at its transports, and only the next one sees what that brought: so more
- * than one. */
+ * than one. Each may give the processor away: on one node, where all is announced, none follows what was missing. */
 static int accept_all(struct link_mpi *link, bool *any, struct ranq_err *err)
 {
 	int misses = 0, most = link->behind ? PROBES_BEHIND : PROBES;
@@ -471,6 +470,7 @@ static int accept_all(struct link_mpi *link, bool *any, struct ranq_err *err)
 		taken += r;
 		misses += r == 0;
 		*any |= r == 1;
+		most = link->nodes == 1 && r == 1 && (uint64_t)taken == link->behind ? 0 : most;
 	}
 	return 0;
 }

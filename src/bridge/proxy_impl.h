@@ -315,6 +315,8 @@ int64_t proxy_slack_ms(const struct proxy_queue *pq);
 void proxy_lease(struct ranq_proxy *proxy);
 /* How many tasks the queue is to be asked for, 0: none; busy: no lane is idle. */
 uint64_t proxy_lease_want(struct proxy_queue *pq, bool *busy);
+/* The idle lanes, as flags of a lease call. */
+unsigned proxy_lease_lanes(const struct ranq_proxy *proxy);
 /* The bridge has just been heard by a lease call: of an idle one a heartbeat would say nothing more. */
 void proxy_lease_is_beat(struct proxy_queue *pq);
 #define PROXY_RANGES_MAX 64 /* of one lease */

@@ -12,6 +12,7 @@
 #define FULL_RETRY_MS 1000
 #define JOIN_RETRY_MS 500
 #define MISSING_HOLD_MS 1000
+#define LANES_TOLD 65535
 #define CROWD 100 /* bridges from which on heartbeats are spared */
 
 bool proxy_fenced(const struct proxy_queue *pq)
@@ -252,7 +253,7 @@ static void take_range(struct proxy_queue *pq, const struct ranq_range *range)
 		proxy_outbox_waited(job);
 }
 
-/* An idle bridge asks for a lease where it would send a heartbeat, a little earlier: that renews as well, and finds
+/* Nothing, or nothing more. An idle bridge asks for a lease where it would send a heartbeat, a little earlier: that renews as well, and finds
  * what a lost bell would have told. */
 static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *lease, bool full)
 {
@@ -287,7 +288,7 @@ void proxy_lease_take(struct proxy_request *request, struct ranq_lease_reply *le
 		pq->idle = false;
 		proxy_queue_heard(pq);
 	}
-	if (lease->n == 0 && !lease->drain)
+	if ((lease->n == 0 || lease->idle) && !lease->drain)
 		lease_empty(pq, lease, request->b & RANQ_LEASE_RETURNED_ONLY);
 	if (lease->record.len > 0)
 		proxy_job_record(pq, lease->ranges[0].job, lease->record);
@@ -331,12 +332,18 @@ void proxy_lease_is_beat(struct proxy_queue *pq)
 		pq->beat_ms = ranq_clock_ms() + pq->q.lease_ms / 5;
 }
 
+/* Those that have nothing at hand: others may leave a job that comes to another bridge. */
+unsigned proxy_lease_lanes(const struct ranq_proxy *proxy)
+{
+	return RANQ_LEASE_LANE * (proxy->idle_lanes < LANES_TOLD ? proxy->idle_lanes : LANES_TOLD);
+}
+
 static void ask_lease(struct proxy_queue *pq, uint64_t want, bool busy)
 {
 	struct ranq_proxy *proxy = pq->proxy;
 	int64_t left_ms = proxy_left_ms(proxy);
 	unsigned flags = (pq->full ? RANQ_LEASE_RETURNED_ONLY : 0) | (busy ? RANQ_LEASE_BUSY : 0) |
-			 (proxy->running == 0 ? RANQ_LEASE_RECORD : 0);
+			 (proxy->running == 0 ? RANQ_LEASE_RECORD : 0) | proxy_lease_lanes(proxy);
 	struct proxy_request *request;
 	struct ranq_cmd cmd;
 

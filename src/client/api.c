@@ -242,6 +242,7 @@ static int submit(struct ranq_job *job, struct ranq_submission *submission, cons
 		return -1;
 	if (submission->spec->results == RANQ_RESULTS_KEEP)
 		job->backlog = submission->spec->backlog;
+	submission->reads = job->backlog > 0 && !job->reduce.kind;
 	job->no_files = !ranq_offload_wanted(submission->spec);
 	return ranq_submit_send(job->session, submission, &job->id, &job->producer, ranq_api_err());
 }

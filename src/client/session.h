@@ -47,6 +47,7 @@ struct ranq_session {
 	bool in_hook;
 	int64_t refused_ms; /* since when the server says "not now" to the present call; 0: it does not */
 	bool refusal_told;
+	uint64_t reads_job, reads_connects; /* this job's submit, over that connection, made us its reader; 0: none */
 	char blobs[2][65]; /* hashes of module and data of the last submit: the queue had them then; "": none */
 };
 

@@ -231,13 +231,19 @@ static int first_look(struct ranq_stream *stream, struct ranq_err *err)
 	return 0;
 }
 
-/* Attach and first fetch leave together. */
+/* The submit has told the server who reads, or attach and first fetch leave together. */
 static void begin_fresh(struct ranq_stream *stream)
 {
+	const struct ranq_session *session = stream->session;
 	stream->facts.state = RANQ_JOB_OPEN; /* as far as we know */
 	stream->ack_max = stream->options.backlog / 8;
-	if (!stream->session->conn)
+	if (!session->conn)
 		return;
+	if (session->reads_job == stream->job && session->reads_connects == session->connects) {
+		stream->registered = stream->attached = true;
+		stream->epoch = 1;
+		return;
+	}
 	if (stream->options.consume)
 		ranq_stream_attach_send(stream);
 	ranq_stream_fetch_send(stream, &stream->batch[!stream->now]);

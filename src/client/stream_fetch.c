@@ -151,23 +151,37 @@ static void fetch_behind_bell(void *user)
 	ranq_stream_fetch_send(stream, &stream->batch[!stream->now]);
 }
 
+/* 1: the batch has items, or the job is finished; 0: nothing yet; -1. */
+static int look(struct ranq_stream *stream, struct ranq_batch *next, int64_t deadline_ms, struct ranq_err *err)
+{
+	bool registered = stream->registered;
+	stream->registered = false;
+	if (registered && ranq_clock_ms() < deadline_ms)
+		return 0;
+	/* A fetch never waits in the server: even with no time left its answer is worth having. */
+	if (get_batch(stream, next, err))
+		return -1;
+	learn(stream, next);
+	if (stream->options.consume && !stream->attached && ranq_stream_attach(stream, err))
+		return -1;
+	if (next->facts.n || next->facts.finished)
+		return 1;
+	next->status = RANQ_BATCH_EMPTY;
+	return 0;
+}
+
 /* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
 int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_err *err)
 {
 	for (;;) {
-		struct ranq_batch *next = &stream->batch[!stream->now];
 		int64_t look_ms;
 		if (ranq_session_run_hook(stream->session, err))
 			return -1;
-		/* A fetch never waits in the server: even with no time left its answer is worth having. */
-		if (get_batch(stream, next, err))
+		int rc = look(stream, &stream->batch[!stream->now], deadline_ms, err);
+		if (rc < 0)
 			return -1;
-		learn(stream, next);
-		if (stream->options.consume && !stream->attached && ranq_stream_attach(stream, err))
-			return -1;
-		if (next->facts.n || next->facts.finished)
+		if (rc > 0)
 			break;
-		next->status = RANQ_BATCH_EMPTY;
 		if (ack_before_wait(stream, &look_ms, err))
 			return -1;
 		if (ranq_clock_ms() >= deadline_ms || (stream->facts.held && !stream->options.consume))

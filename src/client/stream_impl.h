@@ -26,6 +26,7 @@ struct ranq_stream {
 	bool over;
 	/* consumer */
 	uint64_t epoch, restarts;
+	bool registered;                  /* the server knows that we wait, and rings when there is something to fetch */
 	bool attached, attaching;         /* the epoch is known; the request for it is under way */
 	struct ranq_consumer_state state; /* delivered: without [run_start, at) */
 	struct ranq_ledger unacked;

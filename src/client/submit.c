@@ -189,6 +189,7 @@ static int submit_call(struct ranq_session *session, const struct ranq_submissio
 		.staged = !open && submission->spec->args == RANQ_ARGS_INPUT,
 		.after = submission->after,
 		.nafter = submission->nafter,
+		.reader = submission->reads ? session->client : NULL,
 	};
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
@@ -199,8 +200,11 @@ static int submit_call(struct ranq_session *session, const struct ranq_submissio
 		rc = ranq_session_call(session, &cmd, RANQ_NEVER, &reply, err);
 	if (rc == 0)
 		rc = ranq_queue_submit_parse(reply, job, &existed, err);
-	if (rc == 0)
+	if (rc == 0) {
 		remember_blobs(session, submission->spec);
+		session->reads_job = submission->reads && !existed ? *job : 0;
+		session->reads_connects = session->connects;
+	}
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 	return rc;

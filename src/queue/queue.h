@@ -86,6 +86,7 @@ struct ranq_submit {
 	bool staged;           /* input blocks were staged under uuid */
 	const uint64_t *after; /* ids of jobs of this queue */
 	size_t nafter;
+	const char *reader;    /* a client that reads the results: consumer of epoch 1, and waiter for any; NULL: none */
 };
 int ranq_queue_submit_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_submit *s, struct ranq_err *err);
 int ranq_queue_submit_parse(const struct ranq_reply *r, uint64_t *job, bool *existed, struct ranq_err *err);
@@ -113,7 +114,8 @@ int ranq_queue_join_parse(const struct ranq_reply *r, int64_t *lease_ms, struct 
 enum ranq_lease_flags { RANQ_LEASE_RETURNED_ONLY = 1, /* the allow-oom twin: only ranges that came back */
 	RANQ_LEASE_NO_SUSPECTS = 2,
 	RANQ_LEASE_BUSY = 4, /* no lane is idle: nothing of sticky jobs that has its home elsewhere */
-	RANQ_LEASE_RECORD = 8 /* with the record of the first job, if it is small */ };
+	RANQ_LEASE_RECORD = 8, /* with the record of the first job, if it is small */
+	RANQ_LEASE_LANE = 16   /* for each idle lane: a call that empties the queue and gives fewer tasks makes the bridge idle */ };
 struct ranq_range { /* a leased range as granted */
 	uint64_t job, start, end; /* [start, end) */
 	uint64_t seq;             /* token: (bridge, seq) */
@@ -122,7 +124,7 @@ struct ranq_range { /* a leased range as granted */
 	bool suspect, waited;     /* waited: a client waits for results of this job now: flush at once */
 };
 struct ranq_lease_reply {
-	bool paused, drain, idle; /* idle: nothing to lease, the bridge is in the idle set and will be rung; neither idle nor paused
+	bool paused, drain, idle; /* idle: nothing more to lease, the bridge is in the idle set and will be rung; neither idle nor paused
 				   * and n == 0: there may be more behind what it may not run, ask again soon */
 	bool elsewhere; /* it is idle, and was not given what has its home elsewhere, as it said that it is busy */
 	size_t n;

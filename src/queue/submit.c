@@ -166,6 +166,8 @@ int ranq_queue_submit_cmd(
 		ranq_cmd_str(cmd, s->spec->offload);
 	for (size_t i = 0; i < s->nafter; i++)
 		ranq_call_u64(cmd, s->after[i]);
+	if (s->reader)
+		ranq_cmd_str(cmd, s->reader);
 	return 0;
 }
 

@@ -145,6 +145,71 @@ START_TEST(idle_bridges_are_rung)
 }
 END_TEST
 
+/* What empties the queue need not be asked again, unless other lanes of the bridge are busy and would keep a job waiting. */
+START_TEST(who_gets_less_than_its_idle_lanes_take_is_rung)
+{
+	struct ranq_lease_reply r;
+	uint64_t job;
+
+	tq_join(tq_id('a'), 2);
+	TQ_JOB(.tasks = 2);
+	r = tq_lease_opt(tq_id('a'), 100, 64, 2 * RANQ_LEASE_LANE, -1, NULL);
+	ck_assert_uint_eq(r.n, 1);
+	ck_assert(!r.idle);
+	TQ_JOB(.tasks = 1);
+	r = tq_lease_opt(tq_id('a'), 100, 64, RANQ_LEASE_RECORD + 2 * RANQ_LEASE_LANE, -1, NULL);
+	ck_assert_uint_eq(r.n, 1);
+	ck_assert(r.idle && r.record.len > 0);
+	ck_assert_uint_eq(tq_stat().idle, 1);
+	job = TQ_JOB(.tasks = 3);
+	ck_assert_uint_eq(tq_stat().idle, 0);
+	ck_assert_str_eq(tq_bell(tq_id('a')), "work 3");
+	r = tq_lease_opt(tq_id('a'), 2, 64, 4 * RANQ_LEASE_LANE, -1, NULL);
+	ck_assert(!r.idle); /* there is more */
+	ck_assert(tq_lease_opt(tq_id('a'), 2, 64, 4 * RANQ_LEASE_LANE, -1, NULL).idle);
+	tq_audit(job);
+}
+END_TEST
+
+START_TEST(the_end_of_a_job_rings_no_idle_bridge)
+{
+	struct ranq_range r;
+
+	tq_join(tq_id('a'), 1);
+	TQ_JOB(.tasks = 1);
+	r = tq_lease1(tq_id('a'), 1);
+	ck_assert(tq_lease(tq_id('a'), 1).idle);
+	ck_assert(tq_commit(tq_id('a'), &r, 0, 0, 1));
+	ck_assert_str_eq(tq_bell(tq_id('a')), "");
+	ck_assert_uint_eq(tq_stat().idle, 1);
+	TQ_JOB(.tasks = 1);
+	ck_assert_str_eq(tq_bell(tq_id('a')), "work 2");
+}
+END_TEST
+
+START_TEST(a_submit_names_the_reader)
+{
+	struct ranq_range r;
+	uint64_t job = TQ_JOB(.tasks = 2, .reader = tq_id('d')), epoch, acked;
+	struct ranq_bytes state;
+
+	tq_join(tq_id('a'), 1);
+	r = tq_lease1(tq_id('a'), 2);
+	ck_assert(r.waited);
+	ck_assert(tq_commit(tq_id('a'), &r, 0, 1, 2)); /* any, not the first alone */
+	ck_assert_str_eq(tq_bell(tq_id('d')), "look");
+	ranq_queue_attach_consumer_cmd(&tq.q, &tq.cmd, job, tq_id('d'));
+	tq_call();
+	ck_assert_int_eq(ranq_queue_attach_consumer_parse(tq.reply, &epoch, &acked, &state, &tq.err), 0);
+	ck_assert_uint_eq(epoch, 1);
+	ck_assert_uint_eq(state.len, 0);
+	ranq_queue_attach_consumer_cmd(&tq.q, &tq.cmd, job, tq_id('e'));
+	tq_call();
+	ck_assert_int_eq(ranq_queue_attach_consumer_parse(tq.reply, &epoch, &acked, &state, &tq.err), 0);
+	ck_assert_uint_eq(epoch, 2);
+}
+END_TEST
+
 START_TEST(beat_names_jobs_that_are_over)
 {
 	uint64_t a = TQ_JOB(.tasks = 10), b = TQ_JOB(.tasks = 10), jobs[] = {a, b, 99};
@@ -383,7 +448,8 @@ int main(void)
 	const TTest *const tests[] = {submit_is_atomic_and_repeatable, one_task_runs_from_end_to_end,
 		commits_may_take_any_part_in_any_order, a_repeated_commit_counts_once,
 		priority_first_then_order_of_submission, drained_ranges_come_back_first_and_grow_together,
-		idle_bridges_are_rung, beat_names_jobs_that_are_over, late_commits_of_a_cancelled_job_do_not_count,
+		idle_bridges_are_rung, who_gets_less_than_its_idle_lanes_take_is_rung,
+		the_end_of_a_job_rings_no_idle_bridge, a_submit_names_the_reader, beat_names_jobs_that_are_over, late_commits_of_a_cancelled_job_do_not_count,
 		leave_gives_everything_back_without_blame, pause_and_resume, drain_reaches_the_bridges_meant,
 		nothing_stays_behind, destroy_removes_a_queue_and_its_bridges_find_out, jobs_and_bridges_are_listed,
 		what_a_bridge_said_may_change,

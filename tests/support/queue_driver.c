@@ -154,7 +154,8 @@ uint64_t tq_submit(const struct tq_job *job)
 		.open = job->open,
 		.staged = job->staged,
 		.after = job->after,
-		.nafter = job->nafter};
+		.nafter = job->nafter,
+		.reader = job->reader};
 	char id[RANQ_ID_LEN + 1];
 	uint64_t number = 0;
 	bool existed;

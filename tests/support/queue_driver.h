@@ -45,7 +45,7 @@ struct tq_job {
 	uint32_t max_deaths, max_fails;
 	int32_t priority;
 	bool stop, open, staged, sticky;
-	const char *require, *uuid, *offload;
+	const char *require, *uuid, *offload, *reader;
 	uint64_t after[4];
 	size_t nafter;
 	uint64_t time_request_ms, ttl_ms;

@@ -78,7 +78,7 @@ local function open(key, bridge)
 	return {
 		key = key, P = string.sub(key, 1, -2), exists = v[1] and true or false, lease = lease, vt = num(v[3]), last = num(v[4]),
 		paused = v[5] == '1', drains = num(v[6]), rbytes = num(v[7]), rlimit = num(v[8]), freshbytes = 0,
-		due = num(v[9]), chores = num(v[10]), record = v[11], asleep = v[12], work = v[13] == '1',
+		due = num(v[9]), chores = num(v[10]), record = v[11], asleep = v[12] == '1', work = v[13] == '1',
 		jobs = {}, order = {}, moved = false, changed = {}, bells = 0,
 	}
 end
@@ -147,31 +147,32 @@ local function create(q, lease, rlimit)
 	end
 end
 
--- Bells are hints: what they announce is in the state already, so a lost one costs time only. They expire, the list is bounded.
-local function ring(q, id, text)
+-- Bells are hints: what they announce is in the state already, so a lost one costs time only. The list is bounded; that of a
+-- registered bridge goes with it, any other expires.
+local function ring_bridge(q, id, text)
 	local key = q.P .. 'bell:' .. id
 	if redis.call('RPUSH', key, text) > MANY then redis.call('LTRIM', key, -MANY, -1) end
-	redis.call('EXPIRE', key, BELL_TTL)
+end
+
+local function ring(q, id, text)
+	ring_bridge(q, id, text)
+	redis.call('EXPIRE', q.P .. 'bell:' .. id, BELL_TTL)
 end
 
 -- Wakes at most `count` bridges that found nothing to do; id: a job that has work, so that its record can be asked for with the lease.
 local function ring_idle(q, count, id)
 	if count > MANY then count = MANY end
 	local ids = redis.call('SPOP', q.P .. 'idle', count)
-	if #ids == 0 then return end
-	local marks = {}
 	for i = 1, #ids do
-		ring(q, ids[i], id and 'work ' .. id or 'work')
-		marks[i] = 'i:' .. ids[i]
-		q.changed[marks[i]] = nil
-		if ids[i] == q.bridge then q.asleep = nil end
+		ring_bridge(q, ids[i], id and 'work ' .. id or 'work')
+		q_put(q, 'i:' .. ids[i], 0)
+		if ids[i] == q.bridge then q.asleep = false end
 	end
-	redis.call('HDEL', q.key, unpack(marks))
 end
 
 local function ring_bridges(q, text)
 	local ids = redis.call('ZRANGE', q.P .. 'L', 0, MANY - 1)
-	for i = 1, #ids do ring(q, ids[i], text) end
+	for i = 1, #ids do ring_bridge(q, ids[i], text) end
 end
 
 -- When the last job is removed and no bridge is there, nothing of the queue stays.

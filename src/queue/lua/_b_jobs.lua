@@ -45,26 +45,31 @@ local function job_sanitize(j, v)
 	j.broken = true
 end
 
-local function job(q, id)
-	local known = q.jobs[id]
-	if known ~= nil then return known end
-	local k = q.P .. 'j:' .. id
-	local v = redis.pcall('HMGET', k, unpack(FIELDS))
-	local state = v[1]
-	if v.err or not state then
-		q.jobs[id] = false
-		return false
-	end
+-- v: the values of FIELDS.
+local function job_from(q, id, v)
+	local k, state = q.P .. 'j:' .. id, v[1]
 	local j = { id = id, k = k, state = state, n = tonumber(v[2] or 0), p = parse_policy(v[3] or ''), next = tonumber(v[4] or 0),
 		done = tonumber(v[5] or 0), leased = tonumber(v[6] or 0), retn = tonumber(v[7] or 0), arr = tonumber(v[8] or 0),
 		bytes = tonumber(v[9] or 0), tb = tonumber(v[10] or 0), el = tonumber(v[11] or 0), w = v[12] and tonumber(v[12]) or 0,
 		held = v[13] and tonumber(v[13]) or 0, open = v[14] and tonumber(v[14]) or 0, parked = v[15] and tonumber(v[15]) or 0,
 		c1 = v[16] and tonumber(v[16]) or 0, c2 = v[17] and tonumber(v[17]) or 0, c3 = v[18] and tonumber(v[18]) or 0,
-		c4 = v[19] and tonumber(v[19]) or 0, fto = v[20] and tonumber(v[20]) or 0, nak = v[21] and tonumber(v[21]) or 0, changed = {}, bells = 0, lo = LIMIT, hi = 0, final = FINAL[state] or false }
+		c4 = v[19] and tonumber(v[19]) or 0, fto = v[20] and tonumber(v[20]) or 0, nak = v[21] and tonumber(v[21]) or 0,
+		streamed = v[14] and true or false, changed = {}, bells = 0, lo = LIMIT, hi = 0, final = FINAL[state] or false }
 	if not job_is_sound(j) then job_sanitize(j, v) end
 	q.jobs[id] = j
 	q.order[#q.order + 1] = j
 	return j
+end
+
+local function job(q, id)
+	local known = q.jobs[id]
+	if known ~= nil then return known end
+	local v = redis.pcall('HMGET', q.P .. 'j:' .. id, unpack(FIELDS))
+	if v.err or not v[1] then
+		q.jobs[id] = false
+		return false
+	end
+	return job_from(q, id, v)
 end
 
 -- The fields of a job that are needed seldom.
@@ -72,7 +77,7 @@ local function cold(j)
 	if not j.cold then
 		j.cold = true
 		local v = redis.call('HMGET', j.k, 'pr', 'freed', 'started', 'damaged', 'creason')
-		j.pr, j.freed, j.started, j.damaged, j.creason = nat(v[1]), nat(v[2]), v[3], v[4], v[5]
+		j.pr, j.freed, j.started, j.damaged, j.creason = nat(v[1]), nat(v[2]), j.started or v[3], v[4], v[5]
 	end
 	return j
 end
@@ -101,7 +106,7 @@ local function room(q, j)
 	if j.p.results ~= 0 then return LIMIT end
 	if q.rlimit > 0 and q.rbytes + q.freshbytes >= q.rlimit then return 0 end
 	local prior = math.min(j.p.maxout, 1048576)
-	if j.done == 0 and cold(j).started and q.now - num(j.started) > 2000 then prior = math.min(prior, 65536) end
+	if j.done == 0 and j.next > 0 and cold(j).started and q.now - num(j.started) > 2000 then prior = math.min(prior, 65536) end
 	local each = (j.tb + 4 * prior + 1) / (j.done + 4)
 	local tasks = math.floor((j.p.backlog - j.bytes) / each) - j.leased
 	if tasks < 1 and j.bytes == 0 and j.leased == 0 then return 1 end
@@ -155,10 +160,12 @@ local function finish(q, j, state, reason)
 	put(j, 'state', state)
 	put(j, 'reason', reason)
 	put(j, 'ended', S(q.now))
-	put(j, 'held', 0)
 	j.final = true
-	redis.call('ZREM', q.P .. 'ready', j.id)
-	redis.call('ZREM', q.P .. 'held', j.id)
+	if q.work then redis.call('ZREM', q.P .. 'ready', j.id) end
+	if j.held ~= 0 then
+		put(j, 'held', 0)
+		redis.call('ZREM', q.P .. 'held', j.id)
+	end
 	if j.open == 1 then redis.call('ZREM', q.P .. 'LP', j.id) end
 	redis.call('ZADD', q.P .. 'exp', S(q.vt + j.p.ttl), j.id)
 	q_due(q, 'chores', q.vt + j.p.ttl)
@@ -194,7 +201,7 @@ local function settle(q, j)
 		return finish(q, j, 'ERROR', 'stopped because a task failed')
 	elseif j.open == 1 or j.done + j.parked < j.n then
 		return
-	elseif cold(j).creason then
+	elseif j.streamed and cold(j).creason then
 		return finish(q, j, 'ERROR', j.creason)
 	elseif j.parked > 0 then
 		return finish(q, j, 'ERROR', S(j.parked) .. ' of ' .. S(j.n) .. ' tasks never ran')
@@ -280,7 +287,7 @@ local function flush(q)
 			j.bells, j.everyone, j.lo, j.hi = 0, nil, LIMIT, 0
 		end
 	end
-	if bells > 0 then ring_idle(q, bells, hint) end
+	if bells > 0 and q.work then ring_idle(q, bells, hint) end
 	if q.freshbytes ~= 0 then
 		q.rbytes = redis.call('HINCRBY', q.key, 'rbytes', S(q.freshbytes))
 		q.freshbytes = 0

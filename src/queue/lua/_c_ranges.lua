@@ -159,6 +159,7 @@ end
 -- life with half of its fragments.
 local function drop_bridge(q, bridge, how, blamed)
 	redis.call('HDEL', q.key, 'b:' .. bridge, 'i:' .. bridge)
+	q.changed['i:' .. bridge] = nil
 	if not give_back_all(q, bridge, how, blamed) then
 		redis.call('ZADD', q.P .. 'L', -1, bridge)
 		q_due(q, 'due', 0)

@@ -82,6 +82,10 @@ local function grant_new(q, g, j)
 	end
 	local s = j.next
 	put(j, 'next', s + k)
+	if s == 0 and j.state == 'PENDING' then -- nothing of it was ever given
+		put(j, 'state', 'RUNNING')
+		put(j, 'started', S(q.now))
+	end
 	grant(q, g, j, s, s + k, 0, 0, 'n')
 end
 
@@ -227,7 +231,7 @@ local function walk(q, g)
 			if g.want < 1 or g.count >= g.max then return false end
 			if serve(q, g, ids[i]) then at = at + 1 end
 		end
-		if #ids == 0 and at == 0 then q_work(q, false) end
+		if #ids < step and at == 0 then q_work(q, false) end
 		if #ids < step then return g.count == 0 end
 		seen, step = seen + step, 32
 	end
@@ -243,9 +247,9 @@ local function sleep(q)
 end
 
 local function wake(q)
-	q.asleep = nil
+	q.asleep = false
 	redis.call('SREM', q.P .. 'idle', q.bridge)
-	redis.call('HDEL', q.key, 'i:' .. q.bridge)
+	q_put(q, 'i:' .. q.bridge, 0)
 end
 
 -- args: bridge, seq, want, max ranges, flags, time left in ms or -1, tags with a comma before and behind each
@@ -259,6 +263,8 @@ local function lease_ranges(keys, args, returned_only)
 	local g = { seq = q.seq, want = want, max = max, count = 0, time_left = int(args[6]), tags = args[7], returned_only = returned_only,
 		suspects_allowed = flags % 4 < 2, busy = flags % 8 >= 4, writes = {}, reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }
 	local nothing = not q.drain and (q.paused or walk(q, g))
+	-- It would ask again at once and get nothing.
+	if g.count > 0 and not q.work and not q.drain and want - g.want < math.floor(flags / 16) then nothing = true end
 	if g.count > 0 then redis.call('HSET', q.b, unpack(g.writes)) end
 	if nothing then
 		sleep(q)

@@ -47,9 +47,12 @@ end
 
 -- Returns whether it looked at everything that is there.
 local function fetch_ordered(j, from, max_items, max_bytes, plan)
-	local list = redis.call('ZREVRANGEBYSCORE', j.k .. ':i', S(from), '-inf', 'LIMIT', 0, 1)
-	local after = redis.call('ZRANGEBYSCORE', j.k .. ':i', '(' .. S(from), '+inf', 'LIMIT', 0, max_items)
-	for i = 1, #after do list[#list + 1] = after[i] end
+	local after = redis.call('ZRANGEBYSCORE', j.k .. ':i', S(from), '+inf', 'LIMIT', 0, max_items)
+	local list = after
+	if from > 0 and tonumber(string.match(after[1] or '', '^%d+')) ~= from then
+		list = redis.call('ZREVRANGEBYSCORE', j.k .. ':i', S(from), '-inf', 'LIMIT', 0, 1)
+		for i = 1, #after do list[#list + 1] = after[i] end
+	end
 	local at, bytes, i = from, 0, 1
 	while #plan < 3 * max_items do
 		local s, e, size, field

@@ -1,6 +1,7 @@
 -- args: lease wish in ms or 0, limit of all results in bytes or 0, uuid, tasks, open, staged, spec, name, owner, module hash, data hash,
 --       results mode, backlog, max output, max deaths, max fails, stop on error (1) + sticky (2), priority, time request, ttl, require, when the
 --       job may have results in files their directory (begins with /), then the ids of the jobs that must COMPLETE before
+--       and perhaps the client that will read the results: it becomes the consumer, and waits for any
 -- reply: job, 1 when this uuid was submitted before
 
 -- Where the ids begin.
@@ -46,9 +47,8 @@ local function submit_use_blob(q, hash)
 	redis.call('PERSIST', q.P .. 'blob:' .. hash)
 end
 
-local function submit_fields(q, args, files)
-	local f = { 'state', 'PENDING', 'n', args[4], 'policy', table.concat({ args[12], args[13], args[14], args[15], args[16], args[17],
-		args[18], args[19], args[20], args[21] }, ' '), 'uuid', args[3], 'created', S(q.now) }
+local function submit_fields(q, args, policy, files, reader)
+	local f = { 'state', 'PENDING', 'n', args[4], 'policy', policy, 'uuid', args[3], 'created', S(q.now) }
 	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11], files = files }) do
 		if value ~= '' then
 			f[#f + 1] = name
@@ -59,10 +59,20 @@ local function submit_fields(q, args, files)
 		f[#f + 1] = 'open'
 		f[#f + 1] = 1
 	end
+	if reader then
+		f[#f + 1] = 'w'
+		f[#f + 1] = 1
+	end
 	return f
 end
 
+local function submit_add_reader(k, reader)
+	redis.call('HSET', k .. ':c', 'epoch', 1, 'client', reader)
+	redis.call('HSET', k .. ':w', reader, 'any')
+end
+
 local function submit(keys, args)
+	local reader = #args > 21 and hex(args[#args], 32) and table.remove(args)
 	local after = submit_after(args)
 	if #args < 21 or not submit_check(args, after) then return fail('ARG') end
 	local q, err = open(keys[1])
@@ -84,12 +94,13 @@ local function submit(keys, args)
 	if err then return err end
 	clock(q)
 	local id = S(redis.call('HINCRBY', q.key, 'jobseq', 1))
-	local k = q.P .. 'j:' .. id
+	local k, policy = q.P .. 'j:' .. id, table.concat(args, ' ', 12, 21)
 	local files = after > 22 and args[22] or ''
-	redis.call('HSET', k, unpack(submit_fields(q, args, files)))
+	redis.call('HSET', k, unpack(submit_fields(q, args, policy, files, reader)))
 	-- Sent again after the job had gone: its files are wanted again.
 	if files ~= '' then redis.pcall('ZREM', q.P .. 'files', uuid .. files) end
 	redis.call('SET', k .. ':spec', args[7])
+	if reader then submit_add_reader(k, reader) end
 	redis.call('HSET', q.P .. 'uuids', uuid, id)
 	redis.call('ZADD', q.P .. 'all', id, id)
 	if staged then submit_take_input(q, uuid, k) end
@@ -99,7 +110,7 @@ local function submit(keys, args)
 		redis.call('SADD', k .. ':deps', args[i])
 		redis.call('SADD', q.P .. 'j:' .. args[i] .. ':rdeps', id)
 	end
-	local j = job(q, id)
+	local j = job_from(q, id, { 'PENDING', args[4], policy, [12] = reader and '1' or nil, [14] = args[5] == '1' and '1' or nil })
 	if j.open == 1 then renew_producer(q, j) end
 	local state, cause = 'PENDING', nil
 	if #args >= after then state, cause = dependency_state(q, j) end
