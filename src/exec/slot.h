@@ -50,7 +50,7 @@ struct ranq_slot_job {
 	int module_fd, data_fd;
 	bool sent;            /* the executor knows it */
 	bool dropped;         /* forgotten as soon as nothing of it runs */
-	unsigned load_deaths; /* while it was opened */
+	unsigned load_deaths; /* while it was opened, since its last result */
 	bool given_up;        /* its module kills executors */
 	char reason[160];
 };

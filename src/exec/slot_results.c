@@ -143,6 +143,10 @@ int ranq_slot_take_results(struct ranq_slot *slot, const struct ranq_wire_head *
 		return -1;
 	chunk = ranq_slot_find_chunk(slot, event->chunk);
 	if (event->upto > event->from) {
+		struct ranq_slot_job *job = ranq_slot_find_job(slot, chunk->given.job);
+
+		if (job)
+			job->load_deaths = 0;
 		if (slot->sliced)
 			event->nsplits = ranq_segment_splits(event->segment.data, event->segment.len, event->from,
 				event->upto - event->from, NULL, 0);
