@@ -345,7 +345,7 @@ bool proxy_standing_overtook(const struct proxy_request *request);
 void proxy_outbox_put(struct proxy_queue *pq, struct proxy_item *item, int64_t due_ms);
 void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_results *m);
 void proxy_outbox_waited(struct proxy_job *job); /* a client waits for its results */
-void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece);
+void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece, uint64_t end, const char *reason);
 void proxy_outbox_release(struct proxy_queue *pq, const struct ranq_fragment *parts, size_t n);
 void proxy_outbox_release_one(
 	struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind);

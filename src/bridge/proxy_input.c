@@ -203,6 +203,23 @@ static bool make_room(struct proxy_job *job, const struct proxy_block *block)
 	return has_room(job, block);
 }
 
+/* The argument of a task was lost or changed in the queue: that task fails, when it is its turn. */
+static void fail_task(struct proxy_job *job, struct proxy_block *block)
+{
+	struct ranq_proxy *proxy = job->pq->proxy;
+	struct proxy_piece *piece;
+
+	TAILQ_FOREACH(piece, &proxy->pieces, next)
+	if (piece->job == job && piece->start == block->first)
+		break;
+	if (!piece)
+		return;
+	proxy_outbox_fail(job, piece, block->first + 1, "its argument is missing or damaged in the queue");
+	if (piece->start == piece->end)
+		proxy_piece_remove(proxy, piece);
+	drop_argument(job, block);
+}
+
 static void want_arguments(struct proxy_job *job)
 {
 	struct proxy_block *block;
@@ -210,6 +227,9 @@ static void want_arguments(struct proxy_job *job)
 	TAILQ_FOREACH(block, &job->blocks, next)
 	if (block->argument && !needed(job, block))
 		drop_argument(job, block); /* it went back to the queue */
+	TAILQ_FOREACH(block, &job->blocks, next)
+	if (block->argument && block->argument->missing)
+		fail_task(job, block);
 	TAILQ_FOREACH(block, &job->blocks, next)
 	{
 		if (!block->large.bytes || block->argument || !needed(job, block) || !make_room(job, block))

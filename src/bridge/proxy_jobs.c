@@ -50,12 +50,10 @@ static void settle(struct proxy_job *job)
 
 void proxy_job_blob_here(struct proxy_blob *blob)
 {
-	struct proxy_job *job = blob->job ? proxy_job_find(blob->pq, blob->job) : NULL;
+	struct proxy_job *job;
 
-	if (job && blob->missing && job->state == PROXY_JOB_READY)
-		proxy_job_fail(job, "a large argument of it is missing or damaged in the queue");
 	if (blob->job)
-		return;
+		return; /* an argument: its task is looked at each time (proxy_input.c) */
 	TAILQ_FOREACH(job, &blob->pq->proxy->jobs, next)
 	if (job->module == blob || job->data == blob)
 		settle(job);
@@ -304,7 +302,7 @@ static void fail_pieces(struct proxy_job *job)
 		while (piece->job == job && piece->start < piece->end) {
 			if (proxy_outbox_bytes(proxy) > PROXY_RESULTS_MAX / 16)
 				return; /* the queue stops the job soon */
-			proxy_outbox_fail(job, piece);
+			proxy_outbox_fail(job, piece, piece->end, job->reason);
 		}
 		if (piece->job == job)
 			proxy_piece_remove(proxy, piece);

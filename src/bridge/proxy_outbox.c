@@ -112,8 +112,8 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 		proxy_outbox_flush(pq, false);
 }
 
-/* All tasks of the piece fail for the reason of the job. */
-void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
+/* Tasks of the piece before `end` fail; some of them, if there are many. */
+void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece, uint64_t end, const char *reason)
 {
 	struct ranq_failure failure = {.status = RANQ_TASK_ERROR, .exit_code = 1, .attempts = 1};
 	struct proxy_item *item = proxy_item_create(job, piece->seq, piece->grant, piece->start);
@@ -123,10 +123,10 @@ void proxy_outbox_fail(struct proxy_job *job, struct proxy_piece *piece)
 	if (!item)
 		return;
 	snprintf(failure.host, sizeof failure.host, "%.63s", job->pq->proxy->options.facts[0].host);
-	snprintf(failure.reason, sizeof failure.reason, "%s", job->reason);
+	snprintf(failure.reason, sizeof failure.reason, "%s", reason);
 	ranq_segment_writer_init(&writer, 0);
 	ranq_buf_init(&record, 0);
-	while (piece->start < piece->end && item->counts[RANQ_TASK_ERROR] < FAIL_SLICE) {
+	while (piece->start < end && item->counts[RANQ_TASK_ERROR] < FAIL_SLICE) {
 		failure.index = piece->start++;
 		ranq_buf_reset(&record);
 		if (ranq_failure_pack(&failure, &record) == 0)
