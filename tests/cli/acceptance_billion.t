@@ -23,7 +23,7 @@ if [ $((after - before)) -lt 65536 ]; then pass "it takes $((after - before)) by
 TEST="info answers" status 0 ranq info "$big"
 like "$out" '1,?000,?000,?000' "with the number of tasks"
 TEST="cancel answers" status 0 ranq cancel "$big"
-TEST="a cancelled job is done with status 1" status 1 ranq wait --timeout 60s "$big"
+TEST="a cancelled job is done with status 1" status 1 ranq wait --timeout 300s "$big"
 for j in "$small" "$big"; do TEST="rm $j" status 0 ranq rm "$j"; done
 is "$(rcli --scan --pattern 'ranq:*' | sort | tr '\n' ' ')" "" "no key is left"
 done_testing

@@ -271,7 +271,7 @@ wait "$BRIDGE"
 is "$?" 0 "the worker leaves"
 bridge -s 20 default
 wait_for 10 bash -c "ranq workers | grep -q fakehost"
-TEST="drain and wait" status 0 ranq drain --wait --timeout 30 all
+TEST="drain and wait" status 0 ranq drain --wait --timeout 120 all
 is "$(ranq workers | grep -c fakehost)" 0 "nobody is there any more"
 wait "$BRIDGE"
 bridge default

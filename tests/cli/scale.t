@@ -63,7 +63,7 @@ like "$(ranq scale status)" 'scaler: none runs .ranq scale reconnect' "nobody is
 scaler=$!
 like_who() { ranq scale status | grep -q "scaler: .*:$scaler"; }
 ok wait_for 20 like_who
-TEST="a second scaler" status 2 timeout 60 "${local_scale[@]}" --once
+TEST="a second scaler" status 2 timeout 300 "${local_scale[@]}" --once
 like "$err" "is scaled by .*:$scaler already" "is told who is there"
 status 0 ranq scale set 2
 ok wait_for 30 is_field running 2
@@ -78,7 +78,7 @@ ok wait_for 20 grep -q 'scaling is paused' "$T/again.log"
 is "$(field running)" 2 "paused: nothing was drained"
 status 0 ranq scale resume
 ok wait_for 20 is_field running 1
-TEST="stop" status 0 timeout 60 ranq scale stop
+TEST="stop" status 0 timeout 300 ranq scale stop
 wait $scaler
 is $? 0 "the scaler has ended"
 left() { marked_pids | xargs -r ps -o comm= -p | grep ranq; }
@@ -91,7 +91,7 @@ export PATH=$pbs_path
 job=$(ranq submit --range 1-6 --shell 'echo $PBS_JOBID')
 ranq scale --scheduler pbs --max 3 --ranks 1 --poll 500ms --idle 1s --worth 1s 2>"$T/pbs.log" &
 scaler=$!
-TEST="a job by way of PBS" status 0 ranq wait --timeout 200s "$job"
+TEST="a job by way of PBS" status 0 ranq wait --timeout 300s "$job"
 like "$(ranq results "$job" | sort -u | head -n 1)" '^[0-9]+\.pbs0$' "runs in its jobs"
 touch "$PBS_DOUBLE/down"
 ok wait_for 20 grep -qE 'cannot ask the scheduler: (qselect|qstat): .*cannot connect to server pbs0' "$T/pbs.log"
@@ -99,6 +99,6 @@ rm "$PBS_DOUBLE/down"
 ok wait_for 20 grep -q 'the scheduler answers again' "$T/pbs.log"
 nothing() { is_field running 0 && is_field leaving 0 && is_field pending 0; }
 ok wait_for 30 nothing
-status 0 timeout 60 ranq scale stop
+status 0 timeout 300 ranq scale stop
 is "$(qselect -N "$(grep -oE 'named ranq-[0-9a-f]+' "$T/pbs.log" | cut -d' ' -f2)")" "" "no job is left"
 done_testing

@@ -188,7 +188,7 @@ printf '%s\n' '#!/bin/bash' 'exec "$RANQ_TEST_BINDIR/ranq" "${@/#0.0.0.0/127.0.0
 chmod +x "$T/pbs/qstat" "$T/pbs/qsub" "$T/pbs/ranq"
 server_pbs=$RANQ_TEST_SOURCEDIR/pbs/server.pbs
 export PBS_JOBID=7.pbs0 PBS_QUEUE=workq PBS_O_WORKDIR=$T PBS_O_PATH=$T/pbs:$PATH DIR=$T/pbs/data
-walltime=00:02:01 TEST="in an allocation of PBS" status 0 timeout 60 bash "$server_pbs"
+walltime=00:02:01 TEST="in an allocation of PBS" status 0 timeout 300 bash "$server_pbs"
 is "$(cat "$T/qsub")" "-f -W depend=afterany:7.pbs0 -q workq -l walltime=00:02:01 -A ab12 -v DIR=$DIR $server_pbs" "the next one is queued"
 like "$err" 'ranq server: started' "a server ran"
 like "$err" 'ranq server: stopped' "until it was handed on"

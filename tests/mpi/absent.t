@@ -12,7 +12,7 @@ kill -STOP "$REDIS_PID"
 # the time itself is what is tested
 read -r -t 5 <> <(:) || :
 kill -CONT "$REDIS_PID"
-TEST="frozen server: complete" status 0 ranq wait --timeout 60s "$j"
+TEST="frozen server: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 2000 "frozen server: in order"
 is "$(field "$j" requeued)" "0" "frozen server: nothing was given out again"
 
@@ -23,7 +23,7 @@ for k in 200 500 800 1100 1400; do
 	rcli client kill type normal skipme yes >/dev/null
 	[ "$k" = 800 ] && rcli function flush >/dev/null
 done
-TEST="cut connections: complete" status 0 ranq wait --timeout 60s "$j"
+TEST="cut connections: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 2000 "cut connections: in order"
 
 # rank 0 stands still for longer than the lease while another bridge takes over, then wakes up as a zombie; its workers give it up
@@ -40,7 +40,7 @@ kill -STOP "$zombie"
 requeued() { [ "$(field "$j" requeued)" -gt 0 ]; }
 ok wait_for 30 requeued
 kill -CONT "$zombie"
-TEST="zombie: complete" status 0 ranq wait --timeout 60s "$j"
+TEST="zombie: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 1200 "zombie: in order"
 ok wait_for 20 back
 ranq drain all >/dev/null

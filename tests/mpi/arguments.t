@@ -31,7 +31,7 @@ ranq pause >/dev/null
 j=$(ranq submit --chunk 1 --max-output 100M --module "$bodies" --function same -a "$T/lines")
 rcli hdel "ranq:{default}:j:${j##*/}:in" "$(rcli hkeys "ranq:{default}:j:${j##*/}:in" | grep ':1$')" >/dev/null
 ranq resume >/dev/null
-TEST="a slice is gone" status 1 ranq wait --timeout 60s "$j"
+TEST="a slice is gone" status 1 ranq wait --timeout 300s "$j"
 like "$(ranq log "$j" 1)" "its argument is missing or damaged" "its task says so"
 is "$(ranq info --json "$j" | tr -d ' ' | grep -o '"ok":[0-9]*')" '"ok":7' "the others ran: $(ranq tasks --state failed "$j" | tail -3)"
 ranq rm "$j"

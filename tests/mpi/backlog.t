@@ -28,5 +28,5 @@ ranq join --lease 3s -n 2 >"$T/join2" 2>&1 &
 ok wait_for 180 bash -c "! kill -0 $reader 2>/dev/null"
 ok cmp "$T/numbers" <(seq -f %09.0f "$TASKS")
 is "$(cat "$T/bytes")" "$((TASKS * 1000000))" "every byte"
-TEST="complete" status 0 ranq wait --timeout 60s "$j"
+TEST="complete" status 0 ranq wait --timeout 300s "$j"
 done_testing

@@ -23,7 +23,7 @@ for _ in 1 2 3; do
 	started=$(wc -l <"$T/started")
 	t=$(date +%s%N)
 	TEST="cancel" status 0 ranq cancel "$long"
-	TEST="done with status 1" status 1 ranq wait --timeout 60s "$long"
+	TEST="done with status 1" status 1 ranq wait --timeout 300s "$long"
 	if wait_for 10 none; then pass "nothing of it runs"; else fail "nothing of it runs" "$(ps -ef | grep tail)"; fi
 	ms=$((($(date +%s%N) - t) / 1000000))
 	is "$(wc -l <"$T/started")" "$started" "no further task was started"

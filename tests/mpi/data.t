@@ -38,7 +38,7 @@ copies=$(((pss + 512) / (mb << 10)))
 is "$copies" 4 "one copy a node ($((pss >> 10)) MiB for eight executors)"
 
 touch "$T/here/go"
-TEST="done" status 0 ranq wait --timeout 60s "$j"
+TEST="done" status 0 ranq wait --timeout 300s "$j"
 ranq results --as text "$j" >"$T/results"
 is "$(sort "$T/results" | uniq -c | awk '{print $1, $2}')" "8 $((mb << 20))" "all eight saw the same, and all of it"
 ranq drain all >/dev/null 2>&1

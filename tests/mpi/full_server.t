@@ -24,7 +24,7 @@ is "$(keys)" "$keys" "and changed nothing"
 ranq results --follow --consume "$j" 2>"$T/results.err" | tr -d x >"$T/numbers"
 is "${PIPESTATUS[0]}" 0 "reading drains the queue"
 ok cmp "$T/numbers" <(seq -f %09.0f "$TASKS")
-TEST="complete" status 0 ranq wait --timeout 60s "$j"
+TEST="complete" status 0 ranq wait --timeout 300s "$j"
 TEST="submit works again" status 0 ranq run --range 1-3 -- echo {}
 is "$out" "$(seq 3)" "with its results"
 done_testing

@@ -24,7 +24,7 @@ for answer in kept taken; do
 	else
 		j=$(ranq submit --range 1-3 -- sh meet.sh taken {} 1)
 	fi
-	TEST="$answer: the bridge works on" status 0 ranq wait --timeout 30s "$j"
+	TEST="$answer: the bridge works on" status 0 ranq wait --timeout 300s "$j"
 	in_order "$j" 3 "$answer: each result once"
 	[ "$answer" = kept ] || break # nobody ends the ranks that are not talked to any more: that is the scheduler's part
 	ranq drain all >/dev/null 2>&1

@@ -17,7 +17,7 @@ pass "six ranks on three hosts"
 
 # shellcheck disable=SC2016 # for the shell of the task
 j=$(ranq submit --range 1-300 --chunk 5 --shell 'echo {} $(hostname)')
-TEST="a job over the network" status 0 ranq wait --timeout 60s "$j"
+TEST="a job over the network" status 0 ranq wait --timeout 300s "$j"
 ranq results "$j" >"$T/out"
 is "$(cut -d' ' -f1 <"$T/out" | md5sum)" "$(seq 300 | md5sum)" "results in order"
 is "$(cut -d' ' -f2 <"$T/out" | sort -u | tr '\n' ' ')" "h1 h2 h3 " "from all hosts"
@@ -56,7 +56,7 @@ host_cut h3
 ok wait_for 30 grep -q 'rank 6 on h3 is lost: silent' "$T/join"
 host_heal h3
 ok wait_for 30 grep -q 'rank 6 on h3 is back' "$T/join"
-TEST="a cut link: complete" status 0 ranq wait --timeout 90s "$j"
+TEST="a cut link: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 600 "a cut link: each result once, in order"
 # the kernel's own retransmissions have backed off meanwhile, so its first chunk may take some seconds
 # shellcheck disable=SC2016
@@ -68,7 +68,7 @@ TEST="healed: its rank works again" ok wait_for 60 works_again
 j=$(ranq submit --range 1-400 --shell 'sleep 0.03; echo {}')
 wait_for 30 more_than "$j" 60
 host_kill h2
-TEST="a host without power: complete" status 0 ranq wait --timeout 120s "$j"
+TEST="a host without power: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 400 "a host without power: each result once, in order"
 like "$(cat "$T/join")" 'left out, because no answer comes from there: h2' "the dead host is left out"
 is "$(ranq workers --json | grep -o '"ranks": *[0-9]*' | tr -dc 0-9)" "4" "four of the six ranks are left"

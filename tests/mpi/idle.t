@@ -5,7 +5,7 @@ start_redis
 ranq join -n 2 >"$T/join" 2>&1 &
 ok wait_for 30 bash -c 'ranq workers --json | grep -q "\"ranks\": *2"'
 j=$(ranq submit --range 1-10 -- echo {})
-TEST="it works" status 0 ranq wait --timeout 30s "$j"
+TEST="it works" status 0 ranq wait --timeout 300s "$j"
 ticks() { # of all processes of the bridge
 	local p
 	for p in $(pgrep -x ranq-bridge) $(pgrep -x ranq-exec); do

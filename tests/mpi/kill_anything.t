@@ -27,7 +27,7 @@ round() { # NAME KIND PICK
 	if [ -z "$p" ]; then fail "$1: there is a '$kind' to kill" "$(ps -ef | tail -20)"; else kill -9 "$p"; fi
 	ranq join --lease $lease -n 2 >"$T/join2" 2>&1 &
 	join2=$!
-	ranq wait --timeout 200s "$j" >"$T/wait" 2>&1
+	ranq wait --timeout 300s "$j" >"$T/wait" 2>&1
 	rc=$?
 	is "$rc" 0 "$1: the job completes"
 	ranq results "$j" >"$T/results" 2>"$T/results.err"

@@ -39,7 +39,7 @@ ranks() { pgrep -P "$(pgrep -P "$bridge" hydra_pmi_proxy)" -x ranq-bridge | sort
 for n in 1 3; do
 	bridge "$n"
 	j=$(ranq submit --lease 3s --range 1-300 -- echo {})
-	TEST="$n ranks: complete" status 0 ranq wait --timeout 60s "$j"
+	TEST="$n ranks: complete" status 0 ranq wait --timeout 300s "$j"
 	in_order "$j" 300 "$n ranks: in order"
 	ranq drain all >/dev/null 2>&1
 	ends_with 0 "$n ranks: drained, status 0"
@@ -48,7 +48,7 @@ done
 # large messages, of a module and its results
 bridge 3
 j=$(ranq submit --lease 3s --range 1-1000000 --module "$b/tests/modules/noop.so" --function noop)
-TEST="functions: complete" status 0 ranq wait --timeout 60s "$j"
+TEST="functions: complete" status 0 ranq wait --timeout 300s "$j"
 is "$(ranq results --as int64 "$j" | awk '$1 != NR-1 {bad++} END {print NR, bad+0}')" "1000000 0" "functions: every result once, in order"
 kill -USR2 "$(ranks | head -1)"
 ends_with 0 "USR2 drains, status 0"
@@ -60,7 +60,7 @@ wait_for 30 more_than "$j" 50
 kill -9 "$(ranks | tail -1)"
 ok wait_for 20 ended
 bridge 3
-TEST="a dead rank: complete" status 0 ranq wait --timeout 60s "$j"
+TEST="a dead rank: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 2000 "a dead rank: in order"
 ranq drain all >/dev/null 2>&1
 ends_with 0 "a dead rank: drained, status 0"
@@ -71,7 +71,7 @@ RANQ_BRIDGE=$T/mpich/ranq-bridge RANQ_MPIRUN=$(command -v mpiexec.hydra) ranq jo
 join=$!
 j=$(ranq submit -q poison --lease 10m --max-deaths 2 --range 1-100 -- \
 	sh -c 'if [ {} = 77 ]; then g=$(awk "{print \$4}" /proc/$PPID/stat); kill -9 $(awk "{print \$4}" /proc/$g/stat); sleep 20; fi; echo {}')
-TEST="poison: done, a task failed" status 1 ranq wait -q poison --timeout 60s "$j"
+TEST="poison: done, a task failed" status 1 ranq wait -q poison --timeout 300s "$j"
 is "$(ranq results -q poison "$j" 2>/dev/null | cksum)" "$(seq 100 | grep -vx 77 | cksum)" "poison: the other 99 results are there"
 like "$(ranq tasks -q poison --json --state failed "$j")" '"index": ?76.*"status": ?"DIED"' "poison: task 76 is DIED"
 ok kill -0 "$join"

@@ -27,7 +27,7 @@ is "$(ls -A "$dir")" "" "and the files with it"
 
 # functions; --json; longer than what fits into the server
 j=$(ranq submit --offload "$dir" --max-output 1G --module "$bodies" --function large ::: 3000000 10 3000000)
-TEST="a function" status 0 ranq wait --timeout 60s "$j"
+TEST="a function" status 0 ranq wait --timeout 300s "$j"
 ranq results --as raw "$j" >"$T/out"
 is "$(stat -c %s "$T/out")" 6000010 "values of a function"
 is "$(ranq results --json "$j" | grep -c '"OK"')" 3 "as JSON"
@@ -62,7 +62,7 @@ ranq rm "$j"
 
 # killed while it writes, with nothing visible; the next try is whole
 j=$(ranq submit --offload "$dir" --shell 'yes | head -c 2500000; [ $RANQ_ATTEMPT = 1 ] || exit 0; until [ -n "$(find '"$dir"' -name "tmp.*" -size +2000k)" ]; do sleep 0.02; done; find '"$dir"' -type f ! -name "tmp.*" >'"$T/seen"'; kill -9 $PPID')
-TEST="an executor killed in the middle" status 0 ranq wait --timeout 60s "$j"
+TEST="an executor killed in the middle" status 0 ranq wait --timeout 300s "$j"
 is "$(cat "$T/seen" 2>&1)" "" "no result was to be seen"
 is "$(ranq results "$j" | wc -c)" 2500000 "the second try's is whole"
 is "$(files) $(names)" "2 1" "beside what the dead one left"
@@ -75,7 +75,7 @@ like "$err" "output exceeds 2" "says the limit"
 is "$(wc -c <"$T/out")" 2000000 "and what came before it is kept"
 ranq rm last
 j=$(ranq submit --offload "$T/nowhere" --shell 'yes | head -c {}' ::: 10 3000000)
-TEST="no such directory" status 1 ranq wait --timeout 60s "$j"
+TEST="no such directory" status 1 ranq wait --timeout 300s "$j"
 like "$(ranq tasks --state failed "$j")" "$(uname -n)" "names the host"
 like "$(ranq log "$j" 1)" "cannot write the result into '$T/nowhere' on [^ ]+: No such file" "names the directory"
 is "$(ranq tasks --state failed --json "$j" | grep -c '"ERROR"')" 1 "small results need no directory"
@@ -97,7 +97,7 @@ is "$(ls -A "$dir")" "" "rm takes all"
 # the queue with all of its jobs; what is not ours stays
 mkdir "$dir/ranq-notes" "$T/nowhere"
 for i in 1 2; do ranq submit --offload "$dir" --shell 'yes | head -c 2500000' >>"$T/jobs"; done
-TEST="two more" status 0 ranq wait --timeout 60s $(cat "$T/jobs")
+TEST="two more" status 0 ranq wait --timeout 300s $(cat "$T/jobs")
 is "$(files)" 2 "with files"
 TEST="rm-queue" status 0 ranq rm-queue default
 is "$(ls -A "$dir")" "ranq-notes" "took their files along"

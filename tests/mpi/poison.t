@@ -8,7 +8,7 @@ join=$!
 check() { # NAME COMMAND [MAX_DEATHS]
 	local j
 	j=$(ranq submit --lease 3s --max-deaths "${3:-5}" --range 1-200 -- sh -c "if [ {} = 77 ]; then $2; sleep 20; fi; echo {}")
-	TEST="$1: done, a task failed" status 1 ranq wait --timeout 200s "$j"
+	TEST="$1: done, a task failed" status 1 ranq wait --timeout 300s "$j"
 	ranq results "$j" >"$T/results" 2>/dev/null
 	if cmp -s "$T/results" <(seq 200 | grep -vx 77); then pass "$1: the other 199 results are there"; else fail "$1: the other 199 results" "$(diff "$T/results" <(seq 200 | grep -vx 77) | head -5)"; fi
 	ranq tasks --json --state failed "$j" >"$T/tasks" 2>&1

@@ -31,11 +31,11 @@ status 1 run --function some_fail --range 1-1000 --reduce sum_int64
 is "$out" 900 "failed tasks are left out"
 like "$err" '100 of 1000 tasks failed' "and counted"
 j=$(ranq submit --range 1-40 --chunk 3 --reduce sum_int64 --reduce-ordered -- "test {} -gt 35 -a ! -e $T/now && exit 1; echo {}")
-TEST="five fail" status 1 ranq wait --timeout 60s "$j"
+TEST="five fail" status 1 ranq wait --timeout 300s "$j"
 is "$(ranq results "$j" 2>/dev/null)" $((35 * 36 / 2)) "a sum without them"
 touch "$T/now"
 ranq retry "$j" >/dev/null
-TEST="the retry succeeds" status 0 ranq wait --timeout 60s "$j"
+TEST="the retry succeeds" status 0 ranq wait --timeout 300s "$j"
 is "$(ranq results "$j")" $((40 * 41 / 2)) "a sum with them"
 
 # functions of modules
@@ -50,7 +50,7 @@ is "$(run --function histogram --range 1-10240 --reduce sum_int64 | tr ' ' '\n' 
 TEST="values that do not go together" status 2 run --function word --range 1-100 --reduce refuse
 like "$err" "do not go together" "is said"
 j=$(ranq submit --module "$m" --function term --range 1-1000 --reduce crash_at_505 --chunk 50)
-TEST="a reduce function that crashes in an executor costs that one" status 0 ranq wait --timeout 60s "$j"
+TEST="a reduce function that crashes in an executor costs that one" status 0 ranq wait --timeout 300s "$j"
 TEST="no such function" status 2 ranq submit --module "$m" --function term --reduce nothing
 like "$err" "exports no function 'nothing'" "is said"
 TEST="unfinished" status 5 ranq results "$(ranq submit --require nobody --range 1-3 --reduce count -- true)"
@@ -63,7 +63,7 @@ joined() { # function, option...: the value is right; what Redis has of it is in
 	local f=$1
 	shift
 	j=$(ranq submit --module "$m" --function slow_histogram --range 1-4096 --reduce "$f" "$@")
-	TEST="$f $*" status 0 ranq wait --timeout 60s "$j"
+	TEST="$f $*" status 0 ranq wait --timeout 300s "$j"
 	is "$(ranq results --module "$m" --as hex "$j")" "$bins" "$f $*: its value"
 	bytes=$(stored "$j")
 }
@@ -87,7 +87,7 @@ for chunk in 1 7 1000; do is "$(ordered --chunk $chunk)" "$want" "the same bits 
 leave
 bridge 5
 is "$(ordered --chunk 333)" "$want" "the same bits of five ranks"
-TEST="a reduce function without end" status 0 ranq wait --timeout 60s "$hangs"
+TEST="a reduce function without end" status 0 ranq wait --timeout 300s "$hangs"
 is "$(ranq results --module "$m" --as hex "$hangs")" "$bins" "costs nothing of the value"
 
 # kill a bridge, the reader, then Redis

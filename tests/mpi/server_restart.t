@@ -13,7 +13,7 @@ for round in 1 2; do
 	wait "$REDIS_PID" 2>/dev/null
 	start_redis
 done
-TEST="the job completes" status 0 ranq wait --timeout 120s "$j"
+TEST="the job completes" status 0 ranq wait --timeout 300s "$j"
 ranq results "$j" >"$T/results"
 ok cmp "$T/results" <(seq 3000)
 ok kill -0 "$join"

@@ -33,7 +33,7 @@ done
 is "$went_back" "0 0" "TERM of mpirun: everything went back, no bridge is registered"
 touch "$T/go"
 bridge 3
-TEST="TERM of mpirun: another bridge completes the job" status 0 ranq wait --timeout 30s "$j"
+TEST="TERM of mpirun: another bridge completes the job" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 4 "TERM of mpirun: in order"
 
 # stopped and continued as a whole, shorter than the lease: goes on
@@ -42,7 +42,7 @@ wait_for 30 more_than "$j" 50
 for r in 0 1 2; do kill -STOP "$(rank $r)"; done
 before=$(field "$j" done)
 for r in 0 1 2; do kill -CONT "$(rank $r)"; done
-TEST="stop and continue: complete" status 0 ranq wait --timeout 60s "$j"
+TEST="stop and continue: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 2000 "stop and continue: in order ($before before)"
 ok kill -0 "$bridge"
 ranq drain all >/dev/null
@@ -67,7 +67,7 @@ TEST="suspended: tasks and ranks are stopped" ok wait_for 60 are T
 kill -CONT "$bridge"
 TEST="resumed: they go on" ok wait_for 60 are '[^T]'
 touch "$T/go.on"
-TEST="suspended and resumed: complete" status 0 ranq wait --timeout 60s "$j"
+TEST="suspended and resumed: complete" status 0 ranq wait --timeout 300s "$j"
 in_order "$j" 2 "suspended and resumed: each result once"
 is "$(grep -c 'restart in' "$T/bridge")" 0 "suspended and resumed: by the same ranks"
 ranq drain all >/dev/null

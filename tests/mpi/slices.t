@@ -19,7 +19,7 @@ ranq rm last
 
 # functions, a failed command; read twice, and through memory that holds no value whole
 j=$(ranq submit --max-output 100M --module "$bodies" --function large ::: $size 10 $size)
-TEST="a function" status 0 ranq wait --timeout 100s "$j"
+TEST="a function" status 0 ranq wait --timeout 300s "$j"
 is "$(ranq results --json "$j" | grep -c '"OK"')" 3 "as JSON"
 is "$(ranq results --as raw "$j" | wc -c)" $((2 * size + 10)) "as bytes"
 is "$(ranq info --json "$j" | grep -o '"result_bytes":[0-9]*' | tr -dc 0-9 | cut -c1-2)" 40 "they count"
@@ -32,7 +32,7 @@ TEST="a value is gone" status 2 ranq results --as raw "$j"
 like "$err" "task [02]: the server has its value no more" "which task"
 ranq rm "$j"
 j=$(ranq submit --max-output 100M --shell "head -c $size /dev/zero; exit 3")
-TEST="a failed one" status 1 ranq wait --timeout 100s "$j"
+TEST="a failed one" status 1 ranq wait --timeout 300s "$j"
 is "$(ranq results "$j" 2>/dev/null | wc -c)" $size "its output"
 ranq rm "$j"
 is "$(keys ':v')" 0 "no slice is left"
