@@ -6,6 +6,7 @@ start_redis
 cat >"$T/mpirun" <<'SH'
 #!/bin/bash
 [ "$1" = --version ] && { echo "mpirun (Open MPI) 4.1.4"; exit 0; }
+exec 9<> <(:) # nobody writes there; not in the loops, since bash cannot run a trap while it reads `<(`
 echo "$$ $*" >>"$T/starts"
 . "$T/script"
 SH
@@ -49,7 +50,7 @@ TEST="a crash with a stray" status 0 ranq join
 ok wait_for 5 gone "$(cat "$T/stray")"
 
 # signals: the first drains, the second kills
-script <<<'trap "echo drained >$T/drained; exit 0" USR1; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "echo drained >$T/drained; exit 0" USR1; : >$T/ready; while :; do read -r -t 1 -u 9; done'
 ranq join >"$T/join" 2>&1 &
 join=$!
 ok wait_for 5 ready
@@ -58,7 +59,7 @@ wait $join
 is $? 0 "TERM drains: status 0"
 is "$(cat "$T/drained" 2>/dev/null)" drained "the bridge got the drain signal"
 like "$(cat "$T/join")" 'draining' "and join says so"
-script <<<'trap "" USR1 TERM; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "" USR1 TERM; : >$T/ready; while :; do read -r -t 1 -u 9; done'
 ranq join >"$T/join" 2>&1 &
 join=$!
 ok wait_for 5 ready
@@ -73,7 +74,7 @@ ok gone "$(cut -d' ' -f1 "$T/starts")"
 
 # join itself is killed: the bridge drains
 rm -f "$T/drained"
-script <<<'trap "echo drained >$T/drained; exit 0" USR1; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "echo drained >$T/drained; exit 0" USR1; : >$T/ready; while :; do read -r -t 1 -u 9; done'
 ranq join >"$T/join" 2>&1 &
 join=$!
 ok wait_for 5 ready
@@ -134,7 +135,7 @@ fake qstat <<<'echo "{\"Jobs\":{\"3.pbs0\":{\"run_count\":2}}}"'
 TEST="after qrerun" status 0 in_pbs ranq join --dry-run
 like "$out" '--allocation pbs:3\.pbs0\.1' "identity of this run of the job"
 # PBS's KILL reaches join alone: what it leaves must not outlive the job
-script <<<'trap "echo drains >$T/end" USR1; trap "echo ends >$T/end; exit 1" TERM; : >$T/ready; while :; do read -r -t 1 <> <(:); done'
+script <<<'trap "echo drains >$T/end" USR1; trap "echo ends >$T/end; exit 1" TERM; : >$T/ready; while :; do read -r -t 1 -u 9; done'
 PATH="$T/slurm:$PATH" PBS_JOBID=3.pbs0 PBS_NODEFILE="$T/nodes" ranq join >"$T/join" 2>&1 &
 join=$!
 ok wait_for 20 ready
@@ -150,7 +151,7 @@ offering() {
 	script <<<'[ "$(wc -l <"$T/starts")" -gt 1 ] && exit 0
 	trap "exit 0" USR1
 	file=$(sed -E "s/.*--give-back-file ([^ ]*).*/\1/" "$T/starts"); echo "1 m2,m3" >"$file.new"; mv "$file.new" "$file.offer"
-	while :; do read -r -t 1 <> <(:); done'
+	while :; do read -r -t 1 -u 9; done'
 }
 fake pbs_release_nodes <<<'echo "$*" >"$T/released"'
 offering
