@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bridge/proxy_impl.h"
+#include "exec/cpus.h"
 #include "util/clock.h"
 
 static struct bridge_rig rig;
@@ -227,10 +228,11 @@ END_TEST
 START_TEST(threads_by_cores)
 {
 	static const char *const argv[] = {"sh", "-c", "[ $OMP_NUM_THREADS = 3 ] && echo $RANQ_TASK", NULL};
-	char cpus[] = "0";
+	char cpus[256];
 	struct ranq_placement placement = {.cpus = cpus, .numa_node = -1, .ncpus = 6, .ncores = 3};
 	uint64_t job = rig_command(&rig, 1, argv);
 
+	ck_assert_int_eq(ranq_cpus_current(cpus, sizeof cpus, NULL), 0);
 	rig.placements = &placement;
 	rig_bridge(&rig, 2, NULL, 1);
 	finish(job, 1);
