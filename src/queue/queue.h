@@ -334,7 +334,9 @@ int ranq_queue_watch_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint6
 
 /* ---- control ---------------------------------------------------------------------------------------------------------- */
 int ranq_queue_cancel_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, const char *reason);
-int ranq_queue_retry_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, bool failed_only);
+/* n tasks, at most RANQ_RETRY_TASKS_MAX, run again although they did not fail; of a job that keeps results and reduces nothing. */
+#define RANQ_RETRY_TASKS_MAX 100
+int ranq_queue_retry_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, bool failed_only, const uint64_t *tasks, size_t n);
 int ranq_queue_remove_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job); /* cancels if need be */
 int ranq_queue_pause_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, bool pause);
 int ranq_queue_drain_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge /* prefix of an id, allocation, or "all" */);

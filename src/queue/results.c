@@ -139,11 +139,14 @@ int ranq_queue_cancel_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint
 	return 0;
 }
 
-int ranq_queue_retry_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, bool failed_only)
+int ranq_queue_retry_cmd(
+	const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, bool failed_only, const uint64_t *tasks, size_t n)
 {
 	ranq_call_begin(q, cmd, "retry");
 	ranq_call_u64(cmd, job);
 	ranq_cmd_int(cmd, failed_only);
+	for (size_t i = 0; i < n; i++)
+		ranq_call_u64(cmd, tasks[i]);
 	return 0;
 }
 

@@ -176,6 +176,8 @@ static const struct {
 	{"cancel", "ARG", "1"},
 	{"cancel", "NOTFOUND", "99 \"\""},
 	{"retry", "ARG", "1 2"},
+	{"retry", "ARG", "1 1 x"},
+	{"retry", "ARG", "1 1 -1"},
 	{"retry", "STATE", "1 1"},
 	{"retry", "NOTFOUND", "99 1"},
 	{"remove", "NOTFOUND", "99"},

@@ -90,7 +90,7 @@ static void call_all(void)
 		ranq_queue_cancel_cmd(&tq.q, &tq.cmd, 1, "x");
 		tq_call();
 	}
-	ranq_queue_retry_cmd(&tq.q, &tq.cmd, 1, draw(2));
+	ranq_queue_retry_cmd(&tq.q, &tq.cmd, 1, draw(2), &(uint64_t){draw(100)}, draw(2));
 	tq_call();
 }
 

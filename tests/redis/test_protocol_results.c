@@ -490,7 +490,7 @@ START_TEST(many_failures_are_retried_in_bounded_calls)
 	r = tq_lease1(A, 3000);
 	for (uint64_t i = 0; i < 3000; i += 50)
 		ck_assert(tq_commit_failed(A, &r, i, i, i + 50, "rec"));
-	ranq_queue_retry_cmd(&tq.q, &tq.cmd, job, true);
+	ranq_queue_retry_cmd(&tq.q, &tq.cmd, job, true, NULL, 0);
 	tq_call();
 	ck_assert_int_eq(ranq_queue_control_parse(tq.reply, &n, &more, &tq.err), 0);
 	ck_assert_uint_eq(n, 1000);
@@ -515,6 +515,54 @@ START_TEST(a_retry_in_several_calls_counts_each_task_once)
 		ck_assert(tq_commit_failed(A, &r, i, i, i + 50, "rec"));
 	tq_cancel(job);
 	ck_assert_uint_eq(tq_retry(job, false), 4000);
+	tq_audit(job);
+}
+END_TEST
+
+/* Results that nobody can read are made again; what failed goes with them, what runs or was acknowledged does not count twice. */
+START_TEST(results_that_are_given_up)
+{
+	static const uint64_t tasks[] = {0, 5, 6, 9, 77, 5};
+	uint64_t job = TQ_JOB(.tasks = 10), n;
+	struct ranq_range r;
+	bool more;
+
+	tq_join(A, 1);
+	r = tq_lease1(A, 10);
+	ck_assert(tq_commit(A, &r, 0, 0, 6));
+	ranq_queue_retry_cmd(&tq.q, &tq.cmd, job, true, tasks, 6);
+	ck_assert_int_eq(tq_code(), RANQ_ERR_STATE); /* it runs */
+	ck_assert(tq_commit_failed(A, &r, 6, 6, 7, "rec"));
+	ck_assert(tq_commit(A, &r, 7, 7, 10));
+	ranq_queue_attach_consumer_cmd(&tq.q, &tq.cmd, job, A);
+	tq_call();
+	ranq_queue_ack_cmd(&tq.q, &tq.cmd, job, 1, NULL, (const uint64_t[][2]){{0, 2}, {9, 10}}, 2);
+	tq_call();
+	ranq_queue_retry_cmd(&tq.q, &tq.cmd, job, true, tasks, 6);
+	tq_call();
+	ck_assert_int_eq(ranq_queue_control_parse(tq.reply, &n, &more, &tq.err), 0);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(tq_audit(job).returned, 2);
+	ck_assert_uint_eq(tq_info(job).counts[1], 0);
+	r = tq_lease1(A, 10);
+	ck_assert(r.start == 5 && r.end == 7);
+	ck_assert(tq_commit(A, &r, 5, 5, 7));
+	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_COMPLETE);
+	tq_audit(job);
+}
+END_TEST
+
+/* A bridge has it still: whether it is done is not known. */
+START_TEST(nothing_is_given_up_while_a_bridge_holds_tasks)
+{
+	uint64_t job = TQ_JOB(.tasks = 10);
+	struct ranq_range r;
+
+	tq_join(A, 1);
+	r = tq_lease1(A, 10);
+	tq_cancel(job);
+	ranq_queue_retry_cmd(&tq.q, &tq.cmd, job, true, &r.start, 1);
+	ck_assert_int_eq(tq_code(), RANQ_ERR_STATE);
 	tq_audit(job);
 }
 END_TEST
@@ -628,6 +676,7 @@ int main(void)
 		staged_input_is_taken_over_whole_or_not, a_streamed_job_grows_by_batches_once_each,
 		a_lost_producer_ends_the_input, dependencies, failed_tasks_run_again_in_a_later_round,
 		many_failures_are_retried_in_bounded_calls, a_retry_in_several_calls_counts_each_task_once,
+		results_that_are_given_up, nothing_is_given_up_while_a_bridge_holds_tasks,
 		a_cancelled_job_goes_on_after_retry,
 		requirements_and_time_are_respected, jobs_expire_and_blobs_with_them};
 

@@ -394,7 +394,7 @@ uint64_t tq_remove(uint64_t job)
 
 uint64_t tq_retry(uint64_t job, bool failed_only)
 {
-	ranq_queue_retry_cmd(&tq.q, &tq.cmd, job, failed_only);
+	ranq_queue_retry_cmd(&tq.q, &tq.cmd, job, failed_only, NULL, 0);
 	return tq_control();
 }
 

@@ -43,12 +43,15 @@ local function store(q, j, s, e, kind, item, slices)
 	q.freshbytes = q.freshbytes + size
 end
 
+-- What is kept of a failed task (record/segment.h); status: its number there.
+local function failure_record(status, s, deaths, reason)
+	return '\1' .. string.char(status) .. varint(s) .. '\0\0' .. varint(deaths) .. '\0\0\0' .. varint(#reason) .. reason .. '\0'
+end
+
 -- A task that took its worker down too often: the server itself writes the record of its failure (record/segment.h) and its
 -- empty result, so that readers in order pass it.
 local function bury(q, j, s, deaths, kind)
-	local reason = 'killed its worker ' .. S(deaths) .. ' times'
-	local record = '\1\2' .. varint(s) .. '\0\0' .. varint(deaths) .. '\0\0\0' .. varint(#reason) .. reason .. '\0'
-	change(q, j, 'HSET', j.k .. ':f', S(s), record)
+	change(q, j, 'HSET', j.k .. ':f', S(s), failure_record(2, s, deaths, 'killed its worker ' .. S(deaths) .. ' times'))
 	if j.p.results == 0 then store(q, j, s, s + 1, kind, 'v\1\2\2\0') end
 	add(j, 'c2', 1)
 	add(j, 'done', 1)

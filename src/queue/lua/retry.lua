@@ -1,7 +1,26 @@
--- args: job, 1: failed tasks only. reply: tasks that run again, 1 when there is more to do: repeat
+-- args: job, 1: failed tasks only, then up to 100 tasks whose results are given up, so that they run as if they had failed. reply: tasks that run again, 1 when there is more to do: repeat
 --
 -- Failed tasks go back as ranges of the next round, at most 1000 in a call; the job is over until the last call. Tasks that never
 -- ran (the job was cancelled or stopped) run too, or are parked in :nr until a later retry asks for them.
+
+-- Does a zset of intervals `START:END...` by start have one with the index?
+local function retry_covers(key, index)
+	local member = peek('ZREVRANGEBYSCORE', key, S(index), '-inf', 'LIMIT', 0, 1)[1]
+	local stop = string.match(member or '', '^%d+:(%d+)')
+	return stop and tonumber(stop) > index
+end
+
+-- Tasks that failed or run again anyway, and those whose results were acknowledged, stay what they are.
+local function retry_give_up(j, args)
+	for i = 3, #args do
+		local index = int(args[i])
+		if index < j.next and index >= j.fto and redis.call('HEXISTS', j.k .. ':f', S(index)) == 0 and not retry_covers(j.k .. ':ret', index) and
+			not retry_covers(j.k .. ':nr', index) and not retry_covers(j.k .. ':ak', index) then
+			redis.call('HSET', j.k .. ':f', S(index), failure_record(1, index, 0, 'its result was given up'))
+			add(j, 'c1', 1)
+		end
+	end
+end
 
 local function retry_begin(q, j, failed_only)
 	if redis.call('HSETNX', j.k, 'retrying', 1) == 0 then return end
@@ -68,14 +87,18 @@ local function retry_revive(q, first)
 end
 
 local function retry(keys, args)
-	if not int(args[1]) or (args[2] ~= '0' and args[2] ~= '1') then return fail('ARG') end
+	if not int(args[1]) or (args[2] ~= '0' and args[2] ~= '1') or #args > 102 then return fail('ARG') end
+	for i = 3, #args do
+		if not int(args[i]) then return fail('ARG') end
+	end
 	local q, err = enter(keys[1])
 	if not q then return err end
 	local j = job(q, args[1])
 	if not j then return done(q, fail('NOTFOUND')) end
 	if not j.final or cold(j).damaged then return done(q, fail('STATE')) end
 	local state = dependency_state(q, j)
-	if state == 'IMPOSSIBLE' then return done(q, fail('STATE')) end
+	if state == 'IMPOSSIBLE' or (#args > 2 and (j.leased > 0 or j.p.results ~= 0)) then return done(q, fail('STATE')) end
+	retry_give_up(j, args)
 	local failed_only = args[2] == '1'
 	local never = failed_only and 0 or j.n - j.done
 	if never == 0 and redis.call('EXISTS', j.k .. ':f') == 0 and redis.call('HEXISTS', j.k, 'retrying') == 0 then
