@@ -99,9 +99,16 @@ static uint64_t stock(const struct ranq_leasing *l)
 	return (uint64_t)((STOCK_SECONDS + l->crowd_s) * 1e9 * (double)l->lanes / l->task_ns);
 }
 
+double ranq_leasing_crowd_s(double most_s, double left_s, double ago_s)
+{
+	double fair_s = (left_s - ago_s) / 2 - STOCK_SECONDS;
+
+	return fair_s < 0 ? 0 : fair_s < most_s ? fair_s : most_s;
+}
+
 uint64_t ranq_leasing_want(const struct ranq_leasing *l)
 {
-	uint64_t second, lanes = l->lanes ? l->lanes : 1;
+	uint64_t second, lanes = l->lanes ? l->lanes : 1, least;
 
 	if (l->task_ns <= 0) {
 		/* unknown: one task a lane, then twice as many each time as long as nothing is measured */
@@ -118,9 +125,11 @@ uint64_t ranq_leasing_want(const struct ranq_leasing *l)
 		second = l->cap * CHUNKS_A_SECOND;
 	if (l->task_ns < DEPTH_TASK_NS && second < 2 * lanes)
 		second = 2 * lanes;
+	/* a quarter of a second's worth, in a crowd too, as the answer comes as soon; and never wait with an idle lane and
+	 * nothing at hand */
+	least = (uint64_t)((double)second / (1 + l->crowd_s)) + l->idle;
 	second += l->idle;
-	/* l->unstarted < second / 4, and never wait with an idle lane and nothing at hand */
-	if (l->unstarted * 4 >= second)
+	if (l->unstarted > 0 && l->unstarted * 4 >= least)
 		return 0;
 	return second - l->unstarted < RANQ_LEASE_WANT_MAX ? second - l->unstarted : RANQ_LEASE_WANT_MAX;
 }

@@ -177,13 +177,13 @@ static void give_back_surplus(struct ranq_proxy *proxy)
 		struct ranq_leasing leasing = {.unstarted = job->unstarted,
 			.lanes = proxy->lanes,
 			.idle = proxy->idle_lanes,
-			.crowd_s = (double)proxy_slack_ms(job->pq) / 1e3};
+			.crowd_s = (double)proxy_slack_ms(job->pq, job) / 1e3};
 		uint64_t surplus;
 
 		if (job->unstarted == 0)
 			continue;
 		leasing.task_ns = proxy_job_task_ns(job);
-		leasing.stale = proxy->now_ms - job->granted_ms >= PROXY_STALE_MS + proxy_slack_ms(job->pq);
+		leasing.stale = proxy->now_ms - job->granted_ms >= PROXY_STALE_MS + proxy_slack_ms(job->pq, job);
 		leasing.cap = job->spec.chunk;
 		surplus = ranq_leasing_surplus(&leasing);
 		if (surplus > 0)

@@ -195,6 +195,8 @@ struct proxy_queue {
 	unsigned commits_asked;
 	int64_t committed_ms; /* the last one was sent */
 	uint64_t bridges;     /* in the queue, as the server told last */
+	uint64_t left;        /* tasks that no bridge had at left_ms; UINT64_MAX: many, for all we know */
+	int64_t left_ms;
 	TAILQ_HEAD(proxy_calls, proxy_call) outbox;
 	size_t outbox_bytes;
 	uint64_t done;                    /* tasks reported to us, for `ranq workers` */
@@ -307,11 +309,12 @@ void proxy_queue_missing(
 void proxy_queue_leave(struct proxy_queue *pq);
 /* Another call than a heartbeat was answered. */
 void proxy_queue_heard(struct proxy_queue *pq);
-/* At most a fifth of a lease: a millisecond for each bridge of the queue, between commits that somebody waits for; and
- * twice that, by which everything waits longer that nobody waits for. So the server has a thousand calls a second or
- * so, however many bridges there are. */
+/* A millisecond for each bridge of the queue, at most a fifth of a lease: between commits that somebody waits for. So
+ * the server has a thousand of them a second or so, however many bridges there are. */
 int64_t proxy_crowd_ms(const struct proxy_queue *pq);
-int64_t proxy_slack_ms(const struct proxy_queue *pq);
+/* By how much longer everything waits that nobody waits for, and how much more work is leased at once: four milliseconds
+ * for each bridge, at most a quarter of a lease; of a job that a client waits for half of it. job: NULL for any. */
+int64_t proxy_slack_ms(const struct proxy_queue *pq, const struct proxy_job *job);
 void proxy_lease(struct ranq_proxy *proxy);
 /* How many tasks the queue is to be asked for, 0: none; busy: no lane is idle. */
 uint64_t proxy_lease_want(struct proxy_queue *pq, bool *busy);
@@ -351,6 +354,7 @@ void proxy_outbox_release_one(
 	struct proxy_queue *pq, uint64_t job, uint64_t seq, uint64_t start, uint64_t end, enum ranq_release_kind kind);
 void proxy_outbox_flush(struct proxy_queue *pq, bool all);
 void proxy_outbox_tick(struct proxy_queue *pq);
+void proxy_outbox_along(struct proxy_queue *pq); /* commits what would be due soon */
 int64_t proxy_outbox_due(const struct proxy_queue *pq);
 /* Sends calls that are not on their way, in order; unless `all`, as many as the network takes. */
 void proxy_outbox_send(struct proxy_queue *pq, bool all);

@@ -36,7 +36,7 @@ static int64_t patience_ms(const struct proxy_queue *pq, const struct proxy_job 
 	int64_t crowd = proxy_crowd_ms(pq);
 
 	if (!is_waited(job) && job->began_ms > 0 && pq->proxy->now_ms - job->began_ms >= PROXY_HOLD_MS)
-		return PROXY_HOLD_MS + proxy_slack_ms(pq);
+		return PROXY_HOLD_MS + proxy_slack_ms(pq, job);
 	return PROXY_FLUSH_MS > crowd ? PROXY_FLUSH_MS : crowd;
 }
 
@@ -452,7 +452,7 @@ static size_t keep_islands(struct proxy_queue *pq, struct proxy_item **items, si
 			continue;
 		}
 		item->kept = true;
-		proxy_outbox_put(pq, item, pq->proxy->now_ms + PROXY_HOLD_MS + proxy_slack_ms(pq));
+		proxy_outbox_put(pq, item, pq->proxy->now_ms + PROXY_HOLD_MS + proxy_slack_ms(pq, NULL));
 	}
 	return left;
 }
@@ -546,6 +546,14 @@ void proxy_outbox_tick(struct proxy_queue *pq)
 	proxy_outbox_send(pq, false);
 	proxy_merge_tick(pq);
 	if (!TAILQ_EMPTY(&pq->pending) && pq->proxy->now_ms >= flush_due(pq))
+		flush(pq, true, pq->pending_waited || pq->proxy->running == 0);
+}
+
+void proxy_outbox_along(struct proxy_queue *pq)
+{
+	int64_t early_ms = (PROXY_HOLD_MS + proxy_slack_ms(pq, NULL)) / 2;
+
+	if (!TAILQ_EMPTY(&pq->pending) && pq->pending_ms - pq->proxy->now_ms < early_ms)
 		flush(pq, true, pq->pending_waited || pq->proxy->running == 0);
 }
 

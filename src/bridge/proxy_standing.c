@@ -73,7 +73,7 @@ void proxy_standing_send(struct ranq_proxy *proxy)
 		.epoch = pq->epoch,
 		.key = proxy_lease_want(pq, &busy),
 		.a = pq->seq + AHEAD,
-		.b = RANQ_LEASE_RECORD | proxy_lease_lanes(proxy),
+		.b = RANQ_LEASE_RECORD | RANQ_LEASE_LEFT | proxy_lease_lanes(proxy),
 		.sent_ms = ranq_clock_ms()};
 	if (left_ms != RANQ_NEVER) /* as it will be at the latest */
 		left_ms = left_ms > wait_ms ? left_ms - wait_ms : 0;

@@ -633,7 +633,7 @@ int64_t proxy_work_due(const struct ranq_proxy *proxy)
 		if (job->unstarted == 0)
 			continue;
 		in_ms = late_in_ms(job);
-		stale_ms = job->granted_ms + PROXY_STALE_MS + proxy_slack_ms(job->pq);
+		stale_ms = job->granted_ms + PROXY_STALE_MS + proxy_slack_ms(job->pq, job);
 		if (in_ms != RANQ_NEVER)
 			due = proxy_min(due, proxy->now_ms + in_ms);
 		if (stale_ms > proxy->now_ms)

@@ -73,6 +73,7 @@ int ranq_queue_lease_parse(const struct ranq_reply *r, struct ranq_lease_reply *
 {
 	struct ranq_call_reader in = {.array = r};
 	uint64_t seq, n, idle;
+	size_t at;
 
 	if (ranq_call_array(r, 5, err))
 		return -1;
@@ -91,7 +92,15 @@ int ranq_queue_lease_parse(const struct ranq_reply *r, struct ranq_lease_reply *
 			return ranq_call_malformed(err);
 	if (ranq_reply_count(r) > 5 + 6 * n)
 		out->bridges = ranq_call_next(&in);
-	if (n > 0 && ranq_reply_count(r) > 6 + 6 * n)
+	at = 6 + 6 * n;
+	out->left = UINT64_MAX;
+	if (ranq_reply_count(r) > at && ranq_reply_type(ranq_reply_at(r, at)) == RANQ_REPLY_INT) {
+		uint64_t left = ranq_call_next(&in);
+
+		out->left = left < RANQ_TASKS_MAX ? left : UINT64_MAX;
+		at++;
+	}
+	if (n > 0 && ranq_reply_count(r) > at)
 		out->record = ranq_call_next_bytes(&in);
 	return in.failed ? ranq_call_malformed(err) : 0;
 }

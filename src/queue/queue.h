@@ -115,7 +115,8 @@ enum ranq_lease_flags { RANQ_LEASE_RETURNED_ONLY = 1, /* the allow-oom twin: onl
 	RANQ_LEASE_NO_SUSPECTS = 2,
 	RANQ_LEASE_BUSY = 4, /* no lane is idle: nothing of sticky jobs that has its home elsewhere */
 	RANQ_LEASE_RECORD = 8, /* with the record of the first job, if it is small */
-	RANQ_LEASE_LANE = 16   /* for each idle lane: a call that empties the queue and gives fewer tasks makes the bridge idle */ };
+	RANQ_LEASE_LEFT = 16,  /* with `left` */
+	RANQ_LEASE_LANE = 32   /* for each idle lane: a call that empties the queue and gives fewer tasks makes the bridge idle */ };
 struct ranq_range { /* a leased range as granted */
 	uint64_t job, start, end; /* [start, end) */
 	uint64_t seq;             /* token: (bridge, seq) */
@@ -130,6 +131,7 @@ struct ranq_lease_reply {
 	size_t n;
 	struct ranq_range ranges[64];
 	uint64_t bridges; /* alive in the queue; 0: not told */
+	uint64_t left;    /* tasks that no bridge has been given yet, of the only job that has any; UINT64_MAX: there may be others, or nobody asked */
 	struct ranq_bytes record; /* of the job of the first range, borrowed from the reply; empty: not told */
 };
 /* Asks for about `want` tasks (over several jobs if need be) in at most max_ranges ranges. time_left_ms: of the allocation, or -1. tags may be NULL. */

@@ -32,7 +32,7 @@ TEST="and their results are right" ok right
 like "$out" "$few" "a few calls a second are enough for a bridge"
 like "$out" "$busy" "and no rank waits for long"
 
-# A bridge of a crowd, most of which is only registered here, asks and commits for two seconds at a time. In slow time, besides.
+# A bridge of a crowd, most of which is only registered here, asks and commits for four seconds at a time, in one go. In slow time, besides.
 rcli hset 'ranq:{simulation}:q' schema 1 lease 22500 >/dev/null
 rcli zadd 'ranq:{simulation}:L' $(seq -f '900000000000000 %.0f0000000000000000000000000000' 1000 1999) >/dev/null
 few='"calls_per_bridge_second":[01]\.'

@@ -482,12 +482,41 @@ START_TEST(a_module_is_fetched_once)
 }
 END_TEST
 
+/* In a crowd a bridge asks for more at once, but not of a job that is nearly over, and not so much of one that a client
+ * waits for. */
+START_TEST(how_much_one_of_many_asks_for)
+{
+	uint64_t job = rig_function(&rig, 20, "noop.so", "noop"), alone, waited;
+	struct proxy_queue *pq;
+	bool busy;
+
+	rig_bridge(&rig, 3, NULL, 1);
+	finish(job, 20);
+	rig_until(&rig, is_idle, 0);
+	pq = first_queue();
+	ck_assert_uint_eq(pq->bridges, 1);
+	ck_assert_uint_eq(pq->left, 0);
+	pq->left = UINT64_MAX;
+	alone = proxy_lease_want(pq, &busy);
+	pq->bridges = 1000;
+	pq->q.lease_ms = 15000;
+	proxy_job_find(pq, job)->waited = false;
+	ck_assert_uint_gt(proxy_lease_want(pq, &busy), 4 * alone);
+	proxy_job_find(pq, job)->waited = true;
+	waited = proxy_lease_want(pq, &busy);
+	ck_assert_uint_gt(waited, 2 * alone);
+	ck_assert_uint_lt(waited, 4 * alone);
+	pq->left = 1;
+	ck_assert_uint_le(proxy_lease_want(pq, &busy), alone);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_number_that_is_given_twice, a_bell_that_is_lost, work_that_comes_with_the_bell,
 		a_busy_queue_and_an_empty_one, another_lease, a_slow_network, a_server_that_refuses,
 		a_request_that_cannot_be_sent, half_of_the_job_data, a_module_is_fetched_once,
-		more_ranges_than_one_call_can_name};
+		more_ranges_than_one_call_can_name, how_much_one_of_many_asks_for};
 	Suite *suite = suite_create("bridge and server");
 	TCase *tcase = tcase_create("bridge and server");
 	SRunner *runner;

@@ -109,6 +109,33 @@ START_TEST(priority_first_then_order_of_submission)
 }
 END_TEST
 
+/* A bridge is told how much of the only job is left, when it asks; with another job behind it nobody knows. */
+START_TEST(what_is_left_of_the_last_job)
+{
+	const char *a = tq_id('a');
+	uint64_t job = TQ_JOB(.tasks = 100);
+	struct ranq_lease_reply r;
+
+	tq_join(a, 1);
+	ck_assert_uint_eq(tq_lease(a, 10).left, UINT64_MAX);
+	r = tq_lease_opt(a, 20, 64, RANQ_LEASE_LEFT, -1, NULL);
+	ck_assert_uint_eq(r.left, 70);
+	ck_assert_uint_eq(r.record.len, 0);
+	r = tq_lease_opt(a, 10, 64, RANQ_LEASE_LEFT | RANQ_LEASE_RECORD, -1, NULL);
+	ck_assert_uint_eq(r.left, 60);
+	ck_assert_uint_gt(r.record.len, 0);
+	tq_release(a, &r.ranges[0], r.ranges[0].start, r.ranges[0].start, r.ranges[0].end, RANQ_RELEASE_DRAINED);
+	ck_assert_uint_eq(tq_lease_opt(a, 1, 64, RANQ_LEASE_LEFT, -1, NULL).left, 69);
+	ck_assert(TQ_JOB(.tasks = 5));
+	ck_assert_uint_eq(tq_lease_opt(a, 1, 64, RANQ_LEASE_LEFT, -1, NULL).left, UINT64_MAX);
+	tq_cancel(job);
+	ck_assert_uint_eq(tq_lease_opt(a, 2, 64, RANQ_LEASE_LEFT, -1, NULL).left, 3);
+	ck_assert_uint_eq(tq_lease_opt(a, 9, 64, RANQ_LEASE_LEFT, -1, NULL).left, 0);
+	ck_assert(TQ_JOB(.tasks = 5, .open = true));
+	ck_assert_uint_eq(tq_lease_opt(a, 1, 64, RANQ_LEASE_LEFT, -1, NULL).left, UINT64_MAX);
+}
+END_TEST
+
 START_TEST(drained_ranges_come_back_first_and_grow_together)
 {
 	uint64_t job = TQ_JOB(.tasks = 100);
@@ -447,7 +474,8 @@ int main(void)
 {
 	const TTest *const tests[] = {submit_is_atomic_and_repeatable, one_task_runs_from_end_to_end,
 		commits_may_take_any_part_in_any_order, a_repeated_commit_counts_once,
-		priority_first_then_order_of_submission, drained_ranges_come_back_first_and_grow_together,
+		priority_first_then_order_of_submission, what_is_left_of_the_last_job,
+		drained_ranges_come_back_first_and_grow_together,
 		idle_bridges_are_rung, who_gets_less_than_its_idle_lanes_take_is_rung,
 		the_end_of_a_job_rings_no_idle_bridge, a_submit_names_the_reader, beat_names_jobs_that_are_over, late_commits_of_a_cancelled_job_do_not_count,
 		leave_gives_everything_back_without_blame, pause_and_resume, drain_reaches_the_bridges_meant,

@@ -146,9 +146,10 @@ START_TEST(leases)
 		{"no lanes", {0, 0, 0, 0, 0}, 1, 1},
 		{"a crowd of bridges: more seconds of work", {.lanes = 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 9900,
 			10100},
-		{"a crowd: less than a quarter of that is left", {2400, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 7500,
-			7700},
-		{"a crowd: more than a quarter is", {2600, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 0, 0},
+		{"a crowd: less than a quarter of a second is left", {900, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 9000,
+			9200},
+		{"a crowd: more than that is", {1100, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 0, 0},
+		{"a crowd: a lane is idle and nothing at hand", {0, 1, .idle = 1, .task_ns = 900.0 * MS, .crowd_s = 4}, 2, 10},
 		{"a crowd, long tasks: what begins within two seconds",
 			{.lanes = 128, .idle = 1, .task_ns = 4000.0 * MS, .crowd_s = 1.5}, 65, 65},
 		{"a crowd, long tasks: none is idle", {.lanes = 128, .task_ns = 4000.0 * MS, .crowd_s = 1.5}, 0, 0},
@@ -187,11 +188,25 @@ START_TEST(surplus)
 }
 END_TEST
 
+/* Of what is left a bridge of many asks for half of its share at most. */
+START_TEST(less_near_the_end)
+{
+	static const struct {
+		double most, left, ago, expected;
+	} rows[] = {{4, INFINITY, 1, 4}, {4, 100, 2, 4}, {4, 9, 0, 4}, {4, 8, 0, 3.5}, {4, 8, 2, 2.5}, {4, 2, 1, 0},
+		{4, 1, 0, 0}, {4, 0, 0, 0}, {4, 0, 100, 0}, {0, 100, 0, 0}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		ck_assert_double_eq_tol(ranq_leasing_crowd_s(rows[i].most, rows[i].left, rows[i].ago),
+			rows[i].expected, 1e-9);
+}
+END_TEST
+
 /* What a bridge asked for it does not give back at once, however large the crowd. */
 START_TEST(no_to_and_fro)
 {
 	for (double ms = 0.1; ms < 100000; ms *= 1.3)
-		for (double crowd_s = 0; crowd_s <= 3; crowd_s += 0.25)
+		for (double crowd_s = 0; crowd_s <= 4; crowd_s += 0.25)
 			for (unsigned idle = 0; idle <= 128; idle += 32) {
 				struct ranq_leasing l = {
 					.lanes = 128, .idle = idle, .task_ns = ms * MS, .crowd_s = crowd_s};
@@ -252,6 +267,7 @@ int main(void)
 	tcase_add_test(tcase, strange_measurements);
 	tcase_add_test(tcase, leases);
 	tcase_add_test(tcase, surplus);
+	tcase_add_test(tcase, less_near_the_end);
 	tcase_add_test(tcase, no_to_and_fro);
 	tcase_add_test(tcase, lanes_end_together);
 	suite_add_tcase(suite, tcase);

@@ -208,6 +208,13 @@ local function serve(q, g, id)
 	return false
 end
 
+-- How much of the only job that has work nobody has been given yet; LIMIT when there are others, or more may come.
+local function left(q, g)
+	local j = g.only and q.jobs[g.only]
+	if not j or j.open ~= 0 then return LIMIT end
+	return j.retn + j.n - j.next
+end
+
 -- A bridge holds 500 fragments, or 3 for each of its ranks, before it gets no more.
 local function crowded(q)
 	local count = redis.call('HLEN', q.b)
@@ -227,6 +234,7 @@ local function walk(q, g)
 			ids = redis.call('ZRANGE', q.P .. 'ready', 0, step - 1)
 		end
 		if seen == 0 and #ids > 0 and crowded(q) then return false end
+		if seen == 0 and at == 0 and #ids == 1 then g.only = ids[1] end
 		for i = 1, #ids do
 			if g.want < 1 or g.count >= g.max then return false end
 			if serve(q, g, ids[i]) then at = at + 1 end
@@ -264,7 +272,7 @@ local function lease_ranges(keys, args, returned_only)
 		suspects_allowed = flags % 4 < 2, busy = flags % 8 >= 4, writes = {}, reply = { q.paused and 1 or 0, q.drain and 1 or 0, 0, seq, 0 } }
 	local nothing = not q.drain and (q.paused or walk(q, g))
 	-- It would ask again at once and get nothing.
-	if g.count > 0 and not q.work and not q.drain and want - g.want < math.floor(flags / 16) then nothing = true end
+	if g.count > 0 and not q.work and not q.drain and want - g.want < math.floor(flags / 32) then nothing = true end
 	if g.count > 0 then redis.call('HSET', q.b, unpack(g.writes)) end
 	if nothing then
 		sleep(q)
@@ -274,6 +282,7 @@ local function lease_ranges(keys, args, returned_only)
 	end
 	g.reply[5] = g.count
 	g.reply[#g.reply + 1] = g.count > 0 and redis.call('ZCARD', q.P .. 'L') or 0
+	if flags % 32 >= 16 then g.reply[#g.reply + 1] = left(q, g) end
 	if flags % 16 >= 8 and g.count > 0 then
 		local record = redis.pcall('GET', q.P .. 'j:' .. S(g.reply[6]) .. ':spec')
 		if type(record) == 'string' and #record <= RECORD_MAX then g.reply[#g.reply + 1] = record end
