@@ -261,16 +261,22 @@ START_TEST(long_tasks_are_left_to_others)
 }
 END_TEST
 
-/* 40 tasks of 0.2 s lie within one chunk of very short ones: the other worker gets of them, too. */
+/* 40 tasks of 0.2 s lie within one chunk of very short ones: the other worker gets of them, too. That is 4 s at best, and never
+ * less than 8 s one after the other; a busy machine may need more than one try to show it. */
 START_TEST(a_patch_of_slow_tasks)
 {
-	uint64_t job = rig_function(&rig, 200000, "sleepy.so", "sleepy_patch");
-	int64_t begin = ranq_clock_ms();
+	int64_t begin, took = 8000;
 
 	rig_bridge(&rig, 3, NULL, 1);
-	finish(job, 200000);
-	ck_assert_int_lt(ranq_clock_ms() - begin, 7600); /* 8 s one after the other, 4 s at best */
-	rig_expect_int64(&rig, job, 200000);
+	for (int tries = 0; took >= 7600 && tries < 5; tries++) {
+		uint64_t job = rig_function(&rig, 200000, "sleepy.so", "sleepy_patch");
+
+		begin = ranq_clock_ms();
+		finish(job, 200000);
+		took = ranq_clock_ms() - begin;
+		rig_expect_int64(&rig, job, 200000);
+	}
+	ck_assert_int_lt(took, 7600);
 }
 END_TEST
 
