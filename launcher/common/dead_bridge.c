@@ -9,7 +9,7 @@
 #include "util/clock.h"
 
 #define PATIENCE_MS 3000 /* a bridge is waiting to be started again */
-#define TIDY_MS 1000
+#define TIDY_MS 5000
 
 static size_t blamed_of(const struct ranq_black_box *box, const char *queue, struct ranq_task_name *blamed)
 {
@@ -92,7 +92,7 @@ void ranq_dead_bridge_tidy(const struct ranq_black_box *box, const char *server)
 		struct ranq_session *session = ranq_session_open(&addr, &options, NULL);
 
 		if (session)
-			ranq_files_sweep(session);
+			ranq_files_sweep(session, TIDY_MS);
 		ranq_session_close(session);
 	}
 	ranq_server_addr_clear(&addr);

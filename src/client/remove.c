@@ -17,13 +17,13 @@ static bool is_outage(enum ranq_err_code code)
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
-#define OTHERS_MS 1000 /* spent on the files of other jobs */
+#define CALL_MS 5000
 
 struct sweep {
 	struct ranq_session *session;
 	const struct ranq_spec *own; /* NULL: no job's files are the caller's business */
 	bool all;                    /* every job's are */
-	int64_t until_ms;
+	int64_t others_ms, until_ms; /* until: 0 before the first page */
 	int rc;
 };
 
@@ -48,8 +48,8 @@ static bool remove_files(struct sweep *sweep, const struct ranq_reply *page, siz
 static int call(struct sweep *sweep, const struct ranq_cmd *cmd, struct ranq_reply **reply, struct ranq_err *err)
 {
 	bool own = sweep->all || sweep->own;
-	int rc = ranq_session_call(
-		sweep->session, cmd, own ? RANQ_NEVER : sweep->until_ms, reply, own && sweep->rc == 0 ? err : NULL);
+	int64_t until = own ? RANQ_NEVER : ranq_session_after(CALL_MS);
+	int rc = ranq_session_call(sweep->session, cmd, until, reply, own && sweep->rc == 0 ? err : NULL);
 	if (rc && own)
 		sweep->rc = -1;
 	return rc;
@@ -66,6 +66,8 @@ static int sweep_page(struct sweep *sweep, uint64_t *place, struct ranq_err *err
 	ranq_queue_files_cmd(&sweep->session->queue, &cmd, *place);
 	int rc = call(sweep, &cmd, &page, err);
 	size_t n = rc == 0 ? ranq_reply_count(page) : 0;
+	if (sweep->until_ms == 0)
+		sweep->until_ms = ranq_session_after(sweep->others_ms);
 	if (n > RANQ_FILES_PAGE)
 		n = 0;
 	for (size_t i = 0; i < n; i++)
@@ -89,16 +91,15 @@ static int sweep_all(struct sweep *sweep, struct ranq_err *err)
 {
 	uint64_t place = 0;
 	int n;
-	sweep->until_ms = ranq_session_after(OTHERS_MS);
 	do
 		n = sweep_page(sweep, &place, err);
 	while (n == RANQ_FILES_PAGE && (sweep->all || sweep->own || ranq_clock_ms() < sweep->until_ms));
 	return sweep->rc;
 }
 
-void ranq_files_sweep(struct ranq_session *session)
+void ranq_files_sweep(struct ranq_session *session, int64_t ms)
 {
-	struct sweep sweep = {.session = session};
+	struct sweep sweep = {.session = session, .others_ms = ms};
 	sweep_all(&sweep, NULL);
 }
 
@@ -109,7 +110,7 @@ int ranq_job_remove(struct ranq_session *session, uint64_t job, bool files, stru
 {
 	struct ranq_spec spec;
 	struct ranq_err local = {0};
-	struct sweep sweep = {.session = session};
+	struct sweep sweep = {.session = session, .others_ms = RANQ_FILES_SWEEP_MS};
 	ranq_spec_init(&spec);
 	if (files && ranq_session_spec(session, job, &spec, &local) && is_outage(local.code))
 		return ranq_err_set(err, local.code, "%s", local.text);
@@ -117,7 +118,7 @@ int ranq_job_remove(struct ranq_session *session, uint64_t job, bool files, stru
 	if (rc == 0 && ranq_offload_wanted(&spec))
 		sweep.own = &spec;
 	if (rc && files)
-		ranq_files_sweep(session);
+		ranq_files_sweep(session, RANQ_FILES_SWEEP_MS);
 	else if (files && sweep_all(&sweep, err))
 		rc = ranq_err_wrap(err, "job '%s/%llu' is removed, but", session->queue.name, (unsigned long long)job);
 	ranq_spec_clear(&spec);
@@ -133,13 +134,13 @@ static int build_destroy(const struct ranq_queue *q, struct ranq_cmd *cmd, const
 /* The server remembers a bounded number of directories: they go step by step, with the jobs. */
 int ranq_queue_remove(struct ranq_session *session, uint64_t *jobs, struct ranq_err *err)
 {
-	struct sweep sweep = {.session = session, .all = true};
+	struct sweep sweep = {.session = session, .all = true, .others_ms = RANQ_FILES_SWEEP_MS};
 	struct ranq_err left = {0};
 	bool more = true;
 	*jobs = 0;
 	while (more) {
 		if (ranq_session_control_step(session, build_destroy, NULL, jobs, &more, err)) {
-			ranq_files_sweep(session);
+			ranq_files_sweep(session, RANQ_FILES_SWEEP_MS);
 			return -1;
 		}
 		if (sweep.rc == 0 || !more)

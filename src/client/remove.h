@@ -12,7 +12,8 @@ int ranq_job_remove(struct ranq_session *session, uint64_t job, bool files, stru
  * message says where the first ones are. */
 int ranq_queue_remove(struct ranq_session *session, uint64_t *jobs, struct ranq_err *err);
 
-/* Removes the files of jobs that are gone from the queue, expired ones say, as far as they are seen from here and a second of time goes. */
-void ranq_files_sweep(struct ranq_session *session);
+#define RANQ_FILES_SWEEP_MS 1000 /* what a user waits for the files of other jobs */
+/* Removes the files of jobs that are gone from the queue, expired ones say, as far as they are seen from here and in about that time. */
+void ranq_files_sweep(struct ranq_session *session, int64_t ms);
 
 #endif

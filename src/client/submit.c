@@ -346,6 +346,6 @@ int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submi
 	if (send_job(session, submission, job, producer, err))
 		return -1;
 	if (ranq_offload_wanted(submission->spec))
-		ranq_files_sweep(session);
+		ranq_files_sweep(session, RANQ_FILES_SWEEP_MS);
 	return 0;
 }

@@ -98,13 +98,13 @@ START_TEST(an_expired_job_leaves_them_to_the_next_client)
 	write_files(OTHER, 1);
 	tq_cancel(late);
 	tq_cancel(plain);
-	ranq_files_sweep(session);
+	ranq_files_sweep(session, 10000);
 	ck_assert(there(LATE)); /* over, and not expired */
 	tq_pass(60000);
 	ck_assert_uint_eq(tq_stat().jobs, 1);
 	ck_assert_int_eq(entries(), 1);
 	ck_assert(there(LATE)); /* whoever took it dies here */
-	ranq_files_sweep(session);
+	ranq_files_sweep(session, 10000);
 	ck_assert(!there(LATE));
 	ck_assert(there(OTHER));
 	ck_assert_int_eq(entries(), 0);
@@ -180,7 +180,7 @@ START_TEST(a_job_that_is_sent_again_keeps_its_files)
 	leave(LATE, 1);
 	ck_assert(TQ_JOB(.tasks = 1, .uuid = LATE, .offload = top));
 	ck_assert_int_eq(entries(), 0);
-	ranq_files_sweep(session);
+	ranq_files_sweep(session, 10000);
 	ck_assert(there(LATE));
 	end();
 }
@@ -189,7 +189,7 @@ END_TEST
 static void sweep_in_child(void)
 {
 	struct ranq_session *own = open_session();
-	ranq_files_sweep(own);
+	ranq_files_sweep(own, 10000);
 	ranq_session_close(own);
 	_exit(0);
 }
@@ -212,7 +212,7 @@ START_TEST(sweepers_die_and_meet)
 		ck_assert_int_lt(rounds++, 100);
 	ck_assert_int_eq(waitpid(child[1], &status, 0), child[1]);
 	for (rounds = 0; entries() && rounds < 60; rounds++)
-		ranq_files_sweep(session);
+		ranq_files_sweep(session, 10000);
 	ck_assert_int_eq(entries(), 0);
 	ck_assert(!there(LATE));
 	end();
@@ -234,20 +234,20 @@ START_TEST(hostile_entries)
 	ranq_cmd_str(&tq.cmd, "1");
 	ranq_cmd_bytes(&tq.cmd, LATE "/tmp\0x", sizeof LATE "/tmp\0x" - 1);
 	tq_call();
-	ranq_files_sweep(session);
+	ranq_files_sweep(session, 10000);
 	ck_assert_int_eq(entries(), 0);
 	write_files(OTHER, 1);
 	snprintf(target, sizeof target, "%s/ranq-%s", top, LATE);
 	ck_assert_int_eq(symlink("ranq-" OTHER, target), 0);
 	tq_command("ZADD %sfiles 1 %s%s", tq.q.base, LATE, top);
-	ranq_files_sweep(session);
+	ranq_files_sweep(session, 10000);
 	ck_assert(there(OTHER));
 	ck_assert_int_eq(entries(), 1);
 	tq_command("DEL %sfiles", tq.q.base);
 	tq_command("SET %sfiles hello", tq.q.base);
 	uint64_t job = TQ_JOB(.tasks = 1, .uuid = OTHER, .offload = top);
 	ck_assert_uint_eq(tq_remove(job), 1);
-	ranq_files_sweep(session);
+	ranq_files_sweep(session, 10000);
 	end();
 }
 END_TEST
