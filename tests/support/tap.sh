@@ -87,7 +87,7 @@ within() {
 }
 start_redis() {
 	mkdir -p "$T/redis"
-	redis-server --port 0 --unixsocket "$T/redis/s" --dir "$T/redis" --save '' --appendonly yes --appendfsync everysec \
+	redis-server --port 0 --unixsocket "$T/redis/s" --dir "$T/redis" --save '' --appendonly yes --appendfsync no \
 		--maxmemory-policy noeviction --loglevel warning --logfile redis.log "$@" >/dev/null 2>&1 &
 	REDIS_PID=$!
 	export RANQ_SERVER="unix://$T/redis/s"
