@@ -313,6 +313,32 @@ START_TEST(pause_and_resume)
 }
 END_TEST
 
+static void id_of(unsigned i, char id[33])
+{
+	snprintf(id, 33, "%032x", i);
+}
+
+START_TEST(drain_reaches_every_bridge)
+{
+	enum { BRIDGES = 1003 }; /* more than the elements of an ordinary reply */
+	char id[33];
+	for (unsigned i = 0; i < BRIDGES; i++) {
+		id_of(i, id);
+		tq_join(id, 1);
+	}
+	ranq_queue_bridges_cmd(&tq.q, &tq.cmd);
+	tq_call();
+	ck_assert_uint_eq(ranq_reply_count(tq.reply), BRIDGES);
+	ranq_queue_drain_cmd(&tq.q, &tq.cmd, "all");
+	ck_assert_uint_eq(tq_control(), BRIDGES);
+	for (unsigned i = 0; i < BRIDGES; i++) {
+		id_of(i, id);
+		ck_assert_str_eq(tq_bell(id), "drain");
+		ck_assert(tq_beat(id).drain);
+	}
+}
+END_TEST
+
 START_TEST(drain_reaches_the_bridges_meant)
 {
 	TQ_JOB(.tasks = 10);
@@ -478,7 +504,7 @@ int main(void)
 		drained_ranges_come_back_first_and_grow_together,
 		idle_bridges_are_rung, who_gets_less_than_its_idle_lanes_take_is_rung,
 		the_end_of_a_job_rings_no_idle_bridge, a_submit_names_the_reader, beat_names_jobs_that_are_over, late_commits_of_a_cancelled_job_do_not_count,
-		leave_gives_everything_back_without_blame, pause_and_resume, drain_reaches_the_bridges_meant,
+		leave_gives_everything_back_without_blame, pause_and_resume, drain_reaches_the_bridges_meant, drain_reaches_every_bridge,
 		nothing_stays_behind, destroy_removes_a_queue_and_its_bridges_find_out, jobs_and_bridges_are_listed,
 		what_a_bridge_said_may_change,
 		the_lease_belongs_to_the_queue, attaching_and_looking_makes_no_key};

@@ -5,6 +5,8 @@
 local LIMIT = 9007199254740992
 -- Elements of one reply, bells of one call, fragments of one clean-up: what keeps any call within a few milliseconds.
 local MANY = 1000
+-- Bridges that a call which concerns all of them looks at: each has two connections, and a server takes 10,000.
+local BRIDGES = 10000
 local BELL_TTL = 60
 local STAGE_TTL = 3600
 local MODULE_TTL = 60
@@ -171,7 +173,7 @@ local function ring_idle(q, count, id)
 end
 
 local function ring_bridges(q, text)
-	local ids = redis.call('ZRANGE', q.P .. 'L', 0, MANY - 1)
+	local ids = redis.call('ZRANGE', q.P .. 'L', 0, BRIDGES - 1)
 	for i = 1, #ids do ring_bridge(q, ids[i], text) end
 end
 

@@ -9,7 +9,7 @@ end
 local function bridges(keys, args)
 	local q, err = open(keys[1])
 	if not q then return err end
-	local reply, list = {}, redis.call('ZRANGE', q.P .. 'L', 0, MANY - 1)
+	local reply, list = {}, redis.call('ZRANGE', q.P .. 'L', 0, BRIDGES - 1)
 	for _, id in ipairs(list) do
 		local v = redis.call('HMGET', q.P .. 'bm:' .. id, 'host', 'allocation', 'user', 'version', 'tags', 'binding', 'ranks', 'running',
 			'done', 'joined', 'end', 'drain')

@@ -23,7 +23,7 @@ local function demand(keys, args)
 		count = count + 1
 		demand_of(q, id, reply)
 	end
-	for _, bridge in ipairs(redis.call('ZRANGE', P .. 'L', 0, MANY - 1)) do
+	for _, bridge in ipairs(redis.call('ZRANGE', P .. 'L', 0, BRIDGES - 1)) do
 		if fields > MANY then break end
 		for _, name in ipairs(peek('HKEYS', P .. 'b:' .. bridge)) do
 			local id = string.match(name, '^(%d+):%d+$')
