@@ -108,8 +108,9 @@ void proxy_outbox_results(struct proxy_chunk *chunk, const struct ranq_message_r
 	pq->pending_bytes -= proxy_item_bytes(item);
 	proxy_item_extend(item, m);
 	pq->pending_bytes += proxy_item_bytes(item);
-	if (pq->pending_bytes >= PROXY_ITEM_BYTES)
-		proxy_outbox_flush(pq, false);
+	/* A suspect that has ended must not be there when the bridge dies of something else; and only then comes the next one. */
+	if (chunk->suspect || pq->pending_bytes >= PROXY_ITEM_BYTES)
+		proxy_outbox_flush(pq, chunk->suspect);
 }
 
 /* Tasks of the piece before `end` fail; some of them, if there are many. */

@@ -13,7 +13,7 @@ struct ranq_submission {
 	const char *module_hash; /* when it is known already, else NULL */
 	const struct ranq_blob_file *data_file; /* or job data from a file, NULL: none */
 	struct ranq_lines *lines;       /* for RANQ_ARGS_INPUT */
-	bool reads;                     /* this session will read the results */
+	bool reads;                     /* the submitter will read the results, over the same connection */
 	bool may_stream;                /* input that is large or slow may follow after the job was opened */
 	const uint64_t *after;
 	size_t nafter;
