@@ -28,8 +28,8 @@ void ranq_pace_add(struct ranq_pace *pace, uint64_t tasks, int64_t elapsed_ns)
 	ns = elapsed_ns > 0 ? (double)elapsed_ns / (double)tasks : 1.0;
 	if (ns < 1.0)
 		ns = 1.0;
-	/* The first tasks meet cold caches, which matters where tasks are short: as long as few were seen, each counts the
-	 * same. */
+	/* The first tasks meet cold caches, which matters where tasks are short: as long as few were seen, each counts
+	 * the same. */
 	weight = (double)tasks / ((double)pace->measured + (double)tasks);
 	if (weight < WEIGHT)
 		weight = WEIGHT;
@@ -106,18 +106,20 @@ double ranq_leasing_crowd_s(double most_s, double left_s, double ago_s)
 	return fair_s < 0 ? 0 : fair_s < most_s ? fair_s : most_s;
 }
 
-uint64_t ranq_leasing_want(const struct ranq_leasing *l)
+/* Times are unknown: one task a lane, then twice as many each time as long as nothing is measured. */
+static uint64_t first_tasks(const struct ranq_leasing *l, uint64_t lanes)
 {
-	uint64_t second, lanes = l->lanes ? l->lanes : 1, least;
+	uint64_t want = l->last_want * 2 > lanes ? l->last_want * 2 : lanes;
 
-	if (l->task_ns <= 0) {
-		/* unknown: one task a lane, then twice as many each time as long as nothing is measured */
-		uint64_t want = l->last_want * 2 > lanes ? l->last_want * 2 : lanes;
+	if (want > lanes * 16)
+		want = lanes * 16;
+	return l->unstarted >= (l->idle ? 16 * lanes : lanes) ? 0 : want;
+}
 
-		if (want > lanes * 16)
-			want = lanes * 16;
-		return l->unstarted >= (l->idle ? 16 * lanes : lanes) ? 0 : want;
-	}
+static uint64_t timed_tasks(const struct ranq_leasing *l, uint64_t lanes)
+{
+	uint64_t second, least;
+
 	if (l->task_ns >= LONG_TASK_NS)
 		return l->unstarted < l->idle ? l->idle - l->unstarted + stock(l) : 0;
 	second = target_tasks(l->task_ns, ((double)RANQ_LEASE_TARGET_NS + l->crowd_s * 1e9) * (double)lanes);
@@ -125,13 +127,27 @@ uint64_t ranq_leasing_want(const struct ranq_leasing *l)
 		second = l->cap * CHUNKS_A_SECOND;
 	if (l->task_ns < DEPTH_TASK_NS && second < 2 * lanes)
 		second = 2 * lanes;
-	/* a quarter of a second's worth, in a crowd too, as the answer comes as soon; and never wait with an idle lane and
-	 * nothing at hand */
+	/* a quarter of a second's worth, in a crowd too, as the answer comes as soon; and never wait with an idle lane
+	 * and nothing at hand */
 	least = (uint64_t)((double)second / (1 + l->crowd_s)) + l->idle;
 	second += l->idle;
 	if (l->unstarted > 0 && l->unstarted * 4 >= least)
 		return 0;
 	return second - l->unstarted < RANQ_LEASE_WANT_MAX ? second - l->unstarted : RANQ_LEASE_WANT_MAX;
+}
+
+uint64_t ranq_leasing_want(const struct ranq_leasing *l)
+{
+	uint64_t lanes = l->lanes ? l->lanes : 1, first, timed;
+
+	if (l->task_ns > 0 && !l->unmeasured)
+		return timed_tasks(l, lanes);
+	first = first_tasks(l, lanes);
+	if (l->task_ns <= 0)
+		return first;
+	/* a task that began a microsecond ago may take an hour */
+	timed = timed_tasks(l, lanes);
+	return first < timed ? first : timed;
 }
 
 uint64_t ranq_leasing_surplus(const struct ranq_leasing *l)

@@ -46,6 +46,7 @@ struct ranq_leasing {
 	uint64_t unstarted;   /* work at hand, in such tasks */
 	unsigned lanes, idle; /* all executors; those with nothing to do */
 	double task_ns;       /* of the tasks that are likely to come, or what they take at least; 0: unknown */
+	bool unmeasured;      /* none has ended: task_ns is only what the oldest took so far */
 	uint64_t last_want;   /* of the lease before, 0: none */
 	bool stale;           /* the work at hand has been lying here for a second */
 	double crowd_s;       /* seconds of work to be asked for besides, since there are many bridges */
@@ -54,8 +55,8 @@ struct ranq_leasing {
 /* Tasks to ask the queue for now; 0: enough is at hand. Long ones are asked for when a lane is idle, and then a few
  * more: what all lanes together begin within half a second and crowd_s, or each task would need a lease of its own. */
 uint64_t ranq_leasing_want(const struct ranq_leasing *l);
-/* What crowd_s may be when it should be most_s: ago_s seconds ago work of left_s seconds for all bridges together had not
- * been given to any. Half of what each may expect to get of that; 0 at the end. */
+/* What crowd_s may be when it should be most_s: ago_s seconds ago work of left_s seconds for all bridges together had
+ * not been given to any. Half of what each may expect to get of that; 0 at the end. */
 double ranq_leasing_crowd_s(double most_s, double left_s, double ago_s);
 /* Unstarted tasks to give back because they are more than this bridge does in a few seconds, or so long that any other
  * bridge should have them; 0: keep all. */

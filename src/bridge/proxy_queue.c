@@ -260,8 +260,8 @@ static void take_range(struct proxy_queue *pq, const struct ranq_range *range)
 		proxy_outbox_waited(job);
 }
 
-/* Nothing, or nothing more. An idle bridge asks for a lease where it would send a heartbeat, a little earlier: that renews as well, and finds
- * what a lost bell would have told. */
+/* Nothing, or nothing more. An idle bridge asks for a lease where it would send a heartbeat, a little earlier: that
+ * renews as well, and finds what a lost bell would have told. */
 static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *lease, bool full)
 {
 	int64_t beat_ms = pq->q.lease_ms / 5;
@@ -275,10 +275,10 @@ static void lease_empty(struct proxy_queue *pq, const struct ranq_lease_reply *l
 	pq->paused = lease->paused;
 	pq->idle = true;
 	pq->retry_ms =
-		ranq_clock_ms() +
-		(full ? FULL_RETRY_MS
-		      : proxy_min(beat_ms, IDLE_RETRY_MS) - beat_ms / 40 /* or the tick of the heartbeat comes first */ -
-				(int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 20)));
+		ranq_clock_ms() + (full ? FULL_RETRY_MS
+					: proxy_min(beat_ms, IDLE_RETRY_MS) -
+							  beat_ms / 40 /* or the tick of the heartbeat comes first */ -
+							  (int64_t)(rand_r(&pq->proxy->random) % (beat_ms / 20)));
 }
 
 void proxy_lease_take(struct proxy_request *request, struct ranq_lease_reply *lease)
@@ -363,8 +363,7 @@ static void ask_lease(struct proxy_queue *pq, uint64_t want, bool busy)
 	struct ranq_proxy *proxy = pq->proxy;
 	int64_t left_ms = proxy_left_ms(proxy);
 	unsigned flags = (pq->full ? RANQ_LEASE_RETURNED_ONLY : 0) | (busy ? RANQ_LEASE_BUSY : 0) |
-			 (proxy->running == 0 ? RANQ_LEASE_RECORD : 0) | RANQ_LEASE_LEFT |
-			 proxy_lease_lanes(proxy);
+			 (proxy->running == 0 ? RANQ_LEASE_RECORD : 0) | RANQ_LEASE_LEFT | proxy_lease_lanes(proxy);
 	struct proxy_request *request;
 	struct ranq_cmd cmd;
 
@@ -405,19 +404,16 @@ static bool may_lease(const struct proxy_queue *pq)
 	       (!pq->idle || pq->proxy->now_ms >= pq->retry_ms);
 }
 
-/* How long the tasks will be that come next: as those of the job that came last, if it is still here. */
-static double task_ns(struct proxy_queue *pq)
+/* The tasks that come next will be as those of the job that came last, if it is still here. */
+static void expect(struct proxy_queue *pq, struct ranq_leasing *leasing)
 {
 	const struct proxy_job *job = proxy_job_find(pq, pq->last_job);
 
-	return job ? proxy_job_task_ns(job) : 0;
-}
-
-static uint64_t chunk_cap(struct proxy_queue *pq)
-{
-	const struct proxy_job *job = proxy_job_find(pq, pq->last_job);
-
-	return job && job->state == PROXY_JOB_READY ? job->spec.chunk : 0;
+	if (!job)
+		return;
+	leasing->task_ns = proxy_job_task_ns(job);
+	leasing->unmeasured = job->pace.measured == 0;
+	leasing->cap = job->state == PROXY_JOB_READY ? job->spec.chunk : 0;
 }
 
 /* A task for each lane at least, or each lane would get the one that another should have. */
@@ -444,13 +440,11 @@ static double crowd_s(struct proxy_queue *pq, double task_ns)
 uint64_t proxy_lease_want(struct proxy_queue *pq, bool *busy)
 {
 	const struct ranq_proxy *proxy = pq->proxy;
-	struct ranq_leasing leasing = {
-		.lanes = proxy->lanes, .idle = proxy->idle_lanes, .last_want = pq->last_want};
+	struct ranq_leasing leasing = {.lanes = proxy->lanes, .idle = proxy->idle_lanes, .last_want = pq->last_want};
 	uint64_t want;
 
-	leasing.task_ns = task_ns(pq);
+	expect(pq, &leasing);
 	leasing.crowd_s = crowd_s(pq, leasing.task_ns);
-	leasing.cap = chunk_cap(pq);
 	leasing.unstarted = proxy_unstarted(proxy, pq->index, leasing.task_ns);
 	want = ranq_leasing_want(&leasing);
 	*busy = proxy->idle_lanes == 0 || leasing.unstarted >= proxy->idle_lanes;

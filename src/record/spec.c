@@ -28,7 +28,7 @@ static const struct field fields[] = {
 	F(append, BOOL), F(function, TEXT), F(module_hash, TEXT), F(module_path, TEXT), F(args, ENUM),
 	F(range_first, I64), F(range_step, I64), F(lists, LISTS), F(colsep, TEXT), F(data_hash, TEXT),
 	F(data_bytes, U64), F(env, STRINGS), F(cwd, TEXT), F(stdin_path, TEXT), F(results, ENUM),
-	F(on_error, ENUM), F(keep_stderr, BOOL), F(max_output, U64), F(memory, U64), F(backlog, U64), F(chunk, U64),
+	F(on_error, ENUM), F(max_output, U64), F(memory, U64), F(backlog, U64), F(chunk, U64),
 	F(seed, U64), F(has_seed, BOOL), F(retries, U32), F(max_deaths, U32), F(max_fails, U32),
 	F(priority, I32), F(timeout_ms, U64), F(time_request_ms, U64), F(warn_signal, TEXT), F(grace_ms, U64),
 	F(reduce, TEXT), F(reduce_ordered, BOOL), F(require, TEXT), F(sticky, BOOL), F(offload, TEXT), F(ttl_ms, U64), F(created_ms, I64),

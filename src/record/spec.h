@@ -72,7 +72,6 @@ struct ranq_spec {
 	/* policy */
 	enum ranq_results_mode results;
 	enum ranq_on_error on_error;
-	bool keep_stderr;
 	uint64_t max_output, memory /* of a task, 0 = no limit */, backlog, chunk /* 0 = auto */, seed;
 	bool has_seed;
 	uint32_t retries, max_deaths, max_fails;

@@ -125,31 +125,36 @@ START_TEST(leases)
 		struct ranq_leasing l;
 		uint64_t least, most;
 	} rows[] = {
-		{"first: one a lane", {0, 4, 4, 0, 0}, 4, 4},
-		{"unknown times: twice as many", {0, 4, 4, 0, 4}, 8, 8},
-		{"unknown times: not for ever", {0, 4, 4, 0, 1000}, 64, 64},
-		{"unknown times: enough at hand", {4, 4, 0, 0, 4}, 0, 0},
-		{"a second of work of all lanes", {0, 4, 0, 1.0 * MS, 0}, 3900, 4100},
-		{"less than a quarter is left", {900, 4, 0, 1.0 * MS, 0}, 3000, 3200},
-		{"more than a quarter is left", {1100, 4, 0, 1.0 * MS, 0}, 0, 0},
-		{"unknown times: work is at hand, but cannot begin", {64, 4, 4, 0, 64}, 0, 0},
-		{"long tasks: no hoarding", {0, 4, 0, 60000.0 * MS, 0}, 0, 0},
-		{"long tasks: one waits already", {1, 4, 1, 60000.0 * MS, 0}, 0, 0},
-		{"long tasks: for the idle lanes", {0, 4, 3, 60000.0 * MS, 0}, 3, 3},
-		{"long tasks: for the idle lanes that have nothing yet", {1, 4, 3, 3000.0 * MS, 0}, 2, 2},
-		{"long tasks, many lanes: and what begins within half a second", {0, 128, 1, 4000.0 * MS, 0}, 17, 17},
-		{"long tasks, many lanes: none is idle", {0, 128, 0, 4000.0 * MS, 0}, 0, 0},
-		{"shorter than a second: one waits for each lane", {0, 4, 0, 900.0 * MS, 0}, 4, 4},
-		{"very short tasks: bounded", {0, 1000000, 0, 1, 0}, 1, RANQ_LEASE_WANT_MAX},
+		{"first: one a lane", {0, 4, 4}, 4, 4},
+		{"unknown times: twice as many", {0, 4, 4, .last_want = 4}, 8, 8},
+		{"unknown times: not for ever", {0, 4, 4, .last_want = 1000}, 64, 64},
+		{"unknown times: enough at hand", {4, 4, 0, .last_want = 4}, 0, 0},
+		{"a second of work of all lanes", {0, 4, 0, 1.0 * MS}, 3900, 4100},
+		{"less than a quarter is left", {900, 4, 0, 1.0 * MS}, 3000, 3200},
+		{"more than a quarter is left", {1100, 4, 0, 1.0 * MS}, 0, 0},
+		{"unknown times: work is at hand, but cannot begin", {64, 4, 4, .last_want = 64}, 0, 0},
+		{"long tasks: no hoarding", {0, 4, 0, 60000.0 * MS}, 0, 0},
+		{"long tasks: one waits already", {1, 4, 1, 60000.0 * MS}, 0, 0},
+		{"long tasks: for the idle lanes", {0, 4, 3, 60000.0 * MS}, 3, 3},
+		{"long tasks: for the idle lanes that have nothing yet", {1, 4, 3, 3000.0 * MS}, 2, 2},
+		{"long tasks, many lanes: and what begins within half a second", {0, 128, 1, 4000.0 * MS}, 17, 17},
+		{"long tasks, many lanes: none is idle", {0, 128, 0, 4000.0 * MS}, 0, 0},
+		{"shorter than a second: one waits for each lane", {0, 4, 0, 900.0 * MS}, 4, 4},
+		{"very short tasks: bounded", {0, 1000000, 0, 1}, 1, RANQ_LEASE_WANT_MAX},
 		{"very short tasks with --chunk 3: what rank 0 hands out in a second",
 			{.lanes = 2, .task_ns = 1, .cap = 3}, 600000, 600000},
-		{"no lanes", {0, 0, 0, 0, 0}, 1, 1},
+		{"one runs for a microsecond, none has ended: twice as many",
+			{.lanes = 4, .task_ns = 1000, .unmeasured = true, .last_want = 4}, 8, 8},
+		{"one runs for a minute, none has ended: no hoarding",
+			{.lanes = 4, .task_ns = 60000.0 * MS, .unmeasured = true, .last_want = 4}, 0, 0},
+		{"no lanes", {0, 0, 0, 0}, 1, 1},
 		{"a crowd of bridges: more seconds of work", {.lanes = 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 9900,
 			10100},
-		{"a crowd: less than a quarter of a second is left", {900, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 9000,
-			9200},
+		{"a crowd: less than a quarter of a second is left", {900, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5},
+			9000, 9200},
 		{"a crowd: more than that is", {1100, 4, .task_ns = 1.0 * MS, .crowd_s = 1.5}, 0, 0},
-		{"a crowd: a lane is idle and nothing at hand", {0, 1, .idle = 1, .task_ns = 900.0 * MS, .crowd_s = 4}, 2, 10},
+		{"a crowd: a lane is idle and nothing at hand", {0, 1, .idle = 1, .task_ns = 900.0 * MS, .crowd_s = 4},
+			2, 10},
 		{"a crowd, long tasks: what begins within two seconds",
 			{.lanes = 128, .idle = 1, .task_ns = 4000.0 * MS, .crowd_s = 1.5}, 65, 65},
 		{"a crowd, long tasks: none is idle", {.lanes = 128, .task_ns = 4000.0 * MS, .crowd_s = 1.5}, 0, 0},
@@ -197,8 +202,8 @@ START_TEST(less_near_the_end)
 		{4, 1, 0, 0}, {4, 0, 0, 0}, {4, 0, 100, 0}, {0, 100, 0, 0}};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		ck_assert_double_eq_tol(ranq_leasing_crowd_s(rows[i].most, rows[i].left, rows[i].ago),
-			rows[i].expected, 1e-9);
+		ck_assert_double_eq_tol(
+			ranq_leasing_crowd_s(rows[i].most, rows[i].left, rows[i].ago), rows[i].expected, 1e-9);
 }
 END_TEST
 

@@ -64,7 +64,6 @@ static void fill(struct ranq_spec *s)
 	s->stdin_path = strdup("in.txt");
 	s->results = RANQ_RESULTS_NONE;
 	s->on_error = RANQ_ON_ERROR_STOP;
-	s->keep_stderr = true;
 	s->max_output = 0;
 	s->memory = 1000000;
 	s->backlog = 1;
@@ -133,7 +132,7 @@ START_TEST(test_round_trip)
 	ck_assert_uint_eq(again.argv.n, 3);
 	ck_assert_str_eq(again.argv.at[1], "{1}");
 	ck_assert_ptr_null(again.argv.at[3]);
-	ck_assert(again.append && !again.shell && again.keep_stderr && again.has_seed);
+	ck_assert(again.append && !again.shell && again.has_seed);
 	ck_assert_int_eq(again.args, RANQ_ARGS_LISTS);
 	ck_assert_int_eq(again.range_first, -5);
 	ck_assert_int_eq(again.range_step, INT64_MIN);
