@@ -31,6 +31,12 @@ struct ranq_trouble *ranq_slot_trouble_at(struct ranq_slot_chunk *chunk, uint64_
 	return NULL;
 }
 
+/* Those of ranks and bridges, of which the queue keeps count. */
+static unsigned deaths_before(const struct ranq_slot_chunk *chunk)
+{
+	return chunk->given.end - chunk->given.start == 1 ? chunk->given.deaths : 0;
+}
+
 static struct ranq_trouble *make_trouble(struct ranq_slot_chunk *chunk, uint64_t index)
 {
 	struct ranq_trouble *trouble = ranq_slot_trouble_at(chunk, index), *grown;
@@ -46,9 +52,7 @@ static struct ranq_trouble *make_trouble(struct ranq_slot_chunk *chunk, uint64_t
 		at++;
 	memmove(grown + at + 1, grown + at, (chunk->ntroubles - at) * sizeof *grown);
 	chunk->ntroubles++;
-	grown[at] = (struct ranq_trouble){.index = index, .exit_code = -1};
-	if (chunk->given.end - chunk->given.start == 1)
-		grown[at].deaths = chunk->given.deaths;
+	grown[at] = (struct ranq_trouble){.index = index, .exit_code = -1, .deaths = deaths_before(chunk)};
 	return &grown[at];
 }
 
@@ -96,7 +100,8 @@ static void count_death(
 	trouble->deaths++;
 	trouble->elapsed_us = elapsed_us(slot);
 	explain_status(slot, job, "", trouble->reason, &trouble->signal, &trouble->exit_code);
-	if (trouble->deaths >= job->spec.max_deaths) {
+	/* Who kills a whole bridge kills its executors before the ranks or after them: they are not added to the deaths of bridges. */
+	if (trouble->deaths - deaths_before(chunk) >= job->spec.max_deaths) {
 		trouble->given_up = true;
 		trouble->status = RANQ_TASK_DIED;
 	}

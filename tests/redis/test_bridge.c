@@ -152,6 +152,56 @@ START_TEST(input_of_suspects)
 }
 END_TEST
 
+static void let_go(uint64_t job)
+{
+	char command[160];
+
+	(void)job;
+	snprintf(command, sizeof command, "touch %s/go", rig.server.dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* Its result must not wait for others: while it does, a kill that has nothing to do with it is counted against it. */
+static bool no_suspect_waits(struct bridge_rig *r, uint64_t job)
+{
+	const struct proxy_queue *pq = &r->ranks[0].proxy->queues[0];
+
+	(void)job;
+	ck_assert_msg(pq->done == 0 || pq->npending == 0, "a result of a suspect waits to be committed");
+	return pq->done == 1;
+}
+
+static bool has_one_done(struct bridge_rig *r, uint64_t job)
+{
+	return rig_info(r, job).done == 1;
+}
+
+/* Another lane is at a long task meanwhile. */
+START_TEST(a_suspect_that_has_ended_is_committed)
+{
+	static char command[400];
+	static const char *const argv[] = {"sh", "-c", command, NULL};
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	uint64_t job;
+
+	snprintf(command, sizeof command,
+		"cd %s; touch $RANQ_TASK.begun; [ $RANQ_TASK = 0 ] && file=1.begun || file=go; until [ -e $file ]; do sleep 0.02; "
+		"done; echo $RANQ_TASK",
+		rig.server.dir);
+	options.command = argv;
+	options.tasks = 2;
+	options.keep_results = 0; /* nobody waits for any */
+	job = rig_submit(&rig, NULL, &options);
+	make_suspects(job, 1);
+	rig_bridge(&rig, 3, NULL, 1);
+	rig_until(&rig, no_suspect_waits, job);
+	rig_until(&rig, has_one_done, job);
+	ck_assert_uint_eq(rig.ranks[0].proxy->running, 1);
+	let_go(job);
+	finish(job, 2);
+}
+END_TEST
+
 START_TEST(server_killed_and_restarted)
 {
 	uint64_t job = rig_command(&rig, 400, echo_index);
@@ -181,15 +231,6 @@ START_TEST(a_silent_rank)
 	ck_assert_uint_eq(rig_bridges(&rig), 1);
 }
 END_TEST
-
-static void let_go(uint64_t job)
-{
-	char command[160];
-
-	(void)job;
-	snprintf(command, sizeof command, "touch %s/go", rig.server.dir);
-	ck_assert_int_eq(system(command), 0);
-}
 
 /* Silent for longer than the lease. */
 static bool second_rank_is_lost(struct bridge_rig *r, uint64_t unused)
@@ -566,7 +607,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {commands_on_two_workers, one_rank_does_everything, functions_on_two_nodes,
-		input_lines, input_of_suspects, server_killed_and_restarted, a_silent_rank, a_silent_rank_that_comes_back,
+		input_lines, input_of_suspects, a_suspect_that_has_ended_is_committed, server_killed_and_restarted,
+		a_silent_rank, a_silent_rank_that_comes_back,
 		all_workers_silent, cancel_frees_the_workers, a_job_that_cannot_run, drain_by_command, drain_by_signal,
 		a_registration_that_is_gone, a_task_that_kills_its_executor, the_first_queue_comes_first,
 		leaves_when_idle, leaves_before_the_end, work_is_taken_back_for_idle_workers,

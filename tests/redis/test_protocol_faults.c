@@ -336,6 +336,69 @@ START_TEST(suspects_that_die_together_are_separated)
 }
 END_TEST
 
+/* The lowest suspect is given to A, which dies of whatever it may be. */
+static void die_once(uint64_t suspect, unsigned deaths_before)
+{
+	struct ranq_range r;
+
+	tq_join(A, 1);
+	r = tq_lease1(A, 1);
+	ck_assert(r.suspect);
+	ck_assert_uint_eq(r.start, suspect);
+	ck_assert_uint_eq(r.deaths, deaths_before);
+	expire_a(false);
+}
+
+/* The same one ends. */
+static void end_with(uint64_t suspect, unsigned deaths_before, enum ranq_task_status status)
+{
+	struct ranq_commit_item item = {.item = {"x", 1}, .start = suspect, .at = suspect, .end = suspect + 1};
+	struct ranq_range r;
+
+	tq_join(A, 1);
+	r = tq_lease1(A, 1);
+	ck_assert_uint_eq(r.start, suspect);
+	ck_assert_uint_eq(r.deaths, deaths_before);
+	item.job = r.job;
+	item.seq = r.seq;
+	item.counts[status] = 1;
+	ranq_queue_commit_begin(&tq.q, &tq.cmd, A);
+	ranq_queue_commit_add(&tq.cmd, &item);
+	tq_call();
+	tq_leave(A);
+}
+
+/* Where bridges die of something else, too, a task is not given up for as few deaths as where only it was there: the deaths
+ * of tasks that end after all are counted, and 1, 3, 7... of them ask for one more. */
+START_TEST(who_ends_speaks_for_the_others)
+{
+	static const unsigned most[] = {2, 3, 3, 4};
+	uint64_t job = TQ_JOB(.tasks = 10, .max_deaths = 2), at = 0;
+	struct ranq_range r;
+
+	tq_join(A, 1);
+	r = tq_lease1(A, 10);
+	tq_release(A, &r, 0, 0, 10, RANQ_RELEASE_SUSPECT);
+	tq_leave(A);
+	end_with(at++, 0, RANQ_TASK_OK); /* no bridge died with it: it says nothing */
+	die_once(at, 0);
+	end_with(at++, 1, RANQ_TASK_DIED); /* its executors did not live, either */
+	for (unsigned acquitted = 0; acquitted < 4; acquitted++) {
+		for (unsigned deaths = 0; deaths < most[acquitted]; deaths++) {
+			ck_assert_uint_eq(tq_info(job).counts[RANQ_TASK_DIED], 1 + acquitted);
+			die_once(at, deaths);
+		}
+		ck_assert_uint_eq(tq_info(job).counts[RANQ_TASK_DIED], 2 + acquitted);
+		at++;
+		if (acquitted < 3) {
+			die_once(at, 0);
+			end_with(at++, 1, RANQ_TASK_ERROR);
+		}
+	}
+	tq_audit(job);
+}
+END_TEST
+
 /* A bridge that takes all the pieces and dies must not get them back as one. */
 START_TEST(pieces_do_not_grow_together)
 {
@@ -569,7 +632,8 @@ int main(void)
 		nobody_is_reaped_by_its_own_call, cleaning_up_is_bounded_and_consistent_at_every_step,
 		a_full_server_drains, a_lease_request_is_answered_once, joining_again_gives_back,
 		a_poison_task_is_narrowed_down_and_dies, suspects_are_given_one_by_one,
-		suspects_that_die_together_are_separated, pieces_do_not_grow_together, stopping_at_failures,
+		suspects_that_die_together_are_separated, who_ends_speaks_for_the_others,
+		pieces_do_not_grow_together, stopping_at_failures,
 		damage_by_others_is_reported_and_stops_nobody_else, another_schema_is_refused,
 		functions_that_the_server_forgot_are_loaded_again, a_newer_library_stays,
 		a_server_that_evicts_is_refused, the_rights_named_suffice};

@@ -271,6 +271,26 @@ START_TEST(exit_leaves_no_child)
 }
 END_TEST
 
+/* Four bridges died with it, and two executors: that is not six of either. */
+START_TEST(deaths_of_bridges_are_not_those_of_executors)
+{
+	const struct ranq_chunk chunk = {.job = 1, .id = 1, .start = 3, .end = 4, .deaths = 4, .end_ms = RANQ_NEVER};
+	struct ranq_err err = {0};
+
+	exec_rig_open(&rig, 1, NULL);
+	exec_rig_expect_tasks(&rig, 4);
+	exec_rig_function(&spec, "crash3");
+	spec.max_deaths = 2;
+	exec_rig_add_job(&rig, 1, &spec, "exec_bodies.so", NULL, 0);
+	ranq_spec_clear(&spec);
+	ck_assert_msg(ranq_slot_run(rig.slots[0], &chunk, &err) == 0, "%s", err.text);
+	exec_rig_until_done(&rig, 1);
+	ck_assert_int_eq(rig.tasks[3].status, RANQ_TASK_DIED);
+	ck_assert_uint_eq(rig.tasks[3].failure.attempts, 6);
+	exec_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(child_returns_from_body)
 {
 	uint64_t index;
@@ -377,6 +397,7 @@ static Suite *suite(void)
 	tcase_add_test(t, short_before_chatty);
 	tcase_add_test(t, grace_of_a_forgotten_job);
 	tcase_add_test(t, exit_leaves_no_child);
+	tcase_add_test(t, deaths_of_bridges_are_not_those_of_executors);
 	tcase_add_test(t, child_returns_from_body);
 	tcase_add_test(t, fork_server_comes_back);
 	tcase_add_test(t, fork_server_stays_away);

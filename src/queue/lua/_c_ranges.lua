@@ -83,6 +83,16 @@ local function put_back(q, j, s, e, x, deaths, kind)
 	j.bells = j.bells + 1
 end
 
+-- What dies with a bridge may have killed it, or run there when something else did. Tasks that deaths were counted against and that came to
+-- an end all the same tell how often it is something else: for every doubling of these deaths a task must have one more to be given up.
+local function deaths_allowed(j)
+	local acquitted, most = 1 + num(redis.call('HGET', j.k, 'acquitted')), j.p.maxdeaths
+	while acquitted >= 2 do
+		acquitted, most = acquitted / 2, most + 1
+	end
+	return most
+end
+
 -- [s, e) of a fragment leaves its bridge unfinished. how: 'drained' (nothing happened to it), 'suspect' (its rank fell silent), 'expired'
 -- (its bridge did) or 'blamed' (it may have run on the rank whose death took the bridge down). A death counts only against a task that was alone: leased as a suspect, and after an expiry the only
 -- suspect of its bridge.
@@ -105,7 +115,7 @@ local function give_back(q, id, s, e, f, how, suspects)
 	end
 	add(j, 'leased', s - e)
 	if deaths > f.deaths then redis.call('HINCRBY', j.k, 'deaths', 1) end
-	if not j.final and e - s == 1 and is_suspect(kind) and deaths >= j.p.maxdeaths then
+	if deaths >= j.p.maxdeaths and not j.final and e - s == 1 and is_suspect(kind) and deaths >= deaths_allowed(j) then
 		return bury(q, j, s, deaths, kind)
 	end
 	put_back(q, j, s, e, x, deaths, kind)

@@ -130,6 +130,12 @@ local function commit_take_slices(q, j, args, split, s, e)
 	return bytes
 end
 
+-- A suspect ended by itself. The deaths that were counted against it were of something else (deaths_allowed). rest: of its fragment.
+local function commit_acquit(j, rest, counts)
+	local deaths = tonumber(string.match(rest, '^:%d+:(%d+)'))
+	if deaths > 0 and (counts == '' or string.find(counts, '^%d+ %d+ 0 ')) then redis.call('HINCRBY', j.k, 'acquitted', S(deaths)) end
+end
+
 -- Counts an item of a running job and notes what is to be stored.
 local function commit_count(q, args, p, j, kind, s, e, split)
 	if j.done == 0 then j.bells = j.bells + 64 end
@@ -226,6 +232,7 @@ local function commit(keys, args)
 					if j.w > 0 then waited[id] = true end
 				end
 				commit_count(q, args, p, j, kind, s, e, split)
+				if kind ~= 'n' and is_suspect(kind) then commit_acquit(j, rest, args[p + 5]) end
 				accepted[n] = '1'
 			elseif j then
 				give_back(q, id, s, e, fragment(S(e) .. ':' .. args[p + 2] .. rest), 'drained', 0)
