@@ -31,9 +31,12 @@
 #include "common/redis_server.h"
 #include "common/spawn.h"
 #include "util/clock.h"
+#include "util/plural.h"
 
 #define PREFIX "ranq-local-"
 #define STALE_AGE_S 60
+#define RANKS_A_CORE 64
+#define RANKS_MAX 256 /* of a few cores */
 #define START_LIMIT_MS 30000
 #define STOP_LIMIT_MS 20000
 
@@ -52,6 +55,16 @@ unsigned ranq_local_default_ranks(void)
 		return (unsigned)CPU_COUNT(&cpus);
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 	return online > 0 ? (unsigned)online : 1;
+}
+
+int ranq_local_ranks_check(unsigned ranks, struct ranq_err *err)
+{
+	unsigned cores = ranq_local_default_ranks();
+	unsigned most = cores > RANKS_MAX / RANKS_A_CORE ? cores * RANKS_A_CORE : RANKS_MAX;
+	if (ranks <= most)
+		return 0;
+	return ranq_err_set(err, RANQ_ERR_USAGE, "%u compute ranks are too many for %u core%s: at most %u", ranks, cores,
+		ranq_plural(cores), most);
 }
 
 /* A base directory is good when we may write there and a socket below it can be named, also in a URL. */
@@ -206,6 +219,8 @@ static int start(struct ranq_local *local, struct ranq_err *err)
 
 struct ranq_local *ranq_local_start(unsigned ranks, const char *queue, struct ranq_err *err)
 {
+	if (ranq_local_ranks_check(ranks, err) < 0)
+		return NULL;
 	struct ranq_local *local = calloc(1, sizeof *local);
 	if (!local) {
 		ranq_err_set(err, RANQ_ERR_MEMORY, "out of memory");

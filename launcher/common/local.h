@@ -13,6 +13,8 @@ struct ranq_local;
 
 /* One compute rank per core that this process may use. */
 unsigned ranq_local_default_ranks(void);
+/* A slip of the finger must not take the machine down: 0, or USAGE for far more ranks than its cores can run. */
+int ranq_local_ranks_check(unsigned ranks, struct ranq_err *err);
 
 /* Starts both and returns when the server answers; the ranks may still be starting. ranks: compute ranks, 0: one per
  * core. queue: the one that the ranks serve, NULL: RANQ_QUEUE or "default". Errors: SYSTEM, SERVER, INPUT (a program is

@@ -8,6 +8,9 @@
 #include "util/clock.h"
 #include "util/nearest.h"
 
+#define CALLED "%s%s"
+#define CALLED_BY(command) (command)->program ? "" : "ranq ", (command)->program ? (command)->program : (command)->name
+
 #define WORD_MAX 64 /* longer ones are cut in messages */
 #define HELP_COLUMN 30
 
@@ -46,7 +49,8 @@ static int unknown(const struct ranq_command *command, const char *name, size_t 
 	const char *near = ranq_nearest(word, names, n);
 	if (near)
 		return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '--%s'; did you mean '--%s'?", word, near);
-	return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '--%s'; see 'ranq %s --help'", word, command->name);
+	return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '--%s'; see '" CALLED " --help'", word,
+		CALLED_BY(command));
 }
 
 /* ---- values ---------------------------------------------------------------------------------------------------- */
@@ -226,8 +230,8 @@ static int scan_short(struct scan *scan, const char *letters, struct ranq_err *e
 		}
 		const struct ranq_option *option = find(scan->command, NULL, 0, *letters, &base);
 		if (!option)
-			return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '-%c'; see 'ranq %s --help'", *letters,
-				scan->command->name);
+			return ranq_err_set(err, RANQ_ERR_USAGE, "unknown option '-%c'; see '" CALLED " --help'", *letters,
+				CALLED_BY(scan->command));
 		if (option->kind == RANQ_OPTION_FLAG) {
 			if (set(option, base, NULL, scan->into, err))
 				return -1;
@@ -247,13 +251,13 @@ static int check_operands(
 	unsigned n = (unsigned)operands->n;
 	if (n < command->min_operands && strchr(command->synopsis, '\n'))
 		return ranq_err_set(
-			err, RANQ_ERR_USAGE, "something is missing; see 'ranq %s --help'", command->name);
+			err, RANQ_ERR_USAGE, "something is missing; see '" CALLED " --help'", CALLED_BY(command));
 	if (n < command->min_operands)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "something is missing; usage: ranq %s %s", command->name,
-			command->synopsis);
+		return ranq_err_set(err, RANQ_ERR_USAGE, "something is missing; usage: " CALLED " %s",
+			CALLED_BY(command), command->synopsis);
 	if (n > command->max_operands)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "'%.100s' is one operand too many; see 'ranq %s --help'",
-			operands->at[command->max_operands], command->name);
+		return ranq_err_set(err, RANQ_ERR_USAGE, "'%.100s' is one operand too many; see '" CALLED " --help'",
+			operands->at[command->max_operands], CALLED_BY(command));
 	return 0;
 }
 
@@ -317,7 +321,7 @@ void ranq_options_help(const struct ranq_command *command, FILE *out)
 	const char *lead = "usage:";
 	while (form) {
 		size_t n = strcspn(form, "\n");
-		fprintf(out, "%s ranq %s %.*s\n", lead, command->name, (int)n, form);
+		fprintf(out, "%s " CALLED " %.*s\n", lead, CALLED_BY(command), (int)n, form);
 		lead = "      ";
 		form = form[n] ? form + n + 1 : NULL;
 	}

@@ -56,6 +56,7 @@ struct ranq_command {
 	const char *name, *summary; /* summary: one line, lower case */
 	const char *synopsis;       /* behind "ranq NAME ", newline between forms */
 	const char *details;        /* paragraphs of --help behind the options, or NULL */
+	const char *program;        /* of a name of its own; NULL: "ranq NAME" */
 	const struct ranq_option_group *groups;
 	bool operands_end_options;           /* run, submit: the first operand belongs to the command of the tasks */
 	unsigned min_operands, max_operands; /* max UINT_MAX: any number */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "settings.h"
+#include "common/values.h"
 
 #define LOOK_S 2
 
@@ -29,7 +29,7 @@ static int64_t read_end(const char *path)
 	if (got <= 0)
 		return 0;
 	text[got] = 0;
-	return settings_parse_time(text, &ms, NULL) == 0 ? ms : 0;
+	return ranq_time_parse(text, &ms, NULL) == 0 ? ms : 0;
 }
 
 static void look(evutil_socket_t fd, short what, void *arg)

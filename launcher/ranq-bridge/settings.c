@@ -1,13 +1,11 @@
 /* settings.c - see settings.h. */
 #include "settings.h"
 
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/resolve.h"
-#include "exec/topology.h"
+#include "common/values.h"
+#include "exec/bind.h"
 #include "util/clock.h"
 
 #define FIELD(f) offsetof(struct settings, f)
@@ -51,57 +49,12 @@ static const struct ranq_option table[] = {
 };
 static const struct ranq_option_group groups[] = {{"options", table, 0}, {0}};
 static const struct ranq_command command = {.name = "bridge",
+	.program = "ranq-bridge",
 	.summary = "serve queues with the ranks of an MPI program",
 	.synopsis = "[OPTION]...",
 	.details = "Started by 'ranq join' under mpirun or srun as ranq-bridge. Rank 0 talks to Redis, the others "
 		   "compute.\n",
 	.groups = groups};
-
-int settings_parse_time(const char *text, int64_t *ms, struct ranq_err *err)
-{
-	struct tm tm = {.tm_isdst = -1};
-	char *end;
-	long long seconds = strtoll(text, &end, 10);
-	const char *rest;
-	time_t t;
-
-	if (end != text && !*end && seconds > 0 && seconds < INT64_C(1) << 40) {
-		*ms = seconds * 1000;
-		return 0;
-	}
-	rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (!rest)
-		rest = strptime(text, "%Y-%m-%d %H:%M:%S", &tm);
-	if (!rest || (*rest && strcmp(rest, "Z") != 0))
-		return ranq_err_set(err, RANQ_ERR_USAGE,
-			"'%.60s' is not a time; write seconds since 1970 or 2026-11-20T08:00:00", text);
-	t = *rest ? timegm(&tm) : mktime(&tm);
-	if (t <= 0)
-		return ranq_err_set(err, RANQ_ERR_USAGE, "'%.60s' is not a time of this century", text);
-	*ms = (int64_t)t * 1000;
-	return 0;
-}
-
-int settings_parse_signal(const char *text, int *number, struct ranq_err *err)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (strncmp(text, "SIG", 3) == 0)
-		text += 3;
-	*number = strcmp(text, "none") == 0 ? 0 : -1;
-	if (*text && !*end && n >= 0 && n <= 64)
-		*number = (int)n;
-	for (int sig = 1; *number < 0 && sig < NSIG; sig++) {
-		const char *name = sigabbrev_np(sig);
-
-		if (name && strcmp(name, text) == 0)
-			*number = sig;
-	}
-	return *number >= 0 ? 0
-			    : ranq_err_set(err, RANQ_ERR_USAGE,
-				      "'%.40s' is not a signal; write TERM, USR1, ... or none", text);
-}
 
 static int parse_queues(struct settings *settings, struct ranq_err *err)
 {
@@ -141,7 +94,7 @@ static int check(struct settings *settings, struct ranq_err *err)
 		return -1;
 	if (ranq_bind_parse(settings->bind, &bind, &scatter, err) != 0)
 		return ranq_err_wrap(err, "option '--bind'");
-	if (settings->end_time && settings_parse_time(settings->end_time, &settings->end_ms, err) != 0)
+	if (settings->end_time && ranq_time_parse(settings->end_time, &settings->end_ms, err) != 0)
 		return ranq_err_wrap(err, "option '--end-time'");
 	if (settings->walltime_ms > 0) {
 		int64_t end = settings->walltime_end_ms = ranq_wall_ms() + settings->walltime_ms;
@@ -149,7 +102,7 @@ static int check(struct settings *settings, struct ranq_err *err)
 		if (settings->end_ms == 0 || end < settings->end_ms)
 			settings->end_ms = end;
 	}
-	if (settings->warn_signal && settings_parse_signal(settings->warn_signal, &settings->warn_number, err) != 0)
+	if (settings->warn_signal && ranq_signal_parse(settings->warn_signal, &settings->warn_number, err) != 0)
 		return ranq_err_wrap(err, "option '--warn-signal'");
 	return 0;
 }

@@ -25,9 +25,5 @@ struct settings {
 };
 /* 0: go on; 1: --help was printed; -1: err. */
 int settings_parse(struct settings *settings, int argc, char **argv, struct ranq_err *err);
-/* "1700000000", "2026-11-20T08:00:00", with a blank instead of the T, "Z" behind it for UTC: wall clock in ms. */
-int settings_parse_time(const char *text, int64_t *ms, struct ranq_err *err);
-/* "TERM", "SIGTERM", "15", "none" (0). */
-int settings_parse_signal(const char *text, int *number, struct ranq_err *err);
 
 #endif

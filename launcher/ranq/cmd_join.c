@@ -28,6 +28,8 @@
 #include "common/spawn.h"
 #include "common/survivors.h"
 #include "common/tools.h"
+#include "common/values.h"
+#include "exec/bind.h"
 #include "util/clock.h"
 #include "util/plural.h"
 
@@ -41,9 +43,10 @@
 
 struct join_options {
 	uint64_t ranks, slots;
-	int64_t idle_timeout_ms, give_back_ms, walltime_ms, grace_ms, lease_ms; /* 0: not given */
-	const char *queue, *server, *name, *tags, *bind, *end_time, *on_server_lost, *warn_signal,
-		*env_setup, *image;
+	int64_t give_back_ms, walltime_ms, lease_ms; /* 0: not given */
+	int64_t idle_timeout_ms, grace_ms; /* -1: not given */
+	const char *queue, *server, *name, *tags, *bind, *end_time, *warn_signal, *env_setup, *image;
+	int on_server_lost; /* 1: stop */
 	bool report_bindings, proxy_computes, dry_run;
 };
 
@@ -71,8 +74,8 @@ static const struct ranq_option join_option_table[] = {
 	{"grace", 0, "D", RANQ_OPTION_DURATION, FIELD(grace_ms), "time that they have then"},
 	{"lease", 0, "D", RANQ_OPTION_DURATION, FIELD(lease_ms), "lease of the queue, set at its first use", NULL,
 		RANQ_LEASE_MS_MIN, 0},
-	{"on-server-lost", 0, "WHAT", RANQ_OPTION_TEXT, FIELD(on_server_lost),
-		"finish or stop running tasks when Redis is away"},
+	{"on-server-lost", 0, "WHAT", RANQ_OPTION_CHOICE, FIELD(on_server_lost),
+		"finish or stop running tasks when Redis is away", "finish|stop"},
 	{"env-setup", 0, "FILE", RANQ_OPTION_TEXT, FIELD(env_setup),
 		"read by bash on each node before the ranks start: modules, conda, ..."},
 	{"image", 0, "IMG.sif", RANQ_OPTION_TEXT, FIELD(image),
@@ -126,8 +129,16 @@ static void add_number(struct words *words, const char *name, int64_t value, con
 {
 	char text[48];
 	snprintf(text, sizeof text, "%lld%s", (long long)value, unit);
-	if (value > 0)
-		add_option(words, name, text);
+	add_option(words, name, value > 0 ? text : NULL);
+}
+
+/* 0 is a wish, too. */
+static void add_time(struct words *words, const char *name, int64_t ms)
+{
+	if (ms == 0)
+		add_option(words, name, "0");
+	else
+		add_number(words, name, ms, "ms");
 }
 
 static void clear_words(struct words *words)
@@ -146,10 +157,10 @@ static void make_arguments(const struct join *join, const struct ranq_allocation
 	add_option(words, "--tags", options->tags);
 	add_option(words, "--bind", options->bind);
 	add_option(words, "--warn-signal", options->warn_signal);
-	add_option(words, "--on-server-lost", options->on_server_lost);
+	add_option(words, "--on-server-lost", options->on_server_lost ? "stop" : NULL);
 	add_number(words, "--slots", (int64_t)options->slots, "");
-	add_number(words, "--idle-timeout", options->idle_timeout_ms, "ms");
-	add_number(words, "--grace", options->grace_ms, "ms");
+	add_time(words, "--idle-timeout", options->idle_timeout_ms);
+	add_time(words, "--grace", options->grace_ms);
 	add_number(words, "--lease", options->lease_ms, "ms");
 	/* of the whole of join, whatever the number of restarts */
 	if (options->walltime_ms)
@@ -480,7 +491,8 @@ static int start_once(struct join *join, enum verdict *verdict, struct ranq_err 
 		.allocation = &allocation,
 		.launcher = launcher && *launcher ? launcher : NULL};
 	*verdict = VERDICT_END;
-	status = ranq_mpi_plan(&request, &launch, err);
+	bool here = allocation.scheduler == RANQ_SCHEDULER_NONE;
+	status = here && ranq_local_ranks_check(ranks, err) < 0 ? -1 : ranq_mpi_plan(&request, &launch, err);
 	if (status == 0) {
 		if (join->options.dry_run) {
 			status = show_plan(&launch);
@@ -591,11 +603,26 @@ static int check_queues(const char *list, struct ranq_err *err)
 	return 0;
 }
 
+static int check_values(const struct join_options *options, struct ranq_err *err)
+{
+	enum ranq_bind bind;
+	bool scatter;
+	int64_t ms;
+	int number;
+	if (options->bind && ranq_bind_parse(options->bind, &bind, &scatter, err) < 0)
+		return ranq_err_wrap(err, "option '--bind'");
+	if (options->end_time && ranq_time_parse(options->end_time, &ms, err) < 0)
+		return ranq_err_wrap(err, "option '--end-time'");
+	if (options->warn_signal && ranq_signal_parse(options->warn_signal, &number, err) < 0)
+		return ranq_err_wrap(err, "option '--warn-signal'");
+	return check_queues(options->queue, err);
+}
+
 static int join_main(struct join *join, struct ranq_err *err)
 {
 	enum verdict verdict;
 	join->end_ms = ranq_clock_ms() + join->options.walltime_ms;
-	if (check_queues(join->options.queue, err) < 0 || find_surroundings(join, err) < 0 || prepare(join, err) < 0)
+	if (check_values(&join->options, err) < 0 || find_surroundings(join, err) < 0 || prepare(join, err) < 0)
 		return -1;
 	for (;;) {
 		int status = start_once(join, &verdict, err);
@@ -610,7 +637,7 @@ static int join_main(struct join *join, struct ranq_err *err)
 
 static int run_join(const struct ranq_command *command, int argc, char **argv)
 {
-	struct join join = {.command = command, .box = -1};
+	struct join join = {.command = command, .options = {.idle_timeout_ms = -1, .grace_ms = -1}, .box = -1};
 	struct ranq_operands operands;
 	struct ranq_err err = {0};
 	int parsed = ranq_options_parse(command, argc, argv, &join.options, &operands, &err);

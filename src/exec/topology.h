@@ -3,19 +3,7 @@
 #ifndef RANQ_EXEC_TOPOLOGY_H
 #define RANQ_EXEC_TOPOLOGY_H
 
-#include <stdbool.h>
-
-#include "util/err.h"
-
-#define RANQ_BINDS(X) X(CORE, "core") X(PU, "pu") X(L3, "l3") X(NUMA, "numa") X(PACKAGE, "package") X(NONE, "none")
-enum ranq_bind {
-#define X(name, text) RANQ_BIND_##name,
-	RANQ_BINDS(X)
-#undef X
-		RANQ_BIND_COUNT
-};
-/* "core", "core:scatter", "numa:compact", "none" */
-int ranq_bind_parse(const char *text, enum ranq_bind *bind, bool *scatter, struct ranq_err *err);
+#include "exec/bind.h"
 
 struct ranq_topology;
 /* synthetic: hwloc synthetic description for tests ("package:2 core:4 pu:2"), NULL: this machine. */

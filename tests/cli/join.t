@@ -180,11 +180,18 @@ touch "$T/broken"
 TEST="no way to ask" status 0 in_pbs env RANQ_PBS_RSH="$T/rsh" ranq join
 like "$(tail -n 1 "$T/starts")" ' -n 7 ' "leaves none out"
 
-for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand"; do
+for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand" \
+	"--bind foo" "--end-time yesterday" "--warn-signal NONSENSE" "--on-server-lost cry" "-n 99999"; do
+	: >"$T/starts"
 	# shellcheck disable=SC2086 # words
 	TEST="refuses: join $args" status 2 ranq join $args
 	is "$(wc -l <"$T/err")" 1 "in one line"
+	is "$(starts)" 0 "and starts nothing"
 done
+TEST="refuses: run --local=4000" status 2 ranq run --local=4000 -- true
+like "$err" 'too many for' "says why"
+TEST="times of nothing" status 0 ranq join --dry-run --idle-timeout 0 --grace 0 --on-server-lost stop
+like "$out" '--on-server-lost stop --idle-timeout 0 --grace 0 ' "are handed on, too"
 RANQ_BRIDGE="$T/nowhere" TEST="no bridge" status 2 ranq join
 TEST="no server there" status 3 ranq join --server "unix://$T/nowhere"
 unset RANQ_SERVER
