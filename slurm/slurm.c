@@ -110,7 +110,7 @@ static bool parse_line(char *line, struct ranq_sched_job *job)
 	unsigned long nodes = strtoul(fields[NODES], &end, 10);
 	if (!isdigit((unsigned char)*fields[NODES]) || *end || nodes > 1000000)
 		return false;
-	snprintf(job->id, sizeof job->id, "%s", fields[ID]);
+	snprintf(job->id, sizeof job->id, "%.*s", (int)sizeof job->id - 1, fields[ID]);
 	job->state = state_of(fields[STATE]);
 	job->nodes = nodes ? (unsigned)nodes : 1;
 	job->start_ms = ranq_sched_time_iso(fields[START]);

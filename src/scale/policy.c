@@ -284,7 +284,7 @@ static void shrink(struct decision *d, bool *taken)
 {
 	struct ranq_scale_plan *plan = d->plan;
 	char work[128], why[200];
-	size_t at;
+	size_t at = 0;
 	unsigned have = plan->have;
 	write_work(d, work, sizeof work);
 	snprintf(why, sizeof why, "%u allocation%s %s enough: %s", plan->keep, ranq_plural(plan->keep),
@@ -303,7 +303,7 @@ static void shrink(struct decision *d, bool *taken)
 /* The last of the pending ones need not be larger than what is left for it. */
 static void make_smaller(struct decision *d, const bool *taken)
 {
-	size_t at;
+	size_t at = 0;
 	uint64_t each = ranks_of_one(d), covered;
 	if (!d->limits->can_shrink || d->wished || d->work->paused || d->limits->worth_ms < 2 ||
 		d->plan->have > d->plan->keep || d->plan->have <= d->limits->min || !latest_pending(d, taken, &at))
