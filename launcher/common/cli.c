@@ -177,10 +177,24 @@ const char *ranq_cli_job_text(const struct ranq_session *session, uint64_t job)
 	return text;
 }
 
+/* Before anything is done: what is no id at all must not be found behind jobs that are removed already. */
+static int check_ids(const struct ranq_operands *operands, struct ranq_err *err)
+{
+	char queue[RANQ_QUEUE_NAME_MAX + 1];
+	uint64_t job;
+	for (int i = 0; i < operands->n; i++)
+		if (ranq_jobid_parse(operands->at[i], queue, &job, err) < 0)
+			return -1;
+	return 0;
+}
+
 int ranq_cli_each_job(const struct ranq_command *command, const struct ranq_cli_common *common,
 	const struct ranq_operands *operands, ranq_cli_job_fn *act, void *user)
 {
 	int worst = 0;
+	struct ranq_err bad = {0};
+	if (check_ids(operands, &bad) < 0)
+		return ranq_cli_fail(command, &bad);
 	for (int i = 0; i < operands->n && !ranq_cli_interrupted(); i++) {
 		struct ranq_err err = {0};
 		uint64_t job;

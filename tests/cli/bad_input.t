@@ -2,7 +2,25 @@
 # Bad input: one clear line, the right exit status, nothing changed in Redis.
 . "$(dirname "$0")/../support/tap.sh"
 start_redis
-keys() { rcli --raw keys '*' | sort; }
+# every key with all that is in it, but the clock of the queue
+keys() {
+	rcli --raw eval "
+		local all, keys = {}, redis.call('KEYS', '*')
+		local clock = {vt = true, last = true, due = true, chores = true}
+		for i, key in ipairs(keys) do
+			if key:sub(-2) == ':q' then
+				local fields, q = redis.call('HGETALL', key), {}
+				for f = 1, #fields, 2 do
+					if not clock[fields[f]] then q[#q + 1] = fields[f] .. '=' .. fields[f + 1] end
+				end
+				table.sort(q)
+				all[i] = key .. ' ' .. table.concat(q, ' ')
+			else
+				all[i] = key .. ' ' .. redis.sha1hex(redis.call('DUMP', key))
+			end
+		end
+		return all" 0 | sort
+}
 
 # bad STATUS PATTERN NAME COMMAND...
 bad() {
@@ -23,6 +41,11 @@ printf 'not a module' >"$T/text.so"
 truncate -s 1G "$T/gigabyte"
 head -c 1048577 /dev/zero | tr '\0' x >"$T/long"
 printf 'a\0b\n' >"$T/nul"
+{ echo fine; cat "$T/long"; } >"$T/second"
+
+# something that bad input could change
+TEST="a job of another queue" status 0 ranq submit -q there --range 1-3 -- echo {}
+like "$(keys)" 'ranq:\{there\}:q .*jobseq=1' "is seen with all that is in it"
 
 bad 2 "^ranq submit: unknown option '--rangee'; did you mean '--range'" "unknown option" ranq submit --rangee 1-2 -- echo
 bad 2 "^ranq submit: unknown option '-Z'" "unknown short option" ranq submit -Z -- echo
@@ -88,6 +111,17 @@ bad 2 "something is missing; see 'ranq server --help'" "server without a verb" r
 bad 4 "no such worker|no worker|no such queue" "drain of nobody" ranq drain all
 bad 4 "no such queue" "pause of no queue" ranq pause nosuch
 bad 4 "no such queue" "rm-queue of no queue" ranq rm-queue nosuch
+
+# of a queue that has a job
+for command in info wait results tasks cancel rm retry; do
+	bad 4 "no such job" "$command of a job that is not there" ranq $command there/99
+done
+bad 4 "no such job" "after a job that is not there, in a queue with others" ranq submit -q there --after 99 -- echo
+bad 2 "cannot be retried" "retry of a job that waits" ranq retry there/1
+bad 2 "the last is 2" "log of a task that is not there" ranq log there/1 3
+bad 2 "lease" "another lease than the queue has" ranq submit -q there --lease 20s -- echo
+bad 2 "'7x' is not a job id" "rm of a job and of nonsense" ranq rm there/1 7x
+bad 2 "line 2 of '$T/second' is longer" "a bad second line" ranq submit -q there -a "$T/second" -- echo
 
 bad 3 "cannot connect to 'unix:(//)?$T/nosock'" "no server" ranq submit --server "unix://$T/nosock" -- echo
 bad 3 "cannot connect to .*refused" "refused" ranq submit --server redis://127.0.0.1:1 -- echo
