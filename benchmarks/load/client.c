@@ -4,7 +4,8 @@
  *   bench-client sleep MODULE TASKS RANKS               10-ms tasks: per cent of ideal, which is 10 ms * TASKS / RANKS
  *   bench-client tail MODULE TASKS RANKS                uneven tasks: makespan / that of the best list schedule found
  *   bench-client bytes MODULE TASKS                     1-MB results: MB/s
- *   bench-client trip MODULE COUNT                      one task there and back after 1 s of idleness: ms
+ *   bench-client trip MODULE COUNT                      one task there and back after 1 s of idleness, a job each: ms
+ *   bench-client next MODULE COUNT                      the same, each the next task of one open job
  *   bench-client commands TASKS                         /bin/true with captured output
  *   bench-client submit MODULE TASKS                    submit alone: ms; the job is left, its id is in "more"
  *   bench-client reduce MODULE TASKS ORDERED            no-op tasks, only the sum of their results comes back
@@ -198,22 +199,71 @@ static double one_trip_ms(const char *module)
 	return start * 1e3;
 }
 
+/* One more argument for each trip. */
+static int one_more(void *user, const char **arg, size_t *len)
+{
+	int *more = user;
+
+	*arg = "x";
+	*len = 1;
+	if (!*more)
+		return 2;
+	*more = 0;
+	return 1;
+}
+
+static struct ranq_job *open_job(const char *module, int *more)
+{
+	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
+	struct ranq_job *job;
+
+	options.module = module;
+	options.function = "noop";
+	options.generator = one_more;
+	options.generator_user = more;
+	job = ranq_submit(ranq, &options);
+	if (!job)
+		die("submit");
+	return job;
+}
+
+static double next_trip_ms(struct ranq_job *job, int *more, uint64_t k)
+{
+	struct timespec idle = {1, 0};
+	struct ranq_value value;
+	double start;
+
+	nanosleep(&idle, NULL);
+	start = bench_now_s();
+	*more = 1;
+	if (!next(job, k, &value))
+		bench_die(BENCH_WRONG, "bench-client: the job ended");
+	start = bench_now_s() - start;
+	if (number(&value) != (int64_t)k)
+		bench_die(BENCH_WRONG, "bench-client: the trip brought something else");
+	return start * 1e3;
+}
+
 /* The first trip is not counted: it brings the module to the node. */
-static void trip(const char *module, uint64_t count)
+static void trips(const char *name, const char *module, uint64_t count)
 {
 	double *ms = calloc(count + 1, sizeof *ms);
+	bool open = strcmp(name, "next") == 0;
+	int args = 0;
+	struct ranq_job *job = open ? open_job(module, &args) : NULL;
 	char more[128];
 
 	if (!ms || !count)
 		bench_die(BENCH_FAILED, "bench-client: no trips");
-	one_trip_ms(module);
-	for (uint64_t i = 0; i < count; i++)
-		ms[i] = one_trip_ms(module);
+	for (uint64_t i = 0; i <= count; i++)
+		ms[i ? i - 1 : 0] = open ? next_trip_ms(job, &args, i) : one_trip_ms(module);
 	qsort(ms, count, sizeof *ms, bench_compare_doubles);
 	snprintf(more, sizeof more, "\"trips\": %" PRIu64 ", \"min_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f", count,
 		ms[0], ms[(count * 99 + 99) / 100 - 1], ms[count - 1]);
-	bench_print_more("trip", "", "", ms[count / 2], "ms", "lower", more);
+	bench_print_more(name, "", "", ms[count / 2], "ms", "lower", more);
 	free(ms);
+	if (open)
+		finish(job);
 }
 
 static void commands(uint64_t tasks)
@@ -310,8 +360,8 @@ int main(int argc, char **argv)
 		tail(module, count(argc, argv, 3), count(argc, argv, 4));
 	else if (!strcmp(what, "bytes") && argc == 4)
 		bytes(module, count(argc, argv, 3));
-	else if (!strcmp(what, "trip") && argc == 4)
-		trip(module, count(argc, argv, 3));
+	else if ((!strcmp(what, "trip") || !strcmp(what, "next")) && argc == 4)
+		trips(what, module, count(argc, argv, 3));
 	else if (!strcmp(what, "commands") && argc == 3)
 		commands(count(argc, argv, 2));
 	else if (!strcmp(what, "submit") && argc == 4)
@@ -321,7 +371,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "first") && argc == 3)
 		first(module);
 	else
-		bench_die(2, "usage: bench-client noop|sleep|tail|bytes|trip|commands|submit|reduce|first ... (see benchmarks/load/client.c)");
+		bench_die(2, "usage: bench-client noop|sleep|tail|bytes|trip|next|commands|submit|reduce|first ... (see benchmarks/load/client.c)");
 	ranq_close(ranq);
 	return 0;
 }
