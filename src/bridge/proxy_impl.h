@@ -411,6 +411,7 @@ void proxy_blob_missing(struct ranq_proxy *proxy, uint64_t number, int rank); /*
 
 /* proxy_input.c */
 void proxy_input_ask(struct proxy_job *job);
+void proxy_input_came(struct proxy_queue *pq, uint64_t id, uint64_t first, struct ranq_bytes block); /* with a lease */
 /* How many tasks from start on have their lines here, at most to end; 0: none. */
 uint64_t proxy_input_have(const struct proxy_job *job, uint64_t start, uint64_t end);
 int proxy_input_slice(

@@ -131,6 +131,17 @@ static void add_block(struct proxy_job *job, uint64_t first, struct ranq_bytes b
 	TAILQ_INSERT_TAIL(&job->blocks, block, next);
 }
 
+void proxy_input_came(struct proxy_queue *pq, uint64_t id, uint64_t first, struct ranq_bytes block)
+{
+	struct proxy_job *job = proxy_job_find(pq, id);
+
+	if (!job || (job->state != PROXY_JOB_READY && job->state != PROXY_JOB_BLOBS) ||
+		job->spec.args != RANQ_ARGS_INPUT || first >= RANQ_TASKS_MAX)
+		return;
+	proxy_input_trim(job); /* no lane has anything: nothing of what was begun comes back */
+	add_block(job, first, block);
+}
+
 static void have_input(struct proxy_request *request, const struct ranq_reply *reply)
 {
 	static struct ranq_input_reply input;

@@ -305,6 +305,8 @@ void proxy_lease_take(struct proxy_request *request, struct ranq_lease_reply *le
 		lease->ranges[i].seq = request->a;
 		take_range(pq, &lease->ranges[i]);
 	}
+	if (lease->input.len > 0)
+		proxy_input_came(pq, lease->ranges[0].job, lease->input_first, lease->input);
 }
 
 static void leased(struct proxy_request *request, const struct ranq_reply *reply)

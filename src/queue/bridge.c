@@ -102,6 +102,10 @@ int ranq_queue_lease_parse(const struct ranq_reply *r, struct ranq_lease_reply *
 	}
 	if (n > 0 && ranq_reply_count(r) > at)
 		out->record = ranq_call_next_bytes(&in);
+	if (n > 0 && ranq_reply_count(r) > at + 2) {
+		out->input_first = ranq_call_next(&in);
+		out->input = ranq_call_next_bytes(&in);
+	}
 	return in.failed ? ranq_call_malformed(err) : 0;
 }
 

@@ -114,7 +114,7 @@ int ranq_queue_join_parse(const struct ranq_reply *r, int64_t *lease_ms, struct 
 enum ranq_lease_flags { RANQ_LEASE_RETURNED_ONLY = 1, /* the allow-oom twin: only ranges that came back */
 	RANQ_LEASE_NO_SUSPECTS = 2,
 	RANQ_LEASE_BUSY = 4, /* no lane is idle: nothing of sticky jobs that has its home elsewhere */
-	RANQ_LEASE_RECORD = 8, /* with the record of the first job, if it is small */
+	RANQ_LEASE_RECORD = 8, /* with the record of the first job, and the input block of its first task, if they are small */
 	RANQ_LEASE_LEFT = 16,  /* with `left` */
 	RANQ_LEASE_LANE = 32   /* for each idle lane: a call that empties the queue and gives fewer tasks makes the bridge idle */ };
 struct ranq_range { /* a leased range as granted */
@@ -133,6 +133,8 @@ struct ranq_lease_reply {
 	uint64_t bridges; /* alive in the queue; 0: not told */
 	uint64_t left;    /* tasks that no bridge has been given yet, of the only job that has any; UINT64_MAX: there may be others, or nobody asked */
 	struct ranq_bytes record; /* of the job of the first range, borrowed from the reply; empty: not told */
+	uint64_t input_first;     /* first line of the block */
+	struct ranq_bytes input;  /* the block in which the first range begins, borrowed likewise; empty: not told */
 };
 /* Asks for about `want` tasks (over several jobs if need be) in at most max_ranges ranges. time_left_ms: of the allocation, or -1. tags may be NULL. */
 int ranq_queue_lease_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, uint64_t seq, uint64_t want,

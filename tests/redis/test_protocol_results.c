@@ -297,6 +297,18 @@ static enum ranq_err_code stage(const char *uuid, uint64_t first, uint64_t lines
 	return code;
 }
 
+/* The first line of the range is in the block that comes with it. */
+static void leased_with_block(uint64_t want, uint64_t first)
+{
+	struct ranq_lease_reply r = tq_lease_opt(A, want, 64, RANQ_LEASE_RECORD | RANQ_LEASE_LEFT, -1, NULL);
+	struct ranq_bytes line;
+
+	ck_assert_uint_eq(r.n, 1);
+	ck_assert_uint_eq(r.input_first, first);
+	ck_assert_int_eq(ranq_input_get(r.input.data, r.input.len, r.ranges[0].start - first, &line, &tq.err), 0);
+	ck_assert_uint_eq(line.len, 1);
+}
+
 START_TEST(staged_input_is_taken_over_whole_or_not)
 {
 	const char *uuid = tq_id('c');
@@ -326,7 +338,12 @@ START_TEST(staged_input_is_taken_over_whole_or_not)
 	ck_assert_int_eq(ranq_queue_input_parse(tq.reply, in, &tq.err), 0);
 	ck_assert_uint_eq(in->n, 1);
 	free(in);
+	tq_join(A, 1);
+	leased_with_block(301, 0);
+	leased_with_block(100, 300);
+	ck_assert_uint_eq(tq_lease(A, 99).n, 1); /* nobody asked for it */
 	ck_assert_uint_eq(tq_remove(1), 1);
+	tq_leave(A);
 	ck_assert_int_eq(tq_command("DBSIZE"), 0);
 }
 END_TEST

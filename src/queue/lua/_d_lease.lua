@@ -260,6 +260,19 @@ local function wake(q)
 	q_put(q, 'i:' .. q.bridge, 0)
 end
 
+-- Appends the record of the first range's job if it is small, and behind it its input block (index of its first line, block) if there is a small one.
+local function lease_record(q, reply)
+	local k = q.P .. 'j:' .. S(reply[6])
+	local record = redis.pcall('GET', k .. ':spec')
+	if type(record) ~= 'string' or #record > RECORD_MAX then return end
+	reply[#reply + 1] = record
+	local member = peek('ZREVRANGEBYSCORE', k .. ':inx', S(reply[7]), '-inf', 'LIMIT', 0, 1)[1]
+	local first, count, size = string.match(member or '', '^(%d+):(%d+):(%d+)$')
+	if not first or tonumber(first) + tonumber(count) <= reply[7] or tonumber(size) > RECORD_MAX then return end
+	local block = redis.pcall('HGET', k .. ':in', first)
+	if type(block) == 'string' then reply[#reply + 1], reply[#reply + 2] = tonumber(first), block end
+end
+
 -- args: bridge, seq, want, max ranges, flags, time left in ms or -1, tags with a comma before and behind each
 local function lease_ranges(keys, args, returned_only)
 	local seq, want, max, flags = int(args[2]), int(args[3]), int(args[4]), int(args[5])
@@ -283,9 +296,6 @@ local function lease_ranges(keys, args, returned_only)
 	g.reply[5] = g.count
 	g.reply[#g.reply + 1] = g.count > 0 and redis.call('ZCARD', q.P .. 'L') or 0
 	if flags % 32 >= 16 then g.reply[#g.reply + 1] = left(q, g) end
-	if flags % 16 >= 8 and g.count > 0 then
-		local record = redis.pcall('GET', q.P .. 'j:' .. S(g.reply[6]) .. ':spec')
-		if type(record) == 'string' and #record <= RECORD_MAX then g.reply[#g.reply + 1] = record end
-	end
+	if flags % 16 >= 8 and g.count > 0 then lease_record(q, g.reply) end
 	return done(q, g.reply)
 end
