@@ -182,6 +182,12 @@ static int next_of_generator(void *user, struct ranq_bytes *line, struct ranq_er
 	return rc == 1 ? check_line(line, err) : rc;
 }
 
+static bool all_done(void *user, uint64_t tasks)
+{
+	const struct ranq_job *job = user;
+	return job->stream && ranq_stream_facts(job->stream)->done >= tasks;
+}
+
 static struct ranq_job *job_create(struct ranq *ranq)
 {
 	struct ranq_job *job = calloc(1, sizeof *job);
@@ -226,7 +232,8 @@ static int set_lines(struct ranq_job *job, struct ranq_submission *submission,
 	job->generator = options->generator;
 	job->generator_user = options->generator_user;
 	job->lines = (struct ranq_lines){
-		.next = next_of_generator, .begin = begin_generator, .user = job, .fd = -1, .name = "generator"};
+		.next = next_of_generator, .begin = begin_generator, .hurried = all_done, .user = job, .fd = -1,
+		.name = "generator"};
 	submission->may_stream = true;
 	return 0;
 }
@@ -444,6 +451,10 @@ RANQ_API int ranq_next(struct ranq_job *job, struct ranq_value *value, int unord
 	if (!job->stream && ranq_api_open_stream(job, unordered != 0, true))
 		return -1;
 	ranq_api_lend_hook(job);
+	if (job->producer && !ranq_stream_at_hand(job->stream)) {
+		ranq_producer_look(job->producer); /* the caller may have made a task of the last result */
+		job->feed_ms = 0;
+	}
 	int rc = ranq_api_feed(job) ? -1 : next_value(job, &result, timeout_s);
 	job->session->hook = NULL;
 	if (rc != 1)

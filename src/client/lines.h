@@ -2,6 +2,7 @@
 #ifndef RANQ_CLIENT_LINES_H
 #define RANQ_CLIENT_LINES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/buf.h"
@@ -14,6 +15,7 @@ struct ranq_lines {
 	int (*next)(void *user, struct ranq_bytes *line, struct ranq_err *err);
 	void (*begin)(void *user); /* somebody begins to read a batch; NULL: nothing to do */
 	void (*allow_large)(void *user); /* lines of more than 1 MiB are wanted; NULL: there is no limit here */
+	bool (*hurried)(void *user, uint64_t tasks); /* nothing of the tasks passed on so far is left to do; NULL: not known */
 	void *user;
 	int fd;           /* to wait for after 2; -1: never blocks */
 	const char *name; /* for messages */

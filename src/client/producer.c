@@ -14,7 +14,7 @@
 
 #define BATCH_BYTES (1u << 20)
 #define BATCH_BLOCKS 200
-#define FLUSH_MS 100   /* lines wait at most this long for company */
+#define FLUSH_MS 100   /* lines wait at most this long for company, while earlier ones are at work */
 #define HELD_MS 250    /* the queue is full of input: look again */
 #define IDLE_MS 20     /* a generator has nothing at present: ask again */
 #define ALIVE_MS 10000 /* below every producer's lease (60 s at least) */
@@ -212,6 +212,7 @@ struct ranq_producer {
 	uint64_t job, batch, tasks;
 	char uuid[RANQ_ID_LEN + 1];
 	bool end, done;
+	bool asks_again; /* after IDLE_MS */
 	int64_t sent_ms;
 };
 
@@ -329,6 +330,7 @@ static int close_job(struct ranq_producer *producer, const char *reason, struct 
 	if (rc && err->code == RANQ_ERR_STATE && send_again(producer, err) == 0)
 		rc = close_call(producer, reason, err);
 	producer->done = true;
+	producer->asks_again = false;
 	producer->hook.fd = -1;
 	producer->hook.next_ms = RANQ_NEVER;
 	return rc;
@@ -347,15 +349,24 @@ static void plan(struct ranq_producer *producer, bool held, bool silent)
 {
 	bool started = producer->blocks.n || (producer->blocks.writer && producer->blocks.writer->count);
 	int64_t alive = producer->sent_ms + ALIVE_MS;
+	producer->asks_again = !held && silent && producer->lines->fd < 0;
 	producer->hook.fd = held || !silent ? -1 : producer->lines->fd;
 	if (held)
 		producer->hook.next_ms = ranq_session_after(HELD_MS);
 	else if (!silent)
 		producer->hook.next_ms = 0; /* there is more to read at once */
-	else if (producer->lines->fd < 0)
+	else if (producer->asks_again)
 		producer->hook.next_ms = ranq_session_after(IDLE_MS);
 	else
 		producer->hook.next_ms = started ? producer->sent_ms + FLUSH_MS : alive;
+}
+
+/* Lines that nothing else stands before go at once. */
+static bool flush_is_due(const struct ranq_producer *producer)
+{
+	const struct ranq_lines *lines = producer->lines;
+	return ranq_clock_ms() >= producer->sent_ms + FLUSH_MS ||
+	       (lines->hurried && lines->hurried(lines->user, producer->tasks));
 }
 
 /* Reads what is there, at most one batch, and sends it. */
@@ -373,8 +384,7 @@ static int step(void *user, struct ranq_err *err)
 		silent = rc == RANQ_BLOCKS_NOTHING_NOW;
 		pause = rc == RANQ_BLOCKS_PAUSE;
 	}
-	if ((silent || pause) && ranq_clock_ms() >= producer->sent_ms + FLUSH_MS &&
-		ranq_blocks_flush(&producer->blocks, err))
+	if ((silent || pause) && flush_is_due(producer) && ranq_blocks_flush(&producer->blocks, err))
 		return -1;
 	bool due = producer->blocks.n || ranq_clock_ms() >= producer->sent_ms + ALIVE_MS;
 	int taken = due ? append(producer, err) : 1;
@@ -418,6 +428,12 @@ void ranq_producer_start(struct ranq_producer *producer, uint64_t job)
 struct ranq_session_hook *ranq_producer_hook(struct ranq_producer *producer)
 {
 	return &producer->hook;
+}
+
+void ranq_producer_look(struct ranq_producer *producer)
+{
+	if (producer->asks_again)
+		producer->hook.next_ms = 0;
 }
 
 bool ranq_producer_done(const struct ranq_producer *producer)

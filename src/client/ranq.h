@@ -184,7 +184,10 @@ int ranq_last_status(void);         /* exit status that fits: 2 input, 3 server,
  * ranq_foreach, ranq_next and ranq_wait of its job, which must be called at least once in a minute: a job whose producer is silent for
  * longer is closed. One call must not take longer either: return 2 rather than wait. It is asked for each argument once, also when the
  * server comes back with a state some seconds older; if that lost an argument above 1 MiB which was in the queue already, the job ends as
- * ERROR. An argument has at most 1 MiB; of a function 4 GiB, and then its bytes are sent from where they are. */
+ * ERROR. An argument has at most 1 MiB; of a function 4 GiB, and then its bytes are sent from where they are.
+ * A program that makes tasks one after the other, each when it has seen a result or its user wants one, keeps one such job: its generator
+ * gives what there is, then 2. Each ranq_next that has no result at hand asks it first, and when all earlier tasks are done what it gives
+ * leaves at once; there is no shorter way to a worker and back. */
 typedef int ranq_generator(void *user, const char **arg, size_t *len);
 
 /* Begin with RANQ_SUBMIT_INIT, then set what you need. Exactly one of command and function. */

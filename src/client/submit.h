@@ -31,6 +31,8 @@ int ranq_submit_send(struct ranq_session *session, struct ranq_submission *submi
 	struct ranq_producer **producer, struct ranq_err *err);
 
 struct ranq_session_hook *ranq_producer_hook(struct ranq_producer *producer);
+/* There may be input now though there was none a moment ago. */
+void ranq_producer_look(struct ranq_producer *producer);
 bool ranq_producer_done(const struct ranq_producer *producer);
 /* Feeds until the end of the input. Errors of the input close the job with them as its reason. */
 int ranq_producer_finish(struct ranq_producer *producer, struct ranq_err *err);

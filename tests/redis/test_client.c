@@ -178,6 +178,44 @@ START_TEST(generator)
 }
 END_TEST
 
+static int one_more(void *user, const char **arg, size_t *len)
+{
+	int *more = user;
+	if (!*more)
+		return 2;
+	*more = 0;
+	*arg = "one more";
+	*len = strlen(*arg);
+	return 1;
+}
+
+/* Nothing else is at work: a task waits neither for company nor for the next look at the generator. */
+START_TEST(one_at_a_time)
+{
+	struct ranq *ranq = client_rig_open();
+	struct ranq_submit_options options = client_rig_echo(0);
+	struct ranq_progress progress;
+	struct ranq_value value;
+	int more = 0;
+	options.generator = one_more;
+	options.generator_user = &more;
+	struct ranq_job *job = client_rig_submit(ranq, &options);
+	client_rig_bridge("echo", "1", "0");
+	for (uint64_t i = 0; i < 20; i++) {
+		more = 1;
+		int rc = ranq_next(job, &value, 0, 0);
+		ck_assert_int_eq(ranq_progress_get(job, &progress), 0);
+		ck_assert_uint_eq(progress.tasks, i + 1);
+		if (rc != 1)
+			ck_assert_msg(ranq_next(job, &value, 0, 30) == 1, "%s", ranq_last_error());
+		ck_assert_uint_eq(value.index, i);
+		ck_assert_int_eq(progress.open, 1);
+	}
+	ranq_job_close(job);
+	ranq_close(ranq);
+}
+END_TEST
+
 /* An input that breaks off: its tasks run, the job says that it is incomplete. */
 START_TEST(generator_fails)
 {
@@ -664,6 +702,7 @@ int main(void)
 	tcase_add_test(tests, time_out);
 	tcase_add_test(tests, backlog);
 	tcase_add_test(tests, generator);
+	tcase_add_test(tests, one_at_a_time);
 	tcase_add_test(tests, generator_fails);
 	tcase_add_test(tests, arguments);
 	tcase_add_loop_test(tests, consumer_dies, 0, 2);
