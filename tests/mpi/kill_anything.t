@@ -21,7 +21,8 @@ round() { # NAME KIND PICK
 	local j kind=$2 pick=$3 p out join1 join2 rc
 	ranq join --lease $lease -n 2 >"$T/join1" 2>&1 &
 	join1=$!
-	j=$(ranq submit --lease $lease --range "1-$TASKS" -- echo {})
+	: >"$T/ran"
+	j=$(ranq submit --lease $lease --range "1-$TASKS" -- sh -c "echo {} >>$T/ran; echo {}")
 	wait_for 30 some_done "$j" 50 || { fail "$1: the bridge works" "$(cat "$T/join1")"; return; }
 	p=$(victim "$kind" | $pick)
 	if [ -z "$p" ]; then fail "$1: there is a '$kind' to kill" "$(ps -ef | tail -20)"; else kill -9 "$p"; fi
@@ -33,6 +34,11 @@ round() { # NAME KIND PICK
 	ranq results "$j" >"$T/results" 2>"$T/results.err"
 	if cmp -s "$T/results" <(seq "$TASKS"); then pass "$1: every result once, in order"; else
 		fail "$1: every result once, in order" "$(cat "$T/wait" "$T/results.err"; diff "$T/results" <(seq "$TASKS") | head -5)"; fi
+	# the log of what ran: a result is never there without its task, and what ran for nothing is what a bridge held
+	is "$(sort -nu "$T/ran" | wc -l)" "$TASKS" "$1: every task ran"
+	again=$(($(wc -l <"$T/ran") - TASKS))
+	echo "# $1: $again tasks ran again"
+	if [ "$again" -lt "$TASKS" ]; then pass "$1: not all ran again"; else fail "$1: not all ran again" "$again"; fi
 	wait_for 60 drained || { fail "$1: join ends" "$(cat "$T/join1" "$T/join2")"; kill -9 "$join1" "$join2" 2>/dev/null; }
 	wait "$join1" "$join2" 2>/dev/null
 	out=$(wait_for 10 no_bridge || ps -ef | grep -E 'ranq|mpirun' | grep -v grep)

@@ -6,7 +6,7 @@
  * task is counted once and only under a current token, I7 no key stays, I12 leased + returned + done + remaining = N
  * whenever somebody looks; and nothing gets stuck.
  *
- *   RANQ_SIM_SEEDS=n   that many histories (default: as many as 9 s for each way of calling allow)
+ *   RANQ_SIM_SEEDS=n   that many histories (default: as many as 5 s for each way of calling allow)
  *   RANQ_SIM_SEED=s    begin with this one;  RANQ_SIM_TRACE=1  print every call */
 #include <stdlib.h>
 #include <string.h>
