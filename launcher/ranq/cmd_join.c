@@ -599,6 +599,12 @@ static int check_queues(const char *list, struct ranq_err *err)
 		snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), at);
 		if (ranq_queue_name_check(name, err) < 0)
 			return -1;
+		for (const char *other = at + len; *other; other += strcspn(other, ",")) {
+			other++;
+			if (strcspn(other, ",") == len && strncmp(other, at, len) == 0)
+				return ranq_err_set(
+					err, RANQ_ERR_USAGE, "option '--queue': '%s' is named twice", name);
+		}
 	}
 	return 0;
 }

@@ -180,7 +180,7 @@ touch "$T/broken"
 TEST="no way to ask" status 0 in_pbs env RANQ_PBS_RSH="$T/rsh" ranq join
 like "$(tail -n 1 "$T/starts")" ' -n 7 ' "leaves none out"
 
-for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "--idle-timeout soon" "operand" \
+for args in "-n 0" "-n x" "--nonsense" "-q a{b" "-q ,a" "-q a,b,a" "--idle-timeout soon" "operand" \
 	"--bind foo" "--end-time yesterday" "--warn-signal NONSENSE" "--on-server-lost cry" "-n 99999"; do
 	: >"$T/starts"
 	# shellcheck disable=SC2086 # words
