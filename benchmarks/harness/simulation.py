@@ -27,8 +27,10 @@ def simulate(context, **settings):
 
 def take_down(context, benchmark, measured, case, targets=()):
     m = measured[case]
+    task = m["parameters"]["task_s"]
+    tasks = "" if task == 1 else ", tasks of %g ms" % (1e3 * task)
     context.book.result(benchmark, "ranq", m["unit"], m["better"], [m["value"]], m["parameters"],
-                        "%d bridges of %d ranks: %s" % (m["parameters"]["bridges"], m["parameters"]["ranks"], case),
+                        "%d bridges of %d ranks%s: %s" % (m["parameters"]["bridges"], m["parameters"]["ranks"], tasks, case),
                         more=m.get("more"), targets=targets)
 
 

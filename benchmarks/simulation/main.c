@@ -257,6 +257,7 @@ static void report(
 	double done = (double)(b->sums.done - a->sums.done), server_s = b->server_s - a->server_s;
 	double calls = (double)(b->calls - a->calls), proxy_s = b->proxy_s - a->proxy_s;
 	double bytes = (double)(b->bytes_in - a->bytes_in + b->bytes_out - a->bytes_out);
+	double commands = (double)(b->commands - a->commands);
 	double ranges = (double)(b->sums.ranges - a->sums.ranges), chunks = (double)(b->sums.chunks - a->sums.chunks);
 	double possible = s * sim.set.bridges * sim.set.ranks / sim.set.task_s;
 	struct ranq_job_info info = sim_info(job);
@@ -269,7 +270,7 @@ static void report(
 	ranq_json_real(more, "calls_per_bridge_second", ratio(calls, bridge_s));
 	ranq_json_real(more, "ranges_per_bridge_second", ratio(ranges, bridge_s));
 	ranq_json_real(more, "chunks_per_bridge_second", ratio(chunks, bridge_s));
-	ranq_json_real(more, "commands_per_bridge_second", ratio((double)(b->commands - a->commands), bridge_s));
+	ranq_json_real(more, "commands_per_bridge_second", ratio(commands, bridge_s));
 	ranq_json_real(more, "bytes_per_bridge_second", ratio(bytes, bridge_s));
 	ranq_json_real(more, "server_us_per_call", ratio(server_s * 1e6, calls));
 	ranq_json_real(more, "function_us_per_call", ratio((double)(b->calls_us - a->calls_us), calls));
@@ -277,7 +278,10 @@ static void report(
 	ranq_json_real(more, "server_us_per_chunk", ratio(server_s * 1e6, chunks));
 	ranq_json_real(more, "server_us_per_task", ratio(server_s * 1e6, done));
 	ranq_json_real(more, "calls_per_task", ratio(calls, done));
+	ranq_json_real(more, "commands_per_task", ratio(commands, done));
+	ranq_json_real(more, "commands_per_chunk", ratio(commands, chunks));
 	ranq_json_real(more, "bytes_per_task", ratio(bytes, done));
+	ranq_json_real(more, "bytes_per_chunk", ratio(bytes, chunks));
 	ranq_json_real(more, "server_bytes", (double)b->memory_bytes);
 	ranq_json_real(more, "tasks_per_item", ratio((double)info.done, (double)info.result_items));
 	ranq_json_real(more, "proxy_us_per_chunk", ratio(proxy_s * 1e6, chunks));

@@ -41,6 +41,14 @@ is "$(field "$T/w.jsonl" True 'r["peer"], r["status"], r["verified"], r["median"
 like "$(field "$T/w.jsonl" True 'r["reason"]')" 'wrong result at task 777' "and says why"
 status 2 measure nonsense
 like "$err" "no benchmark is called 'nonsense'" "an unknown name"
+status 2 measure --peers dusk codec
+like "$err" "no peer is called 'dusk'" "a misspelt peer is not left out silently"
+status 2 measure --runs 0 codec
+like "$err" "'0' is no number of runs" "no runs are no figure"
+status 1 "$b/compare" HEAD HEAD nonsense
+like "$err" "no benchmark is called 'nonsense'" "compare knows it before it builds"
+RANQ_BENCH_PEERS=$T/not-made status 2 "$b/peers/install" --nonsense
+TEST="peers/install installs nothing when asked for something else" ok test ! -e "$T/not-made"
 
 recorded() { # FILE VALUE...
 	python3 -c "import json, sys
