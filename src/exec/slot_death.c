@@ -100,7 +100,7 @@ static void count_death(
 	trouble->deaths++;
 	trouble->elapsed_us = elapsed_us(slot);
 	explain_status(slot, job, "", trouble->reason, &trouble->signal, &trouble->exit_code);
-	/* Who kills a whole bridge kills its executors before the ranks or after them: they are not added to the deaths of bridges. */
+	/* On top of deaths of bridges these would count twice: who kills a whole bridge may hit two executors of the task before their rank. */
 	if (trouble->deaths - deaths_before(chunk) >= job->spec.max_deaths) {
 		trouble->given_up = true;
 		trouble->status = RANQ_TASK_DIED;
