@@ -21,7 +21,7 @@ like "$(cat "$T/join.out")" '4 compute ranks on slurm:[0-9]+ \(2 nodes\).* by .*
 
 if [ -z "${HOSTS_NONE:-}" ]; then
 	reaches() { host "$1" timeout 1 bash -c ": </dev/tcp/10.88.0.3/27801" 2>/dev/null; }
-	ok reaches h1
+	ok wait_for 10 reaches h1
 	host_kill h3
 	if reaches h1; then fail "a host that lost its power is gone"; else pass "a host that lost its power is gone"; fi
 fi

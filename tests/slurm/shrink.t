@@ -29,7 +29,7 @@ ok wait_for 60 told 'given back to the scheduler'
 stay=$(printf '%s\n' h1 "$(cat where)" | sort -u | wc -l)
 TEST="idle nodes go back, the first one and the one at work stay" ok wait_for 20 has_nodes "$stay"
 TEST="workers shows what is left" ok wait_for 20 is_worker ranks $((2 * stay))
-TEST="others may use them" ok timeout 20 srun -N 1 -n 1 -t 1 true
+TEST="others may use them" ok timeout 60 srun -N 1 -n 1 -t 1 true
 j=$(ranq submit --range 1-40 -- echo {})
 TEST="the bridge works on" status 0 ranq wait --timeout 30s "$j"
 in_order "$j" 40 "each result once, in order"
