@@ -116,6 +116,8 @@ class Tool(Contestant):
         self.env = dict(os.environ, LC_ALL="C.UTF-8", PARALLEL_HOME=context.world.path("parallel"))
 
     def argv(self, command):
+        if self.peer == "xargs" and command[-1] == "{}":
+            return ["xargs", "-P%d" % self.jobs, "-n1", *command[:-1]]
         if self.peer == "xargs":
             return ["xargs", "-P%d" % self.jobs, "-I{}", *command]
         return ["parallel", "--will-cite", "-j%d" % self.jobs, *command]

@@ -125,7 +125,7 @@ def commands(context):
         mine = median("ranq")
         return [
             target("0.85 x two bare loops of posix_spawn, pipe and wait", ratio(mine, median("bare")), ">=", 0.85),
-            target("1.4 x xargs -P2", ratio(mine, median("xargs")), ">=", 1.4),
+            target("1.4 x xargs -P2 -n1", ratio(mine, median("xargs")), ">=", 1.4),
             target("7 x GNU parallel -j2", ratio(mine, median("parallel")), ">=", 7),
         ]
 
