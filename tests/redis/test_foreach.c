@@ -361,20 +361,9 @@ static bool all_but_the_first(struct ranq_job *job)
 
 static bool first_is_taken(struct ranq_job *job)
 {
-	(void)job;
-	struct ranq_conn *conn = test_redis_connect(&rig.server);
-	struct ranq_cmd cmd;
-	struct ranq_reply *reply;
-	ranq_cmd_init(&cmd);
-	ranq_cmd_str(&cmd, "HGET");
-	ranq_cmd_str(&cmd, "ranq:{default}:j:1");
-	ranq_cmd_str(&cmd, "next");
-	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
-	bool taken = ranq_reply_int(reply) > 0;
-	ranq_reply_destroy(reply);
-	ranq_cmd_clear(&cmd);
-	ranq_conn_close(conn);
-	return taken;
+	struct ranq_progress progress;
+	ck_assert_int_eq(ranq_progress_get(job, &progress), 0);
+	return !strcmp(progress.state, "RUNNING");
 }
 
 static void wait_until(bool (*condition)(struct ranq_job *), struct ranq_job *job)

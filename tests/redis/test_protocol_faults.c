@@ -461,7 +461,8 @@ START_TEST(damage_by_others_is_reported_and_stops_nobody_else)
 	tq_command("DEL %sj:1:ret", tq.q.base);
 	tq_command("DEL %sj:2", tq.q.base);
 	tq_command("SET %sj:2 x", tq.q.base);
-	tq_command("HSET %sj:3 next nan n -5", tq.q.base);
+	tq_counter(3, "next", "0/0");
+	tq_counter(3, "n", "-5");
 	r = tq_lease(A, 20);
 	ck_assert_uint_eq(r.n, 2);
 	ck_assert_uint_eq(r.ranges[0].job, leased);
@@ -489,7 +490,7 @@ START_TEST(another_schema_is_refused)
 {
 	TQ_JOB(.tasks = 10);
 	tq_join(A, 1);
-	tq_command("HSET %sq schema 2", tq.q.base);
+	tq_command("HSET %sq schema 1", tq.q.base);
 	ck_assert_uint_eq(TQ_JOB(.tasks = 1), 0);
 	ck_assert_int_eq(tq.err.code, RANQ_ERR_SCHEMA);
 	ranq_queue_beat_cmd(&tq.q, &tq.cmd, A, NULL, 0, 0, 0);

@@ -220,7 +220,7 @@ START_TEST(unread_results_hold_new_tasks_only)
 	ck_assert_uint_eq(r.n, 1);
 	ck_assert_uint_le(r.ranges[0].end - r.ranges[0].start, 60);
 	tq_release(A, &r.ranges[0], r.ranges[0].start, r.ranges[0].start, r.ranges[0].end, RANQ_RELEASE_DRAINED);
-	tq_command("HSET %sj:1 bytes 99999999", tq.q.base);
+	tq_counter(1, "bytes", "99999999");
 	ck_assert_uint_eq(tq_lease(A, 5).n, 1); /* it came back: given whatever lies there */
 	free(bytes);
 }

@@ -161,8 +161,8 @@ START_TEST(a_server_that_comes_back_older)
 	tq_command("HDEL ranq:{t}:j:1:r 20");
 	tq_command("ZREMRANGEBYSCORE ranq:{t}:j:1:i 20 20");
 	tq_command("ZREMRANGEBYSCORE ranq:{t}:j:1:a 2 2");
-	tq_command("HINCRBY ranq:{t}:j:1 done -10");
-	tq_command("HINCRBY ranq:{t}:j:1 leased 10");
+	tq_counter(1, "done", "value - 10");
+	tq_counter(1, "leased", "value + 10");
 	tq_command("HDEL ranq:{t}:b:%s 1:30", tq_id('a'));
 	tq_command("HSET ranq:{t}:b:%s 1:20 100:%llu:0:0:n", tq_id('a'), (unsigned long long)leased.seq);
 	session->restarts++;

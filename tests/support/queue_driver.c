@@ -119,6 +119,35 @@ int64_t tq_command(const char *format, ...)
 	return ranq_reply_int(tq.reply);
 }
 
+void tq_counter(uint64_t job, const char *name, const char *expression)
+{
+	static const char names[] = "state n next done leased retn arr bytes tb el w held open parked c1 c2 c3 c4 fto nak";
+	char script[1024], key[128];
+
+	snprintf(script, sizeof script,
+		"local counts = redis.pcall('HGET', KEYS[1], 'counts') "
+		"if type(counts) ~= 'string' then return 0 end "
+		"local ok, v = pcall(function() return {cmsgpack.unpack(counts)} end) "
+		"if not ok then return 0 end "
+		"local i = 0 "
+		"for name in string.gmatch('%s', '%%a%%w*') do "
+		"i = i + 1 "
+		"local value = v[i] "
+		"if name == ARGV[1] and type(value) == 'number' then v[i] = %s end "
+		"end "
+		"return redis.call('HSET', KEYS[1], 'counts', cmsgpack.pack(unpack(v)))",
+		names, expression);
+	snprintf(key, sizeof key, "%sj:%llu", tq.q.base, (unsigned long long)job);
+	ranq_cmd_reset(&tq.cmd);
+	ranq_cmd_str(&tq.cmd, "EVAL");
+	ranq_cmd_str(&tq.cmd, script);
+	ranq_cmd_str(&tq.cmd, "1");
+	ranq_cmd_str(&tq.cmd, key);
+	ranq_cmd_str(&tq.cmd, name);
+	tq_call();
+	ck_assert_int_eq(ranq_reply_type(tq.reply), RANQ_REPLY_INT);
+}
+
 const char *tq_id(char letter)
 {
 	static char ids[6][RANQ_ID_LEN + 1];

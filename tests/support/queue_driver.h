@@ -35,6 +35,8 @@ int test_queue_main(const char *name, const TTest *const *tests, size_t n);
 void tq_call(void);
 /* Sends a plain command; returns its reply (an int, or 0). */
 int64_t tq_command(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Somebody else changes a counter of a job: `value` of it becomes the Lua expression. A job without a readable one stays as it is. */
+void tq_counter(uint64_t job, const char *name, const char *expression);
 const char *tq_id(char letter); /* 32 times the letter: a bridge, client or waiter (a to f) */
 void tq_pass(int64_t ms);       /* lets virtual time pass: as many calls as it takes, each at most a fifth of a lease */
 void tq_attach(int64_t lease_ms);

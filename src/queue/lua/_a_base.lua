@@ -1,6 +1,8 @@
 -- Helpers of all functions: numbers, errors, the queue and its virtual clock. Nothing here may call the server while it is
 -- loaded, nothing may make a global. PROTOCOL.md names the keys.
 
+-- Of what is stored: PROTOCOL.md, Keys.
+local SCHEMA = '2'
 -- Highest index + 1. Above it a double is no longer exact.
 local LIMIT = 9007199254740992
 -- Elements of one reply, bells of one call, fragments of one clean-up: what keeps any call within a few milliseconds.
@@ -74,7 +76,7 @@ local function open(key, bridge)
 	if not string.find(key or '', '^ranq:{[%w._-]+}:q$') then return nil, fail('ARG') end
 	local v = redis.call('HMGET', key, 'schema', 'lease', 'vt', 'last', 'paused', 'drains', 'rbytes', 'rlimit', 'due', 'chores',
 		'b:' .. (bridge or ''), 'i:' .. (bridge or ''), 'work')
-	if v[1] and v[1] ~= '1' then return nil, fail('SCHEMA') end
+	if v[1] and v[1] ~= SCHEMA then return nil, fail('SCHEMA') end
 	local lease = num(v[2])
 	if lease < 1 then lease = 15000 end
 	return {
@@ -135,7 +137,7 @@ local function create(q, lease, rlimit)
 	if not q.exists then
 		q.exists = true
 		if lease > 0 then q.lease = lease end
-		redis.call('HSET', q.key, 'schema', 1, 'lease', S(q.lease), 'vt', S(q.vt), 'last', S(wall_ms()))
+		redis.call('HSET', q.key, 'schema', SCHEMA, 'lease', S(q.lease), 'vt', S(q.vt), 'last', S(wall_ms()))
 		q.last = wall_ms()
 	elseif lease > 0 and lease ~= q.lease then
 		if redis.call('EXISTS', q.P .. 'all', q.P .. 'L') > 0 then return fail('LEASE') end

@@ -178,10 +178,7 @@ local function commit_store(q, j)
 	end
 	j.bytes, j.tb = j.bytes + j.fresh, j.tb + j.fresh
 	q.freshbytes = q.freshbytes + j.fresh
-	local c = j.changed
-	c.done, c.leased, c.el = true, true, true
-	if j.nstored > 0 then c.arr, c.bytes, c.tb = true, true, true end
-	if j.c1 + j.c2 + j.c3 + j.c4 > 0 then c.c1, c.c2, c.c3, c.c4 = true, true, true, true end
+	j.dirty = true
 	unhold(q, j)
 end
 

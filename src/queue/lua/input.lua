@@ -23,8 +23,8 @@ local function input(keys, args)
 		end
 	end
 	if #reply == 0 then
-		local v = redis.call('HMGET', k, 'inb', 'n')
-		if num(v[1]) == 0 or s >= num(v[2]) then return fail('NOTFOUND') end
+		local j = job(q, args[1])
+		if not j or s >= j.n or num(redis.call('HGET', k, 'inb')) == 0 then return fail('NOTFOUND') end
 		return lost(q, args[1], 'its input was deleted')
 	end
 	return reply

@@ -75,7 +75,7 @@ local function retry_revive(q, first)
 			local j = job(q, id)
 			if j and j.state == 'IMPOSSIBLE' and dependency_state(q, j) == 'DEFERRED' then
 				put(j, 'state', 'DEFERRED')
-				put(j, 'reason', '')
+				set_field(j, 'reason', '')
 				j.final = false
 				j.everyone = true
 				redis.call('ZREM', q.P .. 'exp', id)
@@ -110,8 +110,8 @@ local function retry(keys, args)
 	if more then return done(q, { failed_only and count or 0, 1 }) end
 	redis.call('HDEL', j.k, 'retrying')
 	put(j, 'state', state == 'PENDING' and (j.started and 'RUNNING' or 'PENDING') or 'DEFERRED')
-	put(j, 'reason', '')
-	put(j, 'ended', 0)
+	set_field(j, 'reason', '')
+	set_field(j, 'ended', 0)
 	j.final = false
 	j.everyone = true
 	j.bells = j.bells + never

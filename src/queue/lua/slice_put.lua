@@ -8,13 +8,12 @@ local function slice_put(keys, args)
 	if slice >= slices_of(total) or #args[6] ~= math.min(SLICE_BYTES, total - slice * SLICE_BYTES) then return fail('ARG') end
 	local q, err = open_existing(keys[1])
 	if not q then return err end
-	local k = q.P .. 'j:' .. args[1]
-	local state = redis.call('HGET', k, 'state')
-	if not state then return fail('NOTFOUND') end
-	if FINAL[state] then return fail('STATE') end
-	local name = k .. ':v:' .. args[3]
+	local j = job(q, args[1])
+	if not j then return fail('NOTFOUND') end
+	if j.final then return fail('STATE') end
+	local name = j.k .. ':v:' .. args[3]
 	redis.call('HSET', name, args[4], args[6])
 	redis.call('EXPIRE', name, STAGE_TTL)
-	redis.call('ZADD', k .. ':v', args[2], args[2] .. ':' .. args[3] .. ':' .. args[5])
+	redis.call('ZADD', j.k .. ':v', args[2], args[2] .. ':' .. args[3] .. ':' .. args[5])
 	return 1
 end

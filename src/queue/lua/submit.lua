@@ -47,23 +47,21 @@ local function submit_use_blob(q, hash)
 	redis.call('PERSIST', q.P .. 'blob:' .. hash)
 end
 
-local function submit_fields(q, args, policy, files, reader)
-	local f = { 'state', 'PENDING', 'n', args[4], 'policy', policy, 'uuid', args[3], 'created', S(q.now) }
+local function submit_fields(q, args, j, policy, files)
+	local f = { 'counts', job_pack(j), 'policy', policy, 'uuid', args[3], 'created', S(q.now) }
 	for name, value in pairs({ name = args[8], owner = args[9], module = args[10], data = args[11], files = files }) do
 		if value ~= '' then
 			f[#f + 1] = name
 			f[#f + 1] = value
 		end
 	end
-	if args[5] == '1' then
-		f[#f + 1] = 'open'
-		f[#f + 1] = 1
-	end
-	if reader then
-		f[#f + 1] = 'w'
-		f[#f + 1] = 1
-	end
 	return f
+end
+
+local function submit_job(q, id, k, policy, args, reader)
+	local counts = cmsgpack.pack(STATE_NUMBERS.PENDING, int(args[4]), 0, 0, 0, 0, 0, 0, 0, 0, reader and 1 or 0, 0, args[5] == '1' and 1 or 0,
+		0, 0, 0, 0, 0, 0, 0)
+	return job_known(q, job_read(id, k, parse_policy(policy), counts))
 end
 
 local function submit_add_reader(k, reader)
@@ -96,7 +94,8 @@ local function submit(keys, args)
 	local id = S(redis.call('HINCRBY', q.key, 'jobseq', 1))
 	local k, policy = q.P .. 'j:' .. id, table.concat(args, ' ', 12, 21)
 	local files = after > 22 and args[22] or ''
-	redis.call('HSET', k, unpack(submit_fields(q, args, policy, files, reader)))
+	local j = submit_job(q, id, k, policy, args, reader)
+	redis.call('HSET', k, unpack(submit_fields(q, args, j, policy, files)))
 	-- Sent again after the job had gone: its files are wanted again.
 	if files ~= '' then redis.pcall('ZREM', q.P .. 'files', uuid .. files) end
 	redis.call('SET', k .. ':spec', args[7])
@@ -110,7 +109,6 @@ local function submit(keys, args)
 		redis.call('SADD', k .. ':deps', args[i])
 		redis.call('SADD', q.P .. 'j:' .. args[i] .. ':rdeps', id)
 	end
-	local j = job_from(q, id, { 'PENDING', args[4], policy, [12] = reader and '1' or nil, [14] = args[5] == '1' and '1' or nil })
 	if j.open == 1 then renew_producer(q, j) end
 	local state, cause = 'PENDING', nil
 	if #args >= after then state, cause = dependency_state(q, j) end
