@@ -15,6 +15,7 @@
 #define BATCH_BYTES (1u << 20)
 #define BATCH_BLOCKS 200
 #define FLUSH_MS 100   /* lines wait at most this long for company, while earlier ones are at work */
+#define AHEAD_MS 1000  /* no answer for so long: ask again, and wait */
 #define HELD_MS 250    /* the queue is full of input: look again */
 #define IDLE_MS 20     /* a generator has nothing at present: ask again */
 #define ALIVE_MS 10000 /* below every producer's lease (60 s at least) */
@@ -213,23 +214,28 @@ struct ranq_producer {
 	char uuid[RANQ_ID_LEN + 1];
 	bool end, done;
 	bool asks_again; /* after IDLE_MS */
+	enum { AHEAD_NONE, AHEAD_SENT, AHEAD_TAKEN, AHEAD_FAILED } ahead; /* the blocks left without waiting for the answer */
 	int64_t sent_ms;
 };
+
+static int append_cmd(struct ranq_producer *producer, struct ranq_cmd *cmd, uint64_t batch, const struct ranq_blocks *blocks)
+{
+	struct ranq_bytes at[BATCH_BLOCKS + 2];
+	for (size_t i = 0; i < blocks->n; i++)
+		at[i] = ranq_blocks_get(blocks, i);
+	return ranq_queue_append_cmd(&producer->session->queue, cmd, producer->job, producer->uuid, batch,
+		ranq_blocks_count(blocks), at, blocks->counts, blocks->n);
+}
 
 /* One call: all finished blocks, or none as a sign of life. 1: taken; 0: held; -1. */
 static int append_call(
 	struct ranq_producer *producer, uint64_t batch, const struct ranq_blocks *blocks, struct ranq_err *err)
 {
-	struct ranq_bytes at[BATCH_BLOCKS + 2];
-	size_t n = blocks->n;
-	for (size_t i = 0; i < n; i++)
-		at[i] = ranq_blocks_get(blocks, i);
 	struct ranq_cmd cmd;
 	struct ranq_reply *reply = NULL;
 	bool held = false;
 	ranq_cmd_init(&cmd);
-	int rc = ranq_queue_append_cmd(&producer->session->queue, &cmd, producer->job, producer->uuid, batch,
-		ranq_blocks_count(blocks), at, blocks->counts, n);
+	int rc = append_cmd(producer, &cmd, batch, blocks);
 	if (rc)
 		no_memory(err);
 	else
@@ -287,6 +293,13 @@ static int send_again(struct ranq_producer *producer, struct ranq_err *err)
 	return 0;
 }
 
+static void next_batch(struct ranq_producer *producer)
+{
+	keep(producer);
+	producer->blocks.large = (struct ranq_bytes){0};
+	producer->batch++;
+}
+
 /* All finished blocks, or a sign of life when there is none. 1: taken; 0: held; -1. */
 static int append(struct ranq_producer *producer, struct ranq_err *err)
 {
@@ -298,13 +311,60 @@ static int append(struct ranq_producer *producer, struct ranq_err *err)
 	if (rc < 0 && err->code == RANQ_ERR_INPUT && producer->blocks.large.len &&
 		ranq_blocks_send_large(&producer->blocks, err) == 0)
 		rc = append_call(producer, producer->batch, &producer->blocks, err);
-	if (rc == 1 && n) {
-		keep(producer);
-		producer->blocks.large = (struct ranq_bytes){0};
-		producer->batch++;
-	}
+	if (rc == 1 && n)
+		next_batch(producer);
 	return rc;
 }
+
+/* ---- ahead ----------------------------------------------------------------------------------------------------- */
+/* Who waits for the result of one task does not wait for the answer that it was taken as well: that is looked at when there
+ * is time. Anything but a plain "taken" is settled by appending the same batch again, under its number, and waiting. */
+static void ahead_answered(const struct ranq_reply *reply, void *arg)
+{
+	struct ranq_producer *producer = arg;
+	bool held;
+	if (producer->ahead != AHEAD_SENT)
+		return;
+	producer->ahead = reply && ranq_queue_append_parse(reply, &producer->tasks, &held, NULL) == 0 && !held
+				  ? AHEAD_TAKEN
+				  : AHEAD_FAILED;
+}
+
+/* False: nothing was sent, or the connection is gone. */
+static bool ahead_send(struct ranq_producer *producer)
+{
+	struct ranq_session *session = producer->session;
+	struct ranq_cmd cmd;
+	if (!session->conn || producer->blocks.n != 1 || producer->blocks.large.len || producer->end)
+		return false;
+	ranq_cmd_init(&cmd);
+	if (append_cmd(producer, &cmd, producer->batch, &producer->blocks) == 0) {
+		producer->ahead = AHEAD_SENT;
+		producer->sent_ms = ranq_clock_ms();
+		ranq_conn_send(session->conn, &cmd, ahead_answered, producer);
+		if (ranq_conn_pump(session->conn, NULL))
+			ranq_session_disconnect(session); /* calls back */
+	}
+	ranq_cmd_clear(&cmd);
+	if (producer->ahead == AHEAD_FAILED)
+		producer->ahead = AHEAD_NONE;
+	return producer->ahead != AHEAD_NONE;
+}
+
+/* True: the answer may still come. False: the batch was taken, or is to be appended again. */
+static bool ahead_waits(struct ranq_producer *producer)
+{
+	struct ranq_session *session = producer->session;
+	if (producer->ahead == AHEAD_SENT && session->conn && ranq_conn_pump(session->conn, NULL))
+		ranq_session_disconnect(session);
+	if (producer->ahead == AHEAD_SENT && ranq_clock_ms() < producer->sent_ms + AHEAD_MS)
+		return true;
+	if (producer->ahead == AHEAD_TAKEN)
+		next_batch(producer);
+	producer->ahead = AHEAD_NONE;
+	return false;
+}
+
 
 static int close_call(struct ranq_producer *producer, const char *reason, struct ranq_err *err)
 {
@@ -362,11 +422,15 @@ static void plan(struct ranq_producer *producer, bool held, bool silent)
 }
 
 /* Lines that nothing else stands before go at once. */
-static bool flush_is_due(const struct ranq_producer *producer)
+static bool is_hurried(const struct ranq_producer *producer)
 {
 	const struct ranq_lines *lines = producer->lines;
-	return ranq_clock_ms() >= producer->sent_ms + FLUSH_MS ||
-	       (lines->hurried && lines->hurried(lines->user, producer->tasks));
+	return lines->hurried && lines->hurried(lines->user, producer->tasks);
+}
+
+static bool flush_is_due(const struct ranq_producer *producer)
+{
+	return ranq_clock_ms() >= producer->sent_ms + FLUSH_MS || is_hurried(producer);
 }
 
 /* Reads what is there, at most one batch, and sends it. */
@@ -376,6 +440,10 @@ static int step(void *user, struct ranq_err *err)
 	bool silent = false, pause = false;
 	if (producer->done)
 		return 0;
+	if (producer->ahead != AHEAD_NONE && ahead_waits(producer)) {
+		plan(producer, false, true);
+		return 0;
+	}
 	if (!producer->end && !producer->blocks.n) {
 		int rc = ranq_blocks_read(&producer->blocks, producer->lines, err);
 		if (rc < 0)
@@ -386,6 +454,10 @@ static int step(void *user, struct ranq_err *err)
 	}
 	if ((silent || pause) && flush_is_due(producer) && ranq_blocks_flush(&producer->blocks, err))
 		return -1;
+	if (silent && is_hurried(producer) && ahead_send(producer)) {
+		plan(producer, false, true);
+		return 0;
+	}
 	bool due = producer->blocks.n || ranq_clock_ms() >= producer->sent_ms + ALIVE_MS;
 	int taken = due ? append(producer, err) : 1;
 	if (taken < 0)

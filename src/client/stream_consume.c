@@ -8,6 +8,7 @@
 #include "client/stream_impl.h"
 
 #define ACK_MS 200
+#define LAZY_BYTES 4096
 #define ACCUMULATOR_BYTES_PER_MS 20000
 
 static int attach_call(
@@ -171,9 +172,16 @@ static uint64_t ack_bytes(const struct ranq_stream *stream)
 	return wanted < stream->ack_max ? wanted : stream->ack_max;
 }
 
+bool ranq_stream_is_lazy(const struct ranq_stream *stream)
+{
+	return stream->facts.state == RANQ_JOB_OPEN && !stream->facts.held && !stream->options.unordered &&
+	       stream->from >= stream->facts.tasks && !stream->state.has_accumulator &&
+	       stream->unacked_bytes <= LAZY_BYTES && stream->unacked_bytes < ack_bytes(stream);
+}
+
 bool ranq_stream_ack_is_due(const struct ranq_stream *stream)
 {
-	return stream->options.consume && (stream->unacked.n || stream->run_start != stream->at) &&
+	return stream->options.consume && !ranq_stream_is_lazy(stream) && (stream->unacked.n || stream->run_start != stream->at) &&
 	       (stream->unacked_bytes >= ack_bytes(stream) || ranq_clock_ms() >= ranq_stream_ack_at_ms(stream));
 }
 

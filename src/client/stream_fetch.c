@@ -11,6 +11,7 @@
 #define FETCH_BYTES (4u << 20)
 #define FETCH_ITEMS 256
 #define RETRY_MS 100
+#define LINGER_MS 20
 
 static void keep_items(struct ranq_batch *batch)
 {
@@ -132,12 +133,17 @@ bool ranq_stream_all_fetched(const struct ranq_stream *stream)
 	       stream->from >= stream->facts.tasks;
 }
 
-/* Whoever waits has acknowledged; only with a large accumulator not each time: *look_ms is when it is due. */
-static int ack_before_wait(struct ranq_stream *stream, int64_t *look_ms, struct ranq_err *err)
+/* Whoever waits has acknowledged; only with a large accumulator not each time: *look_ms is when it is due. Who gets the
+ * few results of an open job one by one may have the next one before an acknowledgement is there and back. */
+static int ack_before_wait(struct ranq_stream *stream, bool waited, int64_t *look_ms, struct ranq_err *err)
 {
 	*look_ms = RANQ_NEVER;
 	if (!stream->options.consume)
 		return 0;
+	if (!waited && ranq_stream_is_lazy(stream)) {
+		*look_ms = ranq_session_after(LINGER_MS);
+		return 0;
+	}
 	if (stream->state.accumulator.len <= RANQ_STREAM_SMALL_STATE || ranq_stream_ack_is_due(stream))
 		return ranq_stream_ack_now(stream, err);
 	if (stream->unacked.n)
@@ -173,7 +179,7 @@ static int look(struct ranq_stream *stream, struct ranq_batch *next, int64_t dea
 /* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
 int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_err *err)
 {
-	for (;;) {
+	for (bool waited = ranq_clock_ms() + LINGER_MS >= deadline_ms;; waited = true) {
 		int64_t look_ms;
 		if (ranq_session_run_hook(stream->session, err))
 			return -1;
@@ -182,7 +188,7 @@ int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, stru
 			return -1;
 		if (rc > 0)
 			break;
-		if (ack_before_wait(stream, &look_ms, err))
+		if (ack_before_wait(stream, waited, &look_ms, err))
 			return -1;
 		if (ranq_clock_ms() >= deadline_ms || (stream->facts.held && !stream->options.consume))
 			return ranq_err_set(err, RANQ_ERR_UNFINISHED, "not finished");
@@ -196,7 +202,10 @@ int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, stru
 	stream->batch[stream->now].status = RANQ_BATCH_EMPTY;
 	stream->now = !stream->now;
 	stream->item = 0;
-	if (stream->batch[stream->now].facts.n && stream->session->conn && !ranq_stream_all_fetched(stream))
+	if (stream->batch[stream->now].facts.n && stream->session->conn && !ranq_stream_all_fetched(stream)) {
 		ranq_stream_fetch_send(stream, &stream->batch[!stream->now]);
+		if (ranq_conn_pump(stream->session->conn, NULL)) /* leaves now: the caller may be away for long */
+			ranq_session_disconnect(stream->session);
+	}
 	return 1;
 }

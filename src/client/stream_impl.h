@@ -71,6 +71,8 @@ void ranq_stream_slices_clear(struct ranq_stream *stream);
 /* What was delivered of the current run goes into the ledgers. */
 int ranq_stream_note_run(struct ranq_stream *stream, struct ranq_err *err);
 int ranq_stream_ack_now(struct ranq_stream *stream, struct ranq_err *err);
+/* All that an open job has was delivered, and what is not acknowledged of it is little. */
+bool ranq_stream_is_lazy(const struct ranq_stream *stream);
 bool ranq_stream_ack_is_due(const struct ranq_stream *stream);
 int64_t ranq_stream_ack_at_ms(const struct ranq_stream *stream); /* when it will be due at the latest */
 
