@@ -16,20 +16,35 @@ local MODULE_TTL = 60
 local RECORD_MAX = 65536
 
 -- Whole numbers as text. Lua's own way writes 1e+14 from there on, and takes twice as long.
+-- Most are small: those are made once (a Functions library keeps them).
+local texts = {}
 local function S(number)
-	return string.format('%d', number)
+	local text = texts[number]
+	if text then return text end
+	text = string.format('%d', number)
+	if number >= 0 and number < 1000 and number % 1 == 0 then texts[number] = text end
+	return text
 end
+
+-- Small integers that were met, by their text: at most 1,000.
+local ints = {}
 
 -- A decimal integer below 2^53, or nil.
 local function int(text)
+	local value = ints[text]
+	if value then return value end
 	if type(text) ~= 'string' or #text > 16 or not string.find(text, '^%d+$') then return nil end
-	local value = tonumber(text)
+	value = tonumber(text)
+	if value < 1000 and text == S(value) then ints[text] = value end
 	if value < LIMIT then return value end
 end
 
 -- A field of a hash as a number; what somebody else wrote there may be anything.
 local function num(text)
-	local value = tonumber(text or 0)
+	if not text then return 0 end
+	local value = ints[text]
+	if value then return value end
+	value = tonumber(text)
 	if value and value == value and value > -LIMIT and value < LIMIT then return value end
 	return 0
 end
@@ -96,7 +111,8 @@ end
 
 local function wall_ms()
 	local t = redis.call('TIME')
-	return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+	local us = tonumber(t[2])
+	return t[1] * 1000 + (us - us % 1000) / 1000
 end
 
 -- Fields of the queue that a call changes are written together at its end (save in _c_ranges.lua).

@@ -301,11 +301,11 @@ end
 
 -- For bridges: the same, and renews the caller's lease before anybody's is looked at, so that nobody is reaped by its own call.
 local function enter_bridge(key, bridge)
-	if not hex(bridge, 32) then return nil, fail('ARG') end
 	local q, err = open(key, bridge)
 	if not q then return nil, err end
 	local _, seq, at = string.match(q.record or '', '^(%d+) (%d+) (%d+)$')
-	if not seq then return nil, fail('GONE') end
+	-- One that has a record joined with a good id.
+	if not seq then return nil, fail(hex(bridge, 32) and 'GONE' or 'ARG') end
 	clock(q)
 	q.bridge, q.b, q.seq, q.at = bridge, q.P .. 'b:' .. bridge, seq, nat(at)
 	if q.drains > 0 then q.drain = redis.call('HGET', q.P .. 'bm:' .. bridge, 'drain') end
