@@ -88,6 +88,7 @@ struct proxy_item { /* results of [start, end), to be committed */
 	uint64_t job, seq, grant, start, end, at; /* job: id in its queue */
 	uint64_t counts[RANQ_TASK_STATUS_COUNT], elapsed_us;
 	struct ranq_buf segment, failures;
+	uint64_t apart; /* number under which the segment was sent ahead of the commit; 0: it is sent with it */
 	struct proxy_failure *failure;
 	size_t nfailures, failures_room;
 	size_t nsplits; /* results in slices, which are in the queue */
@@ -108,6 +109,7 @@ struct proxy_call {
 	struct proxy_items items;
 	struct ranq_fragment *fragments;
 	size_t n, bytes;
+	bool apart;      /* was sent with segments ahead of it */
 	bool sent, dead; /* dead: its registration is gone; freed when its reply or the end of the connection comes */
 };
 
@@ -194,6 +196,7 @@ struct proxy_queue {
 	int64_t pending_ms;  /* when they are to be committed, if there are any */
 	unsigned commits_asked;
 	int64_t committed_ms; /* the last one was sent */
+	int64_t together_ms;  /* until then no segment is sent ahead of its commit */
 	uint64_t bridges;     /* in the queue, as the server told last */
 	uint64_t left;        /* tasks that no bridge had at left_ms; UINT64_MAX: many, for all we know */
 	int64_t left_ms;
@@ -247,7 +250,7 @@ struct ranq_proxy {
 	uint64_t running; /* chunks at living workers */
 	unsigned lanes;   /* of living workers */
 	unsigned ranks;   /* that compute and are not lost */
-	uint64_t next_key, next_chunk, next_grant, next_blob, next_slice, nonce;
+	uint64_t next_key, next_chunk, next_grant, next_blob, next_slice, next_apart, nonce;
 	int64_t slices_ms; /* none is sent before */
 	int64_t lease_ms, now_ms, last_tick_ms, ping_ms, silence_ms, idle_since_ms;
 	unsigned random;

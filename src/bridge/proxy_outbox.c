@@ -18,6 +18,7 @@
 #define ISLAND_BYTES 4096 /* and not more than these */
 #define COLLECT_MAX 16384 /* items looked at for one commit */
 #define COLLECT_BYTES (4 * PROXY_ITEM_BYTES)
+#define TOGETHER_MS 60000
 #define FAIL_SLICE 1000 /* tasks of a job that cannot run, failed in one item */
 
 /* ---- items ---- */
@@ -207,6 +208,8 @@ static void answered(struct proxy_request *request, const struct ranq_reply *rep
 		return;
 	}
 	if (rc != 0) {
+		if (call->apart) /* the server may have no memory for anything but commits */
+			pq->together_ms = pq->proxy->now_ms + TOGETHER_MS;
 		proxy_refused(
 			request, &err); /* GONE drops the outbox with this call; anything else is a lost connection */
 		return;
@@ -263,6 +266,7 @@ static int commit_cmd(struct proxy_call *call, struct ranq_cmd *cmd)
 			.start = item->start,
 			.end = item->end,
 			.item = {item->segment.data, item->segment.len},
+			.apart = item->apart,
 			.elapsed_us = item->elapsed_us,
 			.nfailures = failures && index ? item->nfailures : 0,
 			.failure_index = index,
@@ -282,6 +286,34 @@ static int commit_cmd(struct proxy_call *call, struct ranq_cmd *cmd)
 	return rc;
 }
 
+/* Whether it was taken says the commit behind it. */
+static void put_apart(struct proxy_request *request, const struct ranq_reply *reply)
+{
+	(void)request;
+	(void)reply;
+}
+
+/* Large segments go ahead of their commit, past the functions of the server, which look at every byte. Under a new number each time: what an
+ * earlier connection has sent may still arrive, and is dropped by its own commit or expires. */
+static void send_apart(struct proxy_call *call, struct ranq_cmd *cmd)
+{
+	struct proxy_queue *pq = call->pq;
+	struct proxy_item *item;
+
+	call->apart = false;
+	TAILQ_FOREACH(item, &call->items, next)
+	{
+		item->apart = 0;
+		if (item->segment.len < RANQ_APART_BYTES || pq->proxy->now_ms < pq->together_ms)
+			continue;
+		item->apart = ++pq->proxy->next_apart;
+		ranq_queue_apart_put_cmd(&pq->q, cmd, pq->proxy->id, item->apart,
+			(struct ranq_bytes){item->segment.data, item->segment.len});
+		proxy_request(pq, cmd, put_apart); /* not sent: then the commit is not either */
+		call->apart = true;
+	}
+}
+
 static void call_send(struct proxy_call *call)
 {
 	struct proxy_queue *pq = call->pq;
@@ -290,6 +322,7 @@ static void call_send(struct proxy_call *call)
 	int rc;
 
 	ranq_cmd_init(&cmd);
+	send_apart(call, &cmd);
 	rc = call->kind == PROXY_COMMIT ? commit_cmd(call, &cmd)
 					: ranq_queue_release_cmd(&pq->q, &cmd, pq->proxy->id, call->fragments, call->n);
 	request = rc == 0 ? proxy_request(pq, &cmd, answered) : NULL;

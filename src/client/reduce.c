@@ -8,6 +8,7 @@
 #define FETCH_ITEMS 256
 #define ACK_BYTES (4u << 20)
 #define ACK_MS 200
+#define STALE_MAX 16
 
 struct ranq_reducing {
 	struct ranq_session *session;
@@ -16,6 +17,7 @@ struct ranq_reducing {
 	struct ranq_reducing_facts facts;
 	bool loaded; /* the sum began with what the server has */
 	struct ranq_reduction sum;
+	unsigned stale; /* items one behind the other that were freed while they came */
 	struct ranq_reduction rounds; /* the sum of the first round, and of each later one */
 	uint64_t unacked_bytes, acked_to;
 	int64_t acked_ms;
@@ -159,6 +161,41 @@ static int join(struct ranq_reducing *r, const struct ranq_fetch_reply *reply, s
 	return 0;
 }
 
+/* Joins an item that lies apart. *again: it was freed meanwhile, or the server was another one: fetch again. */
+static int join_apart(
+	struct ranq_reducing *r, struct ranq_fetch_reply *facts, size_t i, bool *again, struct ranq_err *err)
+{
+	struct ranq_cmd cmd;
+	bool there = false;
+	ranq_cmd_init(&cmd);
+	ranq_queue_apart_get_cmd(&r->session->queue, &cmd, r->job, facts->items[i].start);
+	struct ranq_reply *reply = call(r, &cmd, 0, err);
+	if (!reply)
+		return -1;
+	int rc = 0;
+	if (r->restarts != r->session->restarts)
+		r->loaded = false;
+	else
+		rc = ranq_queue_apart_get_parse(reply, &there, &facts->items[i].item, err);
+	if (rc == 0 && there)
+		rc = join(r, facts, i, err);
+	else if (rc == 0 && r->loaded && r->stale == STALE_MAX)
+		rc = ranq_err_set(err, RANQ_ERR_STATE, "results were deleted in the server");
+	*again = !there;
+	r->stale = there ? 0 : r->stale + 1;
+	ranq_reply_destroy(reply);
+	return rc;
+}
+
+static int join_all(struct ranq_reducing *r, struct ranq_fetch_reply *facts, struct ranq_err *err)
+{
+	bool again = false;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && !again && r->loaded && i < facts->n; i++)
+		rc = facts->items[i].apart ? join_apart(r, facts, i, &again, err) : join(r, facts, i, err);
+	return rc;
+}
+
 static void learn(struct ranq_reducing *r, const struct ranq_fetch_reply *reply)
 {
 	r->facts.state = reply->state;
@@ -189,8 +226,8 @@ static int take_in(struct ranq_reducing *r, struct ranq_err *err)
 		rc = ranq_queue_fetch_parse(reply, &facts, err);
 	if (rc == 0 && r->loaded)
 		learn(r, &facts);
-	for (size_t i = 0; rc == 0 && r->loaded && i < facts.n; i++)
-		rc = join(r, &facts, i, err);
+	if (rc == 0)
+		rc = join_all(r, &facts, err);
 	ranq_reply_destroy(reply);
 	if (rc || !r->loaded || facts.n)
 		return rc ? -1 : 2;

@@ -273,8 +273,7 @@ struct ranq_stream *ranq_stream_open(
 	stream->options = *options;
 	stream->restarts = session->restarts;
 	stream->acked_ms = ranq_clock_ms();
-	ranq_buf_init(&stream->batch[0].bytes, 0);
-	ranq_buf_init(&stream->batch[1].bytes, 0);
+	stream->batch[0].stream = stream->batch[1].stream = stream;
 	ranq_patch_init(&stream->patch);
 	ranq_consumer_state_init(&stream->state);
 	if (options->fresh) {
@@ -315,7 +314,7 @@ void ranq_stream_close(struct ranq_stream *stream)
 		stream->batch[1].status == RANQ_BATCH_PENDING)
 		ranq_session_disconnect(stream->session);
 	for (int i = 0; i < 2; i++)
-		ranq_buf_clear(&stream->batch[i].bytes);
+		ranq_stream_batch_clear(&stream->batch[i]);
 	ranq_patch_clear(&stream->patch);
 	ranq_stream_slices_clear(stream);
 	ranq_offload_close(&stream->file);

@@ -3,36 +3,86 @@
  * In order, the next fetch asks for the first index behind what this stream holds, so a lost reply, a reconnect or a
  * server that went back in time only means that the same index is asked for again. Unordered, the cursor counts
  * arrivals in that one server's life: when the server restarted it starts again at 0, and the ledger drops what was
- * delivered. */
+ * delivered.
+ *
+ * A fetch may say that items lie apart: they are read by commands of their own, all before the batch is whole. One that is gone by then was freed
+ * by a consumer, or its job was removed: the next fetch knows. */
 #include <string.h>
 
 #include "client/stream_impl.h"
 
 #define FETCH_BYTES (4u << 20)
-#define FETCH_ITEMS 256
 #define RETRY_MS 100
 #define LINGER_MS 20
+#define STALE_MAX 16 /* each time somebody freed something between two steps of ours */
 
-static void keep_items(struct ranq_batch *batch)
+void ranq_stream_batch_clear(struct ranq_batch *batch)
 {
-	size_t total = 0;
+	while (batch->nreplies)
+		ranq_reply_destroy(batch->replies[--batch->nreplies]);
+	batch->facts.n = 0;
+}
+
+/* The items point into the reply, which stays with the batch. */
+static void keep(struct ranq_batch *batch, const struct ranq_reply *reply)
+{
+	batch->replies[batch->nreplies++] = ranq_conn_keep(batch->stream->session->conn, reply);
+}
+
+/* What goes wrong with a part is so with the whole; the worst counts. */
+static void came(struct ranq_batch *batch, enum ranq_batch_status how)
+{
+	if (how > batch->coming)
+		batch->coming = how;
+	if (batch->awaited == 0)
+		batch->status = batch->coming;
+}
+
+static enum ranq_batch_status refused(const struct ranq_batch *batch)
+{
+	bool passes = batch->err.code == RANQ_ERR_SERVER || batch->err.code == RANQ_ERR_FULL;
+	return passes ? RANQ_BATCH_LOST : RANQ_BATCH_BROKEN;
+}
+
+static void got_apart(const struct ranq_reply *reply, void *arg)
+{
+	struct ranq_batch *batch = arg;
+	bool there;
+	while (!batch->facts.items[batch->next].apart)
+		batch->next++;
+	struct ranq_bytes *item = &batch->facts.items[batch->next++].item;
+	batch->awaited--;
+	if (!reply) {
+		came(batch, RANQ_BATCH_LOST);
+	} else if (ranq_queue_apart_get_parse(reply, &there, item, &batch->err)) {
+		came(batch, refused(batch));
+	} else if (!there) {
+		came(batch, RANQ_BATCH_STALE);
+	} else {
+		keep(batch, reply);
+		came(batch, RANQ_BATCH_READY);
+	}
+}
+
+/* Large items are read past the functions of the server. Their replies come in this order. */
+static void get_apart(struct ranq_batch *batch)
+{
+	const struct ranq_stream *stream = batch->stream;
+	struct ranq_cmd cmd;
+	batch->coming = RANQ_BATCH_READY;
+	batch->next = 0;
 	for (size_t i = 0; i < batch->facts.n; i++)
-		total += batch->facts.items[i].item.len;
-	ranq_buf_reset(&batch->bytes);
-	unsigned char *to = ranq_buf_reserve(&batch->bytes, total);
-	if (!to) {
-		ranq_err_set(&batch->err, RANQ_ERR_MEMORY, "out of memory for %zu bytes of results", total);
-		batch->status = RANQ_BATCH_BROKEN;
-		return;
-	}
+		batch->awaited += batch->facts.items[i].apart;
+	ranq_cmd_init(&cmd);
 	for (size_t i = 0; i < batch->facts.n; i++) {
-		struct ranq_bytes *item = &batch->facts.items[i].item;
-		if (item->len)
-			memcpy(to, item->data, item->len);
-		item->data = to;
-		to += item->len;
+		if (!batch->facts.items[i].apart)
+			continue;
+		ranq_queue_apart_get_cmd(&stream->session->queue, &cmd, stream->job, batch->facts.items[i].start);
+		ranq_conn_send(stream->session->conn, &cmd, got_apart, batch);
 	}
-	batch->status = RANQ_BATCH_READY;
+	ranq_cmd_clear(&cmd);
+	if (batch->awaited == 0)
+		batch->status = batch->coming;
 }
 
 static void fetched(const struct ranq_reply *reply, void *arg)
@@ -41,10 +91,10 @@ static void fetched(const struct ranq_reply *reply, void *arg)
 	if (!reply || ranq_queue_reply_is_noscript(reply)) {
 		batch->status = RANQ_BATCH_LOST;
 	} else if (ranq_queue_fetch_parse(reply, &batch->facts, &batch->err)) {
-		bool passes = batch->err.code == RANQ_ERR_SERVER || batch->err.code == RANQ_ERR_FULL;
-		batch->status = passes ? RANQ_BATCH_LOST : RANQ_BATCH_BROKEN;
+		batch->status = refused(batch);
 	} else {
-		keep_items(batch);
+		keep(batch, reply);
+		get_apart(batch);
 	}
 }
 
@@ -56,11 +106,13 @@ void ranq_stream_fetch_send(struct ranq_stream *stream, struct ranq_batch *batch
 		.unordered = stream->options.unordered,
 		.from = stream->options.unordered ? stream->cursor : stream->from,
 		.max_bytes = FETCH_BYTES,
-		.max_items = FETCH_ITEMS,
+		.max_items = RANQ_FETCH_ITEMS_MAX,
 		.waiter = stream->session->client,
 	};
 	struct ranq_cmd cmd;
 	ranq_cmd_init(&cmd);
+	ranq_stream_batch_clear(batch);
+	batch->awaited = 0;
 	batch->status = RANQ_BATCH_PENDING;
 	batch->err.code = RANQ_ERR_OK;
 	if (ranq_queue_fetch_cmd(&stream->session->queue, &cmd, &fetch)) {
@@ -98,12 +150,19 @@ static int get_batch(struct ranq_stream *stream, struct ranq_batch *batch, struc
 			return -1;
 		if (!stream->session->conn)
 			continue;
-		if (batch->status == RANQ_BATCH_EMPTY || batch->status == RANQ_BATCH_LOST)
+		if (batch->status == RANQ_BATCH_EMPTY || batch->status >= RANQ_BATCH_STALE)
 			ranq_stream_fetch_send(stream, batch);
 		if (wait_batch(stream, batch, err))
 			return -1;
-		if (batch->status == RANQ_BATCH_READY)
+		if (batch->status == RANQ_BATCH_READY) {
+			stream->stale = 0;
 			return 0;
+		}
+		if (batch->status == RANQ_BATCH_STALE) {
+			if (++stream->stale > STALE_MAX)
+				return ranq_err_set(err, RANQ_ERR_STATE, "results were deleted in the server");
+			continue;
+		}
 		if (batch->err.code != RANQ_ERR_OK && ranq_clock_ms() >= patience_ms)
 			return ranq_err_set(err, batch->err.code, "%s", batch->err.text);
 		/* "Not now", or the functions were forgotten: after a pause a new connection attaches again. */

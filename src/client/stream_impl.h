@@ -10,12 +10,22 @@
 #define RANQ_STREAM_ACK_BYTES (4u << 20) /* and never more than an eighth of the backlog */
 #define RANQ_STREAM_SMALL_STATE (64u << 10) /* acknowledged before each wait */
 
-enum ranq_batch_status { RANQ_BATCH_EMPTY, RANQ_BATCH_PENDING, RANQ_BATCH_READY, RANQ_BATCH_LOST, RANQ_BATCH_BROKEN };
+/* from READY on: what weighs more comes later */
+enum ranq_batch_status {
+	RANQ_BATCH_EMPTY,
+	RANQ_BATCH_PENDING,
+	RANQ_BATCH_READY,
+	RANQ_BATCH_STALE, /* something of it was freed meanwhile */
+	RANQ_BATCH_LOST,
+	RANQ_BATCH_BROKEN
+};
 struct ranq_batch {
-	enum ranq_batch_status status;
-	struct ranq_err err; /* of BROKEN */
-	struct ranq_buf bytes;
-	struct ranq_fetch_reply facts; /* items point into bytes */
+	struct ranq_stream *stream;
+	enum ranq_batch_status status, coming; /* coming: status once nothing is awaited any more */
+	struct ranq_err err;                   /* of BROKEN */
+	struct ranq_fetch_reply facts;         /* items point into the replies */
+	struct ranq_reply *replies[1 + RANQ_FETCH_ITEMS_MAX];
+	size_t nreplies, awaited, next; /* items apart: how many have no reply yet; no earlier one waits for its own */
 };
 
 struct ranq_stream {
@@ -34,7 +44,7 @@ struct ranq_stream {
 	int64_t acked_ms;
 	/* what is being delivered */
 	struct ranq_batch batch[2];
-	unsigned now;
+	unsigned now, stale; /* stale: batches one behind the other of which something was freed while they came */
 	size_t item;
 	uint64_t from, cursor;           /* next fetch */
 	uint64_t run_start, at, run_end; /* results [at, run_end) come next */
@@ -57,6 +67,7 @@ void ranq_stream_fetch_send(struct ranq_stream *stream, struct ranq_batch *batch
 /* Makes the next batch the current one. 1: it has items, or the job is finished; -1: also UNFINISHED. */
 int ranq_stream_fetch_next(struct ranq_stream *stream, int64_t deadline_ms, struct ranq_err *err);
 bool ranq_stream_all_fetched(const struct ranq_stream *stream);
+void ranq_stream_batch_clear(struct ranq_batch *batch);
 
 /* Becomes the consumer (again): the server's ledger and ours become one, all of ours is acknowledged again. */
 int ranq_stream_attach(struct ranq_stream *stream, struct ranq_err *err);

@@ -47,6 +47,7 @@ static const struct {
 	{"RANQ_INPUT", RANQ_ERR_INPUT, NULL},
 	{"RANQ_LOST", RANQ_ERR_INPUT, NULL},
 	{"RANQ_BLOB", RANQ_ERR_INPUT, NULL},
+	{"RANQ_APART", RANQ_ERR_SERVER, NULL},
 	{"OOM", RANQ_ERR_FULL, "the server is out of memory (maxmemory); read or remove results, or raise it"},
 	{"MISCONF", RANQ_ERR_FULL, "the server cannot write its disk and takes nothing new; make room there"},
 	{"BUSY", RANQ_ERR_SERVER, "the server is busy with a long script"},

@@ -23,12 +23,14 @@ static void add_counts(struct ranq_cmd *cmd, const uint64_t counts[5])
 	ranq_cmd_str(cmd, text);
 }
 
-/* With results in slices their number stands behind that of the failure records. */
+/* With results in slices their number stands behind that of the failure records, and behind that where the bytes are. */
 static void add_numbers(struct ranq_cmd *cmd, const struct ranq_commit_item *item)
 {
-	char text[48];
+	char text[72];
+	int n = snprintf(text, sizeof text, "%zu:%zu", item->nfailures, item->nsplits);
 
-	snprintf(text, sizeof text, "%zu:%zu", item->nfailures, item->nsplits);
+	if (item->apart)
+		snprintf(text + n, sizeof text - (size_t)n, ":%llu", (unsigned long long)item->apart);
 	ranq_cmd_str(cmd, text);
 }
 
@@ -58,8 +60,11 @@ int ranq_queue_commit_add(struct ranq_cmd *cmd, const struct ranq_commit_item *i
 	ranq_call_u64(cmd, item->end);
 	add_counts(cmd, item->counts);
 	ranq_call_u64(cmd, item->elapsed_us < RANQ_TASKS_MAX ? item->elapsed_us : RANQ_TASKS_MAX - 1);
-	ranq_cmd_bytes(cmd, item->item.len ? item->item.data : "", item->item.len);
-	if (item->nsplits)
+	if (item->apart)
+		ranq_cmd_str(cmd, "");
+	else
+		ranq_cmd_bytes(cmd, item->item.len ? item->item.data : "", item->item.len);
+	if (item->nsplits || item->apart)
 		add_numbers(cmd, item);
 	else
 		ranq_call_u64(cmd, item->nfailures);

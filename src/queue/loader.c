@@ -15,7 +15,7 @@
 #include "util/clock.h"
 
 /* Goes up with every change of the Lua sources that is released. */
-#define RANQ_LUA_REVISION 21
+#define RANQ_LUA_REVISION 22
 #define SCRIPTS_MAX 64
 
 static bool is_helper(const struct ranq_lua_file *file)

@@ -166,6 +166,7 @@ struct ranq_commit_item {
 	const struct ranq_bytes *failures; /* packed records */
 	size_t nsplits;
 	const struct ranq_split_place *splits; /* what the item has in slices */
+	uint64_t apart; /* number under which its bytes were sent ahead (apart_put); 0: they are sent with the commit */
 };
 int ranq_queue_commit_begin(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge);
 int ranq_queue_commit_add(struct ranq_cmd *cmd, const struct ranq_commit_item *item);
@@ -179,6 +180,14 @@ struct ranq_commit_reply {
 	uint64_t waited[32];  /* jobs among the items for which a client waits */
 };
 int ranq_queue_commit_parse(const struct ranq_reply *r, struct ranq_commit_reply *out, struct ranq_err *err);
+
+/* The bytes of a large item, by plain commands, since functions are slow at bytes. Put: under a number that the bridge never used before, ahead
+ * of the commit that names it, which takes them or drops them; a commit that finds nothing there fails (SERVER) and has changed nothing. Get: of
+ * what a fetch said is apart; false: it was freed or removed meanwhile, fetch again. */
+#define RANQ_APART_BYTES ((size_t)32 << 10) /* from so many on it is worth it */
+void ranq_queue_apart_put_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const char *bridge, uint64_t number, struct ranq_bytes item);
+void ranq_queue_apart_get_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, uint64_t job, uint64_t start);
+int ranq_queue_apart_get_parse(const struct ranq_reply *r, bool *there, struct ranq_bytes *item /* borrowed from r */, struct ranq_err *err);
 
 /* One slice of a result that is too large to travel whole (record/split.h); all of them before the commit that names it. NOTFOUND, STATE:
  * nobody wants it any more. */
@@ -305,6 +314,7 @@ struct ranq_fetch {
 	unsigned max_items;
 	const char *waiter;
 };
+#define RANQ_FETCH_ITEMS_MAX 256
 struct ranq_fetch_reply {
 	enum ranq_job_state state;
 	bool held, finished; /* finished: no further item will ever come */
@@ -314,7 +324,8 @@ struct ranq_fetch_reply {
 		uint64_t start, end;
 		struct ranq_bytes item; /* borrowed from r */
 		bool freed;             /* result was freed by its consumer: bytes empty */
-	} items[256];
+		bool apart;             /* bytes empty: to be read by apart_get */
+	} items[RANQ_FETCH_ITEMS_MAX];
 };
 int ranq_queue_fetch_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_fetch *f);
 int ranq_queue_fetch_parse(const struct ranq_reply *r, struct ranq_fetch_reply *out, struct ranq_err *err);

@@ -7,15 +7,12 @@
 
 int ranq_queue_fetch_cmd(const struct ranq_queue *q, struct ranq_cmd *cmd, const struct ranq_fetch *f)
 {
-	unsigned most =
-		sizeof((struct ranq_fetch_reply *)NULL)->items / sizeof((struct ranq_fetch_reply *)NULL)->items[0];
-
 	ranq_call_begin(q, cmd, "fetch");
 	ranq_call_u64(cmd, f->job);
 	ranq_cmd_int(cmd, f->unordered);
 	ranq_call_u64(cmd, f->from);
 	ranq_call_u64(cmd, f->max_bytes);
-	ranq_call_u64(cmd, f->max_items < 1 ? 1 : f->max_items > most ? most : f->max_items);
+	ranq_call_u64(cmd, f->max_items < 1 ? 1 : f->max_items > RANQ_FETCH_ITEMS_MAX ? RANQ_FETCH_ITEMS_MAX : f->max_items);
 	ranq_cmd_str(cmd, f->waiter ? f->waiter : "");
 	return 0;
 }
@@ -36,14 +33,15 @@ int ranq_queue_fetch_parse(const struct ranq_reply *r, struct ranq_fetch_reply *
 	out->freed_to = ranq_call_next(&in);
 	out->cursor = ranq_call_next(&in);
 	n = ranq_call_next(&in);
-	if (in.failed || n > sizeof out->items / sizeof *out->items || ranq_reply_count(r) != 9 + 4 * n)
+	if (in.failed || n > RANQ_FETCH_ITEMS_MAX || ranq_reply_count(r) != 9 + 4 * n)
 		return ranq_call_malformed(err);
 	for (out->n = 0; out->n < n; out->n++) {
-		uint64_t start = ranq_call_next(&in), end = ranq_call_next(&in);
+		uint64_t start = ranq_call_next(&in), end = ranq_call_next(&in), freed = ranq_call_next(&in);
 
 		out->items[out->n].start = start;
 		out->items[out->n].end = end;
-		out->items[out->n].freed = ranq_call_next_flag(&in);
+		out->items[out->n].freed = freed == 1;
+		out->items[out->n].apart = freed == 2;
 		out->items[out->n].item = ranq_call_next_bytes(&in);
 		if (end <= start || end > RANQ_TASKS_MAX)
 			return ranq_call_malformed(err);

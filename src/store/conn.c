@@ -125,6 +125,13 @@ static bool queue_bytes(struct ranq_conn *conn, const struct ranq_cmd *cmd)
 	return true;
 }
 
+struct ranq_reply *ranq_conn_keep(struct ranq_conn *conn, const struct ranq_reply *reply)
+{
+	assert(conn->dispatching);
+	conn->taken = true;
+	return (struct ranq_reply *)(uintptr_t)reply;
+}
+
 void ranq_conn_send(struct ranq_conn *conn, const struct ranq_cmd *cmd, ranq_conn_cb *cb, void *arg)
 {
 	bool ok = !conn->dead && cmd->argc && !ranq_buf_failed(&cmd->args);
@@ -285,9 +292,8 @@ static void call_done(const struct ranq_reply *reply, void *arg)
 {
 	struct call *call = arg;
 
-	call->reply = (struct ranq_reply *)(uintptr_t)reply;
+	call->reply = ranq_conn_keep(call->conn, reply);
 	call->done = true;
-	call->conn->taken = true;
 }
 
 /* After a failed call it must be known whether its command can have been executed: not if its last byte never left. */

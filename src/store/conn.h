@@ -89,6 +89,8 @@ const struct ranq_server_facts *ranq_conn_facts(const struct ranq_conn *conn);
 
 /* A callback may send more commands on its connection; it must not close, pump or call it. */
 typedef void ranq_conn_cb(const struct ranq_reply *reply, void *arg);
+/* Inside of a callback: its reply (not NULL) is the caller's from now on, until ranq_reply_destroy. */
+struct ranq_reply *ranq_conn_keep(struct ranq_conn *conn, const struct ranq_reply *reply);
 /* Queues a copy of the command, which leaves at the next pump; cb may be NULL. A dead connection calls cb with NULL at
  * once. What waits is bounded (2000 MiB, 4 Mi commands): above, or out of memory, the connection dies, so owners watch
  * unsent and inflight. */

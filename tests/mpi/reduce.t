@@ -58,7 +58,7 @@ ranq cancel last >/dev/null
 
 # ... which executors join also across chunks and ranks, before the queue has them
 bins=$(run --function slow_histogram --range 1-4096 --reduce sum_int64 --as hex)
-stored() { rcli --scan --pattern "ranq:*:j:${1#*/}:r" | while read -r key; do rcli hvals "$key" | wc -c; done; }
+stored() { ranq info --json "$1" | sed -n 's/.*"result_bytes": *\([0-9]*\).*/\1/p' | head -1; }
 joined() { # function, option...: the value is right; what Redis has of it is in $bytes
 	local f=$1
 	shift

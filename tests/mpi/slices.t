@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../support/tap.sh"
 bodies=$RANQ_TEST_BUILDDIR/tests/modules/bodies.so
 start_redis --appendonly no
-keys() { rcli --scan --pattern 'ranq:*' | grep -v -E ':(blob|bell):' | grep -c -E "${1:-.}"; } # a module and bells stay for a minute
+keys() { rcli --scan --pattern 'ranq:*' | grep -v -E ':(blob|bell|up):' | grep -c -E "${1:-.}"; } # a module, bells and results whose bridge died stay for a minute
 size=20000000
 big() { yes "$1" | head -c "$size"; }
 

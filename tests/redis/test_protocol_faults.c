@@ -607,6 +607,14 @@ START_TEST(the_rights_named_suffice)
 	ck_assert(tq_commit_failed(A, &r, 0, 0, 1, "r"));
 	ck_assert_uint_eq(tq_fetch(job, false, 0, tq_id('d'))->n, 2);
 	tq_fetch(job, true, 9, tq_id('d'));
+	ranq_queue_apart_put_cmd(&tq.q, &tq.cmd, A, 1, (struct ranq_bytes){"large", 5});
+	tq_call();
+	ranq_queue_commit_begin(&tq.q, &tq.cmd, A);
+	ranq_queue_commit_add(&tq.cmd, &(struct ranq_commit_item){.job = job, .at = 3, .seq = r.seq, .start = 4, .end = 5, .counts = {1}, .apart = 1});
+	ck_assert_int_eq(tq_code(), RANQ_ERR_OK);
+	ranq_queue_apart_get_cmd(&tq.q, &tq.cmd, job, 4);
+	tq_call();
+	ck_assert_uint_eq(ranq_reply_bytes(tq.reply).len, 5);
 	tq_release(A, &r, 3, 3, 4, RANQ_RELEASE_SUSPECT);
 	tq_beat(A);
 	tq_leave(A);

@@ -93,21 +93,48 @@ static void model_commit(const struct part *parts, size_t n, const struct ranq_c
 	}
 }
 
-static void add_item(const struct part *p)
+/* The results of a part; until the next call. */
+static struct ranq_bytes values_of(const struct part *p)
 {
 	static uint64_t values[TASKS_MAX];
 	const struct sim_job *job = sim_job_of(p->f.job);
+
+	for (uint64_t k = p->f.start; k < p->f.end; k++)
+		values[k - p->f.start] = sim_value(job, k);
+	return (struct ranq_bytes){values, (p->f.end - p->f.start) * sizeof *values};
+}
+
+/* Sends some of the results ahead of their commit; number: under which, 0: with it. LOST: so is the connection.
+ * Now and then the server has no memory for one, of which the bridge hears by the commit. */
+static enum sim_outcome send_apart(struct sim_bridge *b, const struct part *parts, size_t n, uint64_t *number)
+{
+	bool executed;
+
+	for (size_t i = 0; i < n; i++) {
+		number[i] = b->together || sim_chance(500) ? 0 : ++b->apart;
+		if (!number[i] || (!sim_calm && sim_chance(30)))
+			continue;
+		ranq_queue_apart_put_cmd(&tq.q, &tq.cmd, b->id, number[i], values_of(&parts[i]));
+		if (sim_network(&executed) == LOST)
+			return LOST;
+		sim_total.apart++;
+	}
+	b->together = false;
+	return ANSWERED;
+}
+
+static void add_item(const struct part *p, uint64_t number)
+{
 	struct ranq_commit_item item = {.job = p->f.job,
 		.at = p->f.at,
 		.seq = p->f.seq,
 		.start = p->f.start,
 		.end = p->f.end,
 		.counts = {p->f.end - p->f.start},
+		.item = values_of(p),
+		.apart = number,
 		.elapsed_us = 1};
 
-	for (uint64_t k = p->f.start; k < p->f.end; k++)
-		values[k - p->f.start] = sim_value(job, k);
-	item.item = (struct ranq_bytes){values, (p->f.end - p->f.start) * sizeof *values};
 	SIM_MUST(!ranq_queue_commit_add(&tq.cmd, &item), "commit_add");
 }
 
@@ -115,12 +142,17 @@ static void add_item(const struct part *p)
 static bool send_commits(struct sim_bridge *b, const struct part *parts, size_t n)
 {
 	static struct ranq_commit_reply out;
+	uint64_t number[5];
 	enum sim_outcome outcome;
 	bool executed;
 
+	if (send_apart(b, parts, n, number) == LOST) {
+		b->broken = true;
+		return false;
+	}
 	ranq_queue_commit_begin(&tq.q, &tq.cmd, b->id);
 	for (size_t i = 0; i < n; i++) {
-		add_item(&parts[i]);
+		add_item(&parts[i], number[i]);
 		sim_note("%.4s commit %llu [%llu, %llu) at %llu seq %llu", b->id, (unsigned long long)parts[i].f.job,
 			(unsigned long long)parts[i].f.start, (unsigned long long)parts[i].f.end,
 			(unsigned long long)parts[i].f.at, (unsigned long long)parts[i].f.seq);
@@ -128,6 +160,10 @@ static bool send_commits(struct sim_bridge *b, const struct part *parts, size_t 
 	outcome = sim_network(&executed);
 	if (executed) {
 		if (ranq_queue_commit_parse(tq.reply, &out, &tq.err)) {
+			if (tq.err.code == RANQ_ERR_SERVER) { /* something is not there: again after a reconnect */
+				b->broken = b->together = true;
+				return false;
+			}
 			SIM_MUST(tq.err.code == RANQ_ERR_GONE, "commit: %s", tq.err.text);
 			return outcome == ANSWERED && is_gone(b);
 		}

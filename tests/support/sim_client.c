@@ -69,12 +69,43 @@ static void deliver(struct sim_job *job, uint64_t start, uint64_t end, bool free
 	}
 }
 
+/* Reads what lies apart into bytes; false: it was not there, or there is no reply. */
+static bool get_apart(const struct sim_job *job, uint64_t start, struct ranq_bytes *bytes)
+{
+	bool executed, there;
+
+	ranq_queue_apart_get_cmd(&tq.q, &tq.cmd, job->id, start);
+	if (sim_network(&executed) == LOST)
+		return false;
+	SIM_MUST(!ranq_queue_apart_get_parse(tq.reply, &there, bytes, &tq.err), "get: %s", tq.err.text);
+	return there;
+}
+
+/* Delivers what is here, then what lies apart, and notes which ranges were; returns how many. */
+static size_t deliver_all(struct sim_job *job, const struct ranq_fetch_reply *out, uint64_t (*ranges)[2])
+{
+	size_t n = 0;
+
+	for (int apart = 0; apart < 2; apart++) { /* the items point into the reply, which the first get replaces */
+		for (size_t i = 0; i < out->n && n < 64; i++) {
+			struct ranq_bytes item = out->items[i].item;
+
+			if (out->items[i].apart != apart || (apart && !get_apart(job, out->items[i].start, &item)))
+				continue;
+			deliver(job, out->items[i].start, out->items[i].end, out->items[i].freed, item);
+			ranges[n][0] = out->items[i].start;
+			ranges[n++][1] = out->items[i].end;
+		}
+	}
+	return n;
+}
+
 bool sim_client_fetch(struct sim_job *job)
 {
 	static struct ranq_fetch_reply out;
 	struct ranq_fetch f = {job->id, job->unordered, 0, 1 + sim_below(4000), 1 + (unsigned)sim_below(20), ""};
 	uint64_t ranges[64][2];
-	size_t nranges = 0;
+	size_t nranges;
 	bool executed;
 
 	while (job->from < job->n && job->ledger[job->from])
@@ -84,14 +115,8 @@ bool sim_client_fetch(struct sim_job *job)
 	if (sim_network(&executed) == LOST)
 		return false;
 	SIM_MUST(!ranq_queue_fetch_parse(tq.reply, &out, &tq.err), "fetch: %s", tq.err.text);
-	for (size_t i = 0; i < out.n; i++) {
-		deliver(job, out.items[i].start, out.items[i].end, out.items[i].freed, out.items[i].item);
-		if (nranges < 64) {
-			ranges[nranges][0] = out.items[i].start;
-			ranges[nranges++][1] = out.items[i].end;
-		}
-	}
-	if (job->unordered)
+	nranges = deliver_all(job, &out, ranges);
+	if (job->unordered && nranges == out.n) /* else it looks again */
 		job->cursor = out.cursor;
 	if (!sim_calm && sim_chance(100)) { /* dies after delivering, before acknowledging */
 		client_restart(job);

@@ -7,7 +7,7 @@
 
 #include "util/clock.h"
 
-enum { KEYS_MAX = 256 };
+enum { KEYS_MAX = 4096 };
 
 struct snapshot {
 	size_t n;

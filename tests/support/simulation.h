@@ -32,6 +32,8 @@ struct sim_bridge {
 	struct ranq_held *held;
 	struct part pending[PENDING_MAX];
 	size_t npending;
+	uint64_t apart;
+	bool together; /* the last one that went ahead was not there */
 };
 extern uint64_t sim_seed, sim_state;
 extern bool sim_trace, sim_calm; /* calm: no faults any more */
@@ -40,7 +42,7 @@ extern size_t sim_njobs;
 extern struct sim_bridge sim_bridges[BRIDGES_MAX];
 extern size_t sim_nbridges;
 extern struct sim_total {
-	uint64_t calls, lost_requests, lost_replies, repeats, rollbacks, deaths, stale, accepted, gone, pages;
+	uint64_t calls, lost_requests, lost_replies, repeats, rollbacks, deaths, stale, accepted, gone, pages, apart;
 } sim_total;
 
 #define SIM_MUST(condition, ...) \

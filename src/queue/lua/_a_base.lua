@@ -80,6 +80,7 @@ local function fail(code)
 		AFTER = 'a job named in --after does not exist',
 		EPOCH = 'another consumer took over',
 		SEQ = 'this lease request was answered before',
+		APART = 'the bytes of a result are not there, send them with it',
 		SCHEMA = 'the queue was made by another version of ranq',
 	}
 	return redis.error_reply('RANQ_' .. code .. ' ' .. text[code])

@@ -338,7 +338,22 @@ local function remove_slices(k)
 	return #members < MANY
 end
 
-local SUFFIXES = { '', ':spec', ':ret', ':nr', ':r', ':i', ':a', ':f', ':in', ':inx', ':w', ':c', ':ak', ':rr', ':ri', ':deps', ':rdeps', ':v' }
+-- Items in keys of their own: j:JOB:rx names their first tasks, j:JOB:rx:FIRST has the bytes. Goes with these of them, at most MANY.
+local function drop_apart(k, firsts)
+	local keys = {}
+	for i = 1, #firsts do keys[i] = k .. ':rx:' .. firsts[i] end
+	redis.call('UNLINK', unpack(keys))
+	redis.call('ZREM', k .. ':rx', unpack(firsts))
+end
+
+-- All of a job's, MANY in a call; false: there are more.
+local function remove_apart(k)
+	local firsts = peek('ZRANGE', k .. ':rx', 0, MANY - 1)
+	if #firsts > 0 then drop_apart(k, firsts) end
+	return #firsts < MANY
+end
+
+local SUFFIXES = { '', ':spec', ':ret', ':nr', ':r', ':i', ':a', ':f', ':in', ':inx', ':w', ':c', ':ak', ':rr', ':ri', ':deps', ':rdeps', ':v', ':rx' }
 
 -- A module of one part stays a minute for the next job with it, while there are bridges to run that.
 local function drop_blob(q, hash, keep)
@@ -372,7 +387,7 @@ local function remove_job(q, id)
 	local j = job(q, id)
 	if j then
 		if not j.final then finish(q, j, 'CANCELLED', 'removed') end
-		if not tell_dependents(q, j, true) or not remove_slices(k) then return false end
+		if not tell_dependents(q, j, true) or not remove_slices(k) or not remove_apart(k) then return false end
 		if j.w > 0 then ring_waiters(q, j, true) end
 		local v = redis.call('HMGET', k, 'uuid', 'module', 'data', 'files')
 		if v[1] then redis.call('HDEL', q.P .. 'uuids', v[1]) end

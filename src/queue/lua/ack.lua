@@ -23,6 +23,7 @@ local function ack_free(q, j, s, e, budget)
 		redis.call('ZREM', j.k .. ':i', unpack(members))
 		redis.call('ZREM', j.k .. ':a', unpack(members))
 		redis.call('HDEL', j.k .. ':r', unpack(fields))
+		if redis.call('EXISTS', j.k .. ':rx') == 1 then drop_apart(j.k, fields) end
 		if redis.call('EXISTS', j.k .. ':v') == 1 then
 			for _, member in ipairs(members) do
 				local a, b = string.match(member, '^(%d+):(%d+)')

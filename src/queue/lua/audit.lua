@@ -2,7 +2,7 @@
 -- args: job. reply: tasks, done, leased, returned, remaining, overlaps, leased ranges, returned ranges
 --
 -- leased and returned are summed over the ranges themselves, not read from the counters. overlaps: ranges that overlap another, lie beyond
--- `next` or cover a stored result; and one more when a counter is wrong.
+-- `next` or cover a stored result; results whose key is gone; and one more when a counter is wrong.
 local function audit(keys, args)
 	if not int(args[1]) then return fail('ARG') end
 	local q, err = open_existing(keys[1])
@@ -29,6 +29,9 @@ local function audit(keys, args)
 			local e = string.match(item or '', '^%d+:(%d+):')
 			if e and tonumber(e) > r[1] then overlaps = overlaps + 1 end
 		end
+	end
+	for _, first in ipairs(redis.call('ZRANGE', j.k .. ':rx', 0, -1)) do
+		if redis.call('EXISTS', j.k .. ':rx:' .. first) == 0 then overlaps = overlaps + 1 end
 	end
 	if leased ~= j.leased or returned ~= j.retn + j.pr then overlaps = overlaps + 1 end
 	return { j.n, j.done, leased, returned, j.n - j.next, overlaps, nleased, nreturned }

@@ -1,7 +1,7 @@
 -- flags: allow-oom
 -- args: bridge, then for each item: job, at, seq, start, end, counts ("" all OK, or five numbers), elapsed in us, item, number of
 --       failure records, and for each of those index, record; with results in slices "failures:slices" instead of the number, and after the
---       records for each of those task, name, bytes
+--       records for each of those task, name, bytes; with "failures:slices:NUMBER" the item is empty here, its bytes are in up:BRIDGE:NUMBER
 -- reply: drain, paused, one '1' or '0' for each item, number of stopped jobs, these, number of jobs that a client waits for, these
 --
 -- All arguments are read before the first write, then the items are applied to copies of the fragments and jobs, and what
@@ -16,11 +16,22 @@ local function commit_counts(text, tasks)
 	return a, b, c, d, e
 end
 
--- "failures:slices" of the item at p and what it stands for, or nil. at.splits gets where in args the slices of the item are named.
-local function commit_check_splits(args, at, p, s, e)
-	local nf, nv = string.match(args[p + 8] or '', '^(%d+):(%d+)$')
+-- Notes that the bytes of the item at p are in a key of their own; no two items can have the same.
+local function commit_check_apart(args, at, p, number)
+	at.apart, at.numbers = at.apart or {}, at.numbers or {}
+	if not int(number) or args[p + 7] ~= '' or at.numbers[number] then return false end
+	at.numbers[number] = true
+	at.apart[p] = { number = number }
+	return true
+end
+
+-- "failures:slices" or "failures:slices:NUMBER" of the item at p and what it stands for, or nil. at.splits gets where in args the slices of the
+-- item are named.
+local function commit_check_elsewhere(args, at, p, s, e)
+	local nf, nv, number = string.match(args[p + 8] or '', '^(%d+):(%d+):?(%d*)$')
 	nf, nv = tonumber(nf), tonumber(nv)
-	if not nf or nf > MANY or nv < 1 or nv > MANY then return nil end
+	if not nf or nf > MANY or nv > MANY or (nv < 1 and number == '') then return nil end
+	if number ~= '' and not commit_check_apart(args, at, p, number) then return nil end
 	local from = p + 9 + 2 * nf
 	if from + 3 * nv - 1 > #args then return nil end
 	for k = from, from + 3 * nv - 1, 3 do
@@ -28,7 +39,7 @@ local function commit_check_splits(args, at, p, s, e)
 		if not index or index < s or index >= e or not hex(args[k + 1], 64) or not bytes or bytes > SPLIT_MAX then return nil end
 	end
 	at.splits = at.splits or {}
-	at.splits[p] = { from = from, till = from + 3 * nv - 1 }
+	at.splits[p] = nv > 0 and { from = from, till = from + 3 * nv - 1 } or nil
 	args[p + 8] = S(nf)
 	return nf, 3 * nv
 end
@@ -39,7 +50,7 @@ local function commit_check(args)
 	while p <= last do
 		local s, e = tonumber(args[p + 3]), tonumber(args[p + 4])
 		local elapsed, nf, more = tonumber(args[p + 6]), tonumber(args[p + 8]), 0
-		if s and e and not nf then nf, more = commit_check_splits(args, at, p, s, e) end
+		if s and e and not nf then nf, more = commit_check_elsewhere(args, at, p, s, e) end
 		if not (s and e and elapsed and nf and s >= 0 and e > s and e <= LIMIT and s % 1 == 0 and e % 1 == 0) then return nil end
 		if not (elapsed >= 0 and elapsed < LIMIT and elapsed % 1 == 0 and nf >= 0 and nf <= MANY and nf % 1 == 0) then return nil end
 		if #args[p] > 16 or #args[p + 1] > 16 or #args[p + 2] > 16 or p + 8 + 2 * nf > last then return nil end
@@ -136,8 +147,34 @@ local function commit_acquit(j, rest, counts)
 	if deaths > 0 and (counts == '' or string.find(counts, '^%d+ %d+ 0 ')) then redis.call('HINCRBY', j.k, 'acquitted', S(deaths)) end
 end
 
+-- Is everything there that was sent ahead of this call? Not when the server had no memory for it, or it has expired: then nothing of the call is
+-- carried out, and its bytes come with it the next time. The length is what the server has, whatever the sender thinks.
+local function commit_find_apart(q, apart)
+	for _, a in pairs(apart) do
+		a.key = q.P .. 'up:' .. q.bridge .. ':' .. a.number
+		a.len = redis.pcall('STRLEN', a.key)
+		if type(a.len) ~= 'number' or a.len < 1 then return false end
+	end
+	return true
+end
+
+-- The bytes get their place without being looked at. Anything that is there was there before a roll-back.
+local function commit_take_apart(q, j, first, a)
+	local key = j.k .. ':rx:' .. first
+	redis.call('RENAME', a.key, key)
+	redis.call('PERSIST', key)
+	change(q, j, 'ZADD', j.k .. ':rx', first, first)
+	a.taken = true
+end
+
+local function commit_drop_apart(apart)
+	for _, a in pairs(apart) do
+		if not a.taken then redis.call('UNLINK', a.key) end
+	end
+end
+
 -- Counts an item of a running job and notes what is to be stored.
-local function commit_count(q, args, p, j, kind, s, e, split)
+local function commit_count(q, args, p, j, kind, s, e, split, apart)
 	if j.done == 0 then j.bells = j.bells + 64 end
 	if args[p + 5] ~= '' then
 		local _, b, c, d, x = commit_counts(args[p + 5], e - s)
@@ -153,15 +190,20 @@ local function commit_count(q, args, p, j, kind, s, e, split)
 	end
 	if j.p.results ~= 0 then return end
 	local item, slices = args[p + 7], split and commit_take_slices(q, j, args, split, s, e) or 0
-	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, item, slices) end
+	if kind ~= 'n' and kind ~= 's' then return store(q, j, s, e, kind, apart and redis.call('GET', apart.key) or item, slices) end
 	if commit_acknowledged(j, s, e) then
 		if split then drop_slices(j, S(s), '(' .. S(e)) end
 		return add(cold(j), 'freed', e - s)
 	end
-	local first, size, k, arr = S(s), #item + slices, j.nstored, j.arr + 1
+	local first, size, k, arr = S(s), (apart and apart.len or #item) + slices, j.nstored, j.arr + 1
 	local member = first .. ':' .. S(e) .. ':' .. S(size)
 	j.arr, j.fresh, j.nstored = arr, j.fresh + size, k + 2
-	j.r[k + 1], j.r[k + 2] = first, item
+	if apart then
+		commit_take_apart(q, j, first, apart)
+	else
+		local r = #j.r
+		j.r[r + 1], j.r[r + 2] = first, item
+	end
 	j.i[k + 1], j.i[k + 2] = first, member
 	j.a[k + 1], j.a[k + 2] = S(arr), member
 end
@@ -172,7 +214,7 @@ local function commit_store(q, j)
 		change(q, j, 'HSET', k .. ':f', unpack(j.failures, from, math.min(#j.failures, from + 2 * MANY - 1)))
 	end
 	if j.nstored > 0 then
-		change(q, j, 'HSET', k .. ':r', unpack(j.r))
+		if j.r[1] then change(q, j, 'HSET', k .. ':r', unpack(j.r)) end
 		change(q, j, 'ZADD', k .. ':i', unpack(j.i))
 		change(q, j, 'ZADD', k .. ':a', unpack(j.a))
 	end
@@ -204,6 +246,7 @@ local function commit(keys, args)
 	if not at or #at == 0 then return fail('ARG') end
 	local q, err = enter_bridge(keys[1], args[1])
 	if not q then return err end
+	if at.apart and not commit_find_apart(q, at.apart) then return done(q, fail('APART')) end
 	local held, fields, loaded = commit_load(q, args, at)
 	local touched, active = {}, {}
 	local accepted, stopped, waited = {}, {}, {}
@@ -228,7 +271,7 @@ local function commit(keys, args)
 					j.failures, j.r, j.i, j.a, j.fresh, j.nstored = {}, {}, {}, {}, 0, 0
 					if j.w > 0 then waited[id] = true end
 				end
-				commit_count(q, args, p, j, kind, s, e, split)
+				commit_count(q, args, p, j, kind, s, e, split, at.apart and at.apart[p])
 				if kind ~= 'n' and is_suspect(kind) then commit_acquit(j, rest, args[p + 5]) end
 				accepted[n] = '1'
 			elseif j then
@@ -238,6 +281,7 @@ local function commit(keys, args)
 			j.stale = (j.stale or 0) + 1
 		end
 	end
+	if at.apart then commit_drop_apart(at.apart) end
 	commit_write_fragments(q, held, touched, loaded)
 	for _, j in pairs(active) do commit_store(q, j) end
 	for _, j in ipairs(q.order) do

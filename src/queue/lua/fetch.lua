@@ -3,7 +3,8 @@
 -- reply: state, held, finished, tasks, done, failed, freed to, cursor, n, n * (start, end, freed, item)
 --
 -- In order: the item that covers `from` and those that follow without a gap. When the job is over a gap is skipped: its tasks never ran.
--- What the consumer freed is named with an empty item (as they come: `freed to` names the prefix). Nothing new: the waiter is rung when there is.
+-- What the consumer freed is named with an empty item (as they come: `freed to` names the prefix); so is, with 2 for freed, what the caller is to
+-- read from a key of its own. Nothing new: the waiter is rung when there is.
 
 local function fetch_item(member)
 	local s, e, size = string.match(member, '^(%d+):(%d+):(%d+)$')
@@ -28,14 +29,20 @@ local function fetch_emit(q, j, plan, reply)
 	local values = #fields > 0 and redis.call('HMGET', j.k .. ':r', unpack(fields)) or {}
 	local k = 0
 	for i = 1, #plan, 3 do
-		local item = false
+		local item, freed = false, 1
 		if plan[i + 2] then
 			k = k + 1
 			item = values[k]
-			if not item then damage(q, j, 'results were deleted') end
+			if item then
+				freed = 0
+			elseif redis.call('EXISTS', j.k .. ':rx:' .. plan[i + 2]) == 1 then
+				freed = 2
+			else
+				damage(q, j, 'results were deleted')
+			end
 		end
 		local at = #reply
-		reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = plan[i], plan[i + 1], item and 0 or 1, item or ''
+		reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = plan[i], plan[i + 1], freed, item or ''
 	end
 	return #plan / 3
 end
