@@ -1,5 +1,6 @@
 """How long one thing takes: a task there and back, a submit, a start."""
 import os
+import statistics
 import time
 
 from . import programs
@@ -72,6 +73,31 @@ class BareWay(Contestant):
         return 1e-3 * programs.measurements(self.argv, self.env, 180)[0]["value"], {}
 
 
+ON_THE_WAY = ("submit", "lease", "commit", "fetch")
+SLOW_LOG = ("local said = {} for _, entry in ipairs(redis.call('SLOWLOG', 'GET', 10000)) do "
+            "said[#said + 1] = entry[4][1] .. ' ' .. (entry[4][2] or '-') .. ' ' .. entry[3] end return table.concat(said, ',')")
+
+
+def functions(context, bridge, case, pause_ms, trips):
+    """What the server's functions on the way of a trip take, by its slow log."""
+    server = bridge.server
+    for name, value in (("slowlog-log-slower-than", "0"), ("slowlog-max-len", "10000")):
+        server.redis("config", "set", name, value)
+    server.redis("slowlog", "reset")
+    Client(bridge, "trip", [context.module, trips, pause_ms], {}).once()
+    taken = {name: [] for name in ON_THE_WAY}
+    for entry in server.redis("eval", SLOW_LOG, "0").strip().split(","):
+        call = entry.split(" ")
+        name = call[1].rsplit("_", 1)[-1]
+        if call[0] == "FCALL" and name in taken:
+            taken[name].append(int(call[2]))
+    server.redis("config", "set", "slowlog-log-slower-than", "10000")
+    if min(map(len, taken.values())) < trips:
+        raise Wrong("%d trips with %s" % (trips, ", ".join("%d %s" % (len(us), name) for name, us in taken.items())))
+    each = {name + "_us": statistics.median(us) for name, us in taken.items()}
+    context.book.result("trip", "ranq", "us", "lower", [sum(each.values())], {"trips": trips}, case, more=each)
+
+
 def trip(context):
     """one task there and back after a second without work"""
     trips = context.scaled(30, 10)
@@ -108,6 +134,8 @@ def trip(context):
             Ranq(bridge, "next", [context.module, trips], {"trips": trips, "ranks": 2}),
             BareWay(bridge.server, trips),
         ], 2, targets, "next task of an open job, after idleness")
+        functions(context, bridge, "four functions of the server, after idleness", 1000, trips)
+        functions(context, bridge, "four functions of the server, without a pause", 0, 10 * trips)
 
 
 def submit(context):

@@ -180,15 +180,21 @@ static void bytes(const char *module, uint64_t tasks)
 	finish(job);
 }
 
-/* Until the result is in the client's hands. */
-static double one_trip_ms(const char *module)
+static void pause_ms(uint64_t ms)
 {
-	struct timespec idle = {1, 0};
+	struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+	nanosleep(&pause, NULL);
+}
+
+/* Until the result is in the client's hands. */
+static double one_trip_ms(const char *module, uint64_t idle_ms)
+{
 	struct ranq_value value;
 	struct ranq_job *job;
 	double start;
 
-	nanosleep(&idle, NULL);
+	pause_ms(idle_ms);
 	start = bench_now_s();
 	job = submit(module, "noop", 1, 0);
 	must_be_all(next(job, 0, &value), 1);
@@ -227,13 +233,12 @@ static struct ranq_job *open_job(const char *module, int *more)
 	return job;
 }
 
-static double next_trip_ms(struct ranq_job *job, int *more, uint64_t k)
+static double next_trip_ms(struct ranq_job *job, int *more, uint64_t k, uint64_t idle_ms)
 {
-	struct timespec idle = {1, 0};
 	struct ranq_value value;
 	double start;
 
-	nanosleep(&idle, NULL);
+	pause_ms(idle_ms);
 	start = bench_now_s();
 	*more = 1;
 	if (!next(job, k, &value))
@@ -245,7 +250,7 @@ static double next_trip_ms(struct ranq_job *job, int *more, uint64_t k)
 }
 
 /* The first trip is not counted: it brings the module to the node. */
-static void trips(const char *name, const char *module, uint64_t count)
+static void trips(const char *name, const char *module, uint64_t count, uint64_t idle_ms)
 {
 	double *ms = calloc(count + 1, sizeof *ms);
 	bool open = strcmp(name, "next") == 0;
@@ -256,7 +261,7 @@ static void trips(const char *name, const char *module, uint64_t count)
 	if (!ms || !count)
 		bench_die(BENCH_FAILED, "bench-client: no trips");
 	for (uint64_t i = 0; i <= count; i++)
-		ms[i ? i - 1 : 0] = open ? next_trip_ms(job, &args, i) : one_trip_ms(module);
+		ms[i ? i - 1 : 0] = open ? next_trip_ms(job, &args, i, idle_ms) : one_trip_ms(module, idle_ms);
 	qsort(ms, count, sizeof *ms, bench_compare_doubles);
 	snprintf(more, sizeof more, "\"trips\": %" PRIu64 ", \"min_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f", count,
 		ms[0], ms[(count * 99 + 99) / 100 - 1], ms[count - 1]);
@@ -360,8 +365,8 @@ int main(int argc, char **argv)
 		tail(module, count(argc, argv, 3), count(argc, argv, 4));
 	else if (!strcmp(what, "bytes") && argc == 4)
 		bytes(module, count(argc, argv, 3));
-	else if ((!strcmp(what, "trip") || !strcmp(what, "next")) && argc == 4)
-		trips(what, module, count(argc, argv, 3));
+	else if ((!strcmp(what, "trip") || !strcmp(what, "next")) && (argc == 4 || argc == 5))
+		trips(what, module, count(argc, argv, 3), argc == 5 ? count(argc, argv, 4) : 1000);
 	else if (!strcmp(what, "commands") && argc == 3)
 		commands(count(argc, argv, 2));
 	else if (!strcmp(what, "submit") && argc == 4)

@@ -320,7 +320,7 @@ struct ranq_fetch_reply {
 	bool held, finished; /* finished: no further item will ever come */
 	uint64_t tasks, done, failed, freed_to /* results below this index were freed */, cursor /* unordered: next cursor */;
 	size_t n;
-	struct {
+	struct ranq_fetch_item {
 		uint64_t start, end;
 		struct ranq_bytes item; /* borrowed from r */
 		bool freed;             /* result was freed by its consumer: bytes empty */

@@ -70,7 +70,7 @@ static enum ranq_err_code commit_opt(
 
 static bool commit(const char *bridge, const struct ranq_range *r, uint64_t start, uint64_t end, uint64_t number)
 {
-	bool taken;
+	bool taken = false;
 
 	ck_assert_msg(commit_opt(bridge, r, start, end, number, false, &taken) == RANQ_ERR_OK, "%s", tq.err.text);
 	return taken;
