@@ -32,6 +32,13 @@ for command in $(ranq help --dump-tables | awk -F '\t' '$2 == "" {print $1}'); d
 	is "$(cat "$T/differ")" "" "ranq-$command(1): the options as --help tells them"
 	like "$(cat "$T/page")" '^\.SH "EXIT STATUS"' "ranq-$command(1): exit status"
 done
+if [ -x "$RANQ_TEST_BINDIR/ranq-bridge" ]; then
+	# an option and its text, each on a line of its own there
+	ranq-bridge --help | sed -nE 's/^ +(-.*[^ ])  +([^ ].*)$/\1\n\2/p' >"$T/told"
+	plain bridge | sed -E 's/\\f[A-Z]//g' | grep -vxFf - "$T/told" >"$T/differ"
+	ok test -s "$T/told"
+	is "$(cat "$T/differ")" "" "ranq-bridge(1): the options as --help tells them"
+fi
 
 # ---- before anybody works
 TEST="submit" status 0 ranq submit --name first -- echo {} ::: a b 'c d'
