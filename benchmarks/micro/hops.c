@@ -211,7 +211,7 @@ static double once_us(int which)
 int main(int argc, char **argv)
 {
 	static const char *const names[CASES] = {"PING", "empty script", "one process", "row of processes", "bare way there and back"};
-	uint64_t times = argc > 2 ? strtoull(argv[2], NULL, 10) : bench_times(20);
+	uint64_t times = argc > 2 ? strtoull(argv[2], NULL, 10) : bench_times(12);
 	struct ranq_err err;
 	double *us;
 
