@@ -15,8 +15,8 @@ rcli config set maxmemory "$((used + 2000000))" >/dev/null
 touch "$T/go"
 full() { rcli set filler x | grep -q OOM; }
 ok wait_for 60 full
-# without those of the job that runs and results on their way to it, which may have all been leased, its bridge and bells
-keys() { rcli hget 'ranq:{default}:q' jobseq; rcli --scan --pattern 'ranq:*' | grep -vE '}:(j:1|ready|held|b|bell|idle|up)(:|$)' | sort; }
+# without those of the job that runs, or has ended by now, and results on their way to it, which may have all been leased, its bridge and bells
+keys() { rcli hget 'ranq:{default}:q' jobseq; rcli --scan --pattern 'ranq:*' | grep -vE '}:(j:1|ready|held|exp|b|bell|idle|up)(:|$)' | sort; }
 keys=$(keys)
 status 3 ranq submit --range 1-3 -- echo refused
 like "$err" 'memory' "the refusal says why"
