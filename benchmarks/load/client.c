@@ -25,19 +25,24 @@ static _Noreturn void die(const char *what)
 	bench_die(BENCH_FAILED, "bench-client: %s: %s", what, ranq_last_error());
 }
 
+static struct ranq_job *submit_options(const struct ranq_submit_options *options)
+{
+	struct ranq_job *job = ranq_submit(ranq, options);
+
+	if (!job)
+		die("submit");
+	return job;
+}
+
 static struct ranq_job *submit(const char *module, const char *function, uint64_t tasks, uint64_t chunk)
 {
 	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
-	struct ranq_job *job;
 
 	options.module = module;
 	options.function = function;
 	options.tasks = tasks;
 	options.chunk = chunk;
-	job = ranq_submit(ranq, &options);
-	if (!job)
-		die("submit");
-	return job;
+	return submit_options(&options);
 }
 
 static void finish(struct ranq_job *job)
@@ -221,16 +226,12 @@ static int one_more(void *user, const char **arg, size_t *len)
 static struct ranq_job *open_job(const char *module, int *more)
 {
 	struct ranq_submit_options options = RANQ_SUBMIT_INIT;
-	struct ranq_job *job;
 
 	options.module = module;
 	options.function = "noop";
 	options.generator = one_more;
 	options.generator_user = more;
-	job = ranq_submit(ranq, &options);
-	if (!job)
-		die("submit");
-	return job;
+	return submit_options(&options);
 }
 
 static double next_trip_ms(struct ranq_job *job, int *more, uint64_t k, uint64_t idle_ms)
@@ -282,9 +283,7 @@ static void commands(uint64_t tasks)
 
 	options.command = argv;
 	options.tasks = tasks;
-	job = ranq_submit(ranq, &options);
-	if (!job)
-		die("submit");
+	job = submit_options(&options);
 	for (k = 0; next(job, k, &value); k++)
 		if (value.len)
 			bench_die(BENCH_WRONG, "bench-client: /bin/true wrote something");
@@ -318,9 +317,7 @@ static void reduce(const char *module, uint64_t tasks, bool ordered)
 	options.tasks = tasks;
 	options.reduce = "sum_int64";
 	options.reduce_ordered = ordered;
-	job = ranq_submit(ranq, &options);
-	if (!job)
-		die("submit");
+	job = submit_options(&options);
 	submitted = bench_now_s();
 	if (ranq_reduced(job, NULL, &value, 600) != 1)
 		die("reduced");

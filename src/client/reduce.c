@@ -41,6 +41,14 @@ static struct ranq_reply *call(struct ranq_reducing *r, struct ranq_cmd *cmd, in
 	return reply;
 }
 
+/* If the server is another one than the sum was loaded from, a reply of it says nothing about that: load again. */
+static bool is_same_server(struct ranq_reducing *r)
+{
+	if (r->restarts != r->session->restarts)
+		r->loaded = false;
+	return r->restarts == r->session->restarts;
+}
+
 /* ---- state ----------------------------------------------------------------------------------------------------- */
 static int unpack(struct ranq_reducing *r, const struct ranq_bytes *state, uint64_t acked_to, struct ranq_err *err)
 {
@@ -100,8 +108,7 @@ static int ack_some(struct ranq_reducing *r, const struct ranq_buf *state, bool 
 		return -1;
 	int rc = ranq_queue_ack_parse(reply, more, err);
 	ranq_reply_destroy(reply);
-	if (r->restarts != r->session->restarts) { /* carried out or not: what the server has now counts */
-		r->loaded = false;
+	if (!is_same_server(r)) { /* carried out or not: what the server has now counts */
 		*more = false;
 		return 0;
 	}
@@ -173,9 +180,7 @@ static int join_apart(
 	if (!reply)
 		return -1;
 	int rc = 0;
-	if (r->restarts != r->session->restarts)
-		r->loaded = false;
-	else
+	if (is_same_server(r))
 		rc = ranq_queue_apart_get_parse(reply, &there, &facts->items[i].item, err);
 	if (rc == 0 && there)
 		rc = join(r, facts, i, err);
@@ -220,9 +225,7 @@ static int take_in(struct ranq_reducing *r, struct ranq_err *err)
 	if (!reply)
 		return -1;
 	int rc = 0;
-	if (r->restarts != r->session->restarts)
-		r->loaded = false;
-	else
+	if (is_same_server(r))
 		rc = ranq_queue_fetch_parse(reply, &facts, err);
 	if (rc == 0 && r->loaded)
 		learn(r, &facts);

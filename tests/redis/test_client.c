@@ -202,20 +202,24 @@ static void has_tasks(struct ranq_job *job, uint64_t n)
 	ck_assert_uint_eq(progress.tasks, n);
 }
 
-static void cut_connections(void)
+/* A command of administrators, of n words. */
+static void redis_command(const char *const *words, size_t n)
 {
 	struct ranq_conn *conn = test_redis_connect(&rig.server);
 	struct ranq_reply *reply;
 	struct ranq_cmd cmd;
 	ranq_cmd_init(&cmd);
-	ranq_cmd_str(&cmd, "CLIENT");
-	ranq_cmd_str(&cmd, "KILL");
-	ranq_cmd_str(&cmd, "TYPE");
-	ranq_cmd_str(&cmd, "normal");
-	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 10000, &reply, NULL), 0);
+	for (size_t i = 0; i < n; i++)
+		ranq_cmd_str(&cmd, words[i]);
+	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
 	ranq_reply_destroy(reply);
 	ranq_cmd_clear(&cmd);
 	ranq_conn_close(conn);
+}
+
+static void cut_connections(void)
+{
+	redis_command((const char *const[]){"CLIENT", "KILL", "TYPE", "normal"}, 4);
 }
 
 /* Nothing else is at work: a task waits neither for company nor for the next look at the generator, also behind an answer that was
@@ -538,16 +542,7 @@ START_TEST(functions_forgotten)
 	struct ranq_job *job = submit(ranq, N);
 	client_rig_bridge("index8", "37", "0");
 	uint64_t count = read_some(job, seen, N, _i, 100);
-	struct ranq_conn *conn = test_redis_connect(&rig.server);
-	struct ranq_cmd cmd;
-	struct ranq_reply *reply;
-	ranq_cmd_init(&cmd);
-	ranq_cmd_str(&cmd, "FUNCTION");
-	ranq_cmd_str(&cmd, "FLUSH");
-	ck_assert_int_eq(ranq_conn_call(conn, &cmd, ranq_clock_ms() + 60000, &reply, NULL), 0);
-	ranq_reply_destroy(reply);
-	ranq_cmd_clear(&cmd);
-	ranq_conn_close(conn);
+	redis_command((const char *const[]){"FUNCTION", "FLUSH"}, 2);
 	count += read_some(job, seen, N, _i, UINT64_MAX);
 	ck_assert_uint_eq(count, N);
 	ranq_job_close(job);

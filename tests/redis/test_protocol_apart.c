@@ -76,30 +76,12 @@ static bool commit(const char *bridge, const struct ranq_range *r, uint64_t star
 	return taken;
 }
 
-static void begin(uint64_t tasks)
-{
-	tq_join(A, 1);
-	tq_join(B, 1);
-	job = TQ_JOB(.tasks = tasks);
-}
-
-static void end(void)
-{
-	tq_audit(job);
-	tq_remove(job);
-	tq_leave(A);
-	tq_leave(B);
-	tq_command("DEL %sbell:%s", tq.q.base, A);
-	tq_command("DEL %sbell:%s", tq.q.base, B);
-	ck_assert_int_eq(tq_command("DBSIZE"), 0);
-}
-
 START_TEST(a_commit_takes_what_went_ahead)
 {
 	const struct ranq_fetch_reply *f;
 	struct ranq_range r;
 
-	begin(10);
+	job = tq_begin_pair(10);
 	r = tq_lease1(A, 10);
 	put(A, 7, "0123456789");
 	ck_assert_int_gt(tq_command("PTTL %sup:%s:7", tq.q.base, A), 30000);
@@ -116,7 +98,7 @@ START_TEST(a_commit_takes_what_went_ahead)
 	ck_assert(tq_fetch(job, true, 0, "")->items[0].apart);
 	ck_assert_str_eq(got(2), "0123456789");
 	ck_assert_str_eq(got(0), "");
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -126,7 +108,7 @@ START_TEST(a_commit_that_finds_nothing_changes_nothing)
 	struct ranq_range r;
 	bool taken;
 
-	begin(6);
+	job = tq_begin_pair(6);
 	r = tq_lease1(A, 6);
 	put(A, 1, "one");
 	ranq_queue_commit_begin(&tq.q, &tq.cmd, A);
@@ -147,7 +129,7 @@ START_TEST(a_commit_that_finds_nothing_changes_nothing)
 	r.start = 2;
 	ck_assert(tq_commit(A, &r, 2, 2, 4)); /* together with the commit */
 	ck_assert_uint_eq(tq_fetch(job, false, 0, "")->n, 2);
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -155,7 +137,7 @@ START_TEST(what_is_not_counted_is_dropped)
 {
 	struct ranq_range r, again;
 
-	begin(6);
+	job = tq_begin_pair(6);
 	r = tq_lease1(A, 6);
 	put(A, 1, "first");
 	ck_assert(commit(A, &r, 0, 1, 1));
@@ -184,7 +166,7 @@ START_TEST(what_is_not_counted_is_dropped)
 	r = tq_lease1(A, 1);
 	put(A, 5, "not kept");
 	ck_assert(commit(A, &r, 0, 1, 5));
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -194,7 +176,7 @@ START_TEST(forged_numbers_are_refused)
 	struct ranq_range r;
 	char start[32];
 
-	begin(4);
+	job = tq_begin_pair(4);
 	r = tq_lease1(A, 4);
 	put(A, 1, "bytes");
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -216,7 +198,7 @@ START_TEST(forged_numbers_are_refused)
 	ck_assert_int_eq(tq_code(), RANQ_ERR_INPUT);
 	ck_assert_uint_eq(tq_audit(job).leased, 4);
 	ck_assert(commit(A, &r, 0, 4, 1));
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -246,7 +228,7 @@ START_TEST(acknowledged_ones_are_freed)
 {
 	struct ranq_range r;
 
-	begin(6);
+	job = tq_begin_pair(6);
 	r = tq_lease1(A, 6);
 	acknowledge(attach(), 0, 1);
 	put(A, 1, "acknowledged");
@@ -264,7 +246,7 @@ START_TEST(acknowledged_ones_are_freed)
 	ck_assert_str_eq(got(3), "three");
 	ck_assert_uint_eq(tq_info(job).result_bytes, 5);
 	ck_assert_uint_eq(tq_info(job).freed, 3);
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -276,7 +258,7 @@ START_TEST(a_later_round_has_its_bytes_in_place)
 	struct ranq_range r;
 	bool taken;
 
-	begin(3);
+	job = tq_begin_pair(3);
 	r = tq_lease1(A, 3);
 	put(A, 1, "whole");
 	ck_assert_int_eq(commit_opt(A, &r, 0, 3, 1, true, &taken), RANQ_ERR_OK);
@@ -291,7 +273,7 @@ START_TEST(a_later_round_has_its_bytes_in_place)
 	tq_call();
 	ck_assert_int_eq(ranq_queue_overlay_parse(tq.reply, 0, &start, &stop, &item, &tq.err), 0);
 	ck_assert(start == 0 && stop == 1 && item.len == 6 && !memcmp(item.data, "better", 6));
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -302,7 +284,7 @@ START_TEST(many_go_with_their_job)
 	struct ranq_range r;
 
 	for (int whole_queue = 0; whole_queue < 2; whole_queue++) {
-		begin(1500);
+		job = tq_begin_pair(1500);
 		r = tq_lease1(A, 1500);
 		for (uint64_t from = 0; from < 1500; from += 750) {
 			for (uint64_t i = from; i < from + 750; i++)
@@ -324,7 +306,7 @@ START_TEST(many_go_with_their_job)
 			tq_command("DEL %sbell:%s", tq.q.base, B);
 			ck_assert_int_eq(tq_command("DBSIZE"), 0);
 		} else {
-			end();
+			tq_end_pair(job);
 		}
 	}
 }
@@ -335,7 +317,7 @@ START_TEST(a_deleted_one_is_damage)
 {
 	struct ranq_range r;
 
-	begin(1);
+	job = tq_begin_pair(1);
 	r = tq_lease1(A, 1);
 	put(A, 1, "bytes");
 	ck_assert(commit(A, &r, 0, 1, 1));
@@ -343,7 +325,7 @@ START_TEST(a_deleted_one_is_damage)
 	ck_assert(!tq_fetch(job, false, 0, "")->items[0].apart);
 	ck_assert(tq_info(job).damaged);
 	tq_command("ZREM %sj:%llu:rx 0", tq.q.base, (unsigned long long)job);
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -352,7 +334,7 @@ START_TEST(a_full_server_takes_it_with_the_commit)
 	struct ranq_range r;
 	bool taken;
 
-	begin(2);
+	job = tq_begin_pair(2);
 	r = tq_lease1(A, 2);
 	tq_command("CONFIG SET maxmemory 1");
 	put(A, 1, "bytes");
@@ -360,7 +342,7 @@ START_TEST(a_full_server_takes_it_with_the_commit)
 	ck_assert_int_eq(commit_opt(A, &r, 0, 1, 1, false, &taken), RANQ_ERR_SERVER);
 	ck_assert(tq_commit(A, &r, 0, 0, 1));
 	tq_command("CONFIG SET maxmemory 0");
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 

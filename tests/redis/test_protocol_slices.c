@@ -66,31 +66,13 @@ static bool commit(const char *bridge, const struct ranq_range *r, uint64_t star
 	return out.accepted[0];
 }
 
-static void begin(uint64_t tasks)
-{
-	tq_join(A, 1);
-	tq_join(B, 1);
-	job = TQ_JOB(.tasks = tasks);
-}
-
-static void end(void)
-{
-	tq_audit(job);
-	tq_remove(job);
-	tq_leave(A);
-	tq_leave(B);
-	tq_command("DEL %sbell:%s", tq.q.base, A);
-	tq_command("DEL %sbell:%s", tq.q.base, B);
-	ck_assert_int_eq(tq_command("DBSIZE"), 0);
-}
-
 START_TEST(a_value_counts_with_its_commit)
 {
 	struct ranq_split_place one = place_of(1, '1', 3), two = place_of(2, '2', 5);
 	struct ranq_range r;
 	char name[RANQ_SPLIT_NAME_LEN + 1];
 
-	begin(10);
+	job = tq_begin_pair(10);
 	r = tq_lease1(A, 10);
 	ck_assert_int_eq(put(&one, 0, "abc", 3), RANQ_ERR_OK);
 	ck_assert_int_eq(put(&one, 0, "abc", 3), RANQ_ERR_OK);
@@ -104,7 +86,7 @@ START_TEST(a_value_counts_with_its_commit)
 	ck_assert_uint_eq(tq_info(job).counts[1], 1);
 	ck_assert(has(&one, 0, "abc") && has(&two, 0, "defgh") && !has(&two, 1, ""));
 	ck_assert_uint_eq(tq_fetch(job, false, 0, "")->n, 1);
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -115,7 +97,7 @@ START_TEST(a_value_that_is_not_whole_runs_again)
 	struct ranq_range r, again;
 	char *slice = calloc(1, RANQ_SLICE_BYTES);
 
-	begin(5);
+	job = tq_begin_pair(5);
 	r = tq_lease1(A, 5);
 	ck_assert_int_eq(put(&one, 1, "x", 1), RANQ_ERR_OK);
 	ck_assert(!commit(A, &r, 3, 5, &one, 1, false));
@@ -129,7 +111,7 @@ START_TEST(a_value_that_is_not_whole_runs_again)
 	ck_assert_uint_eq(again.start, 4);
 	ck_assert(commit(B, &again, 4, 5, &one, 1, false));
 	ck_assert(has(&one, 1, "x"));
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -139,7 +121,7 @@ START_TEST(what_the_loser_left_goes)
 				won = place_of(0, '3', 4), late = place_of(0, '4', 5);
 	struct ranq_range a, b;
 
-	begin(2);
+	job = tq_begin_pair(2);
 	a = tq_lease1(A, 2);
 	ck_assert_int_eq(put(&half, 1, "x", 1), RANQ_ERR_OK);
 	ck_assert_int_eq(put(&other, 0, "abc", 3), RANQ_ERR_OK);
@@ -153,7 +135,7 @@ START_TEST(what_the_loser_left_goes)
 	ck_assert_int_eq(put(&late, 0, "12345", 5), RANQ_ERR_OK); /* of A, which does not know yet */
 	tq_cancel(job);
 	ck_assert_int_eq(put(&other, 0, "abc", 3), RANQ_ERR_STATE);
-	end(); /* with the job goes all of it */
+	tq_end_pair(job); /* with the job goes all of it */
 }
 END_TEST
 
@@ -165,7 +147,7 @@ START_TEST(acknowledged_values_are_freed)
 	struct ranq_range r;
 	bool more;
 
-	begin(4);
+	job = tq_begin_pair(4);
 	r = tq_lease1(A, 4);
 	ck_assert_int_eq(put(&one, 0, "abc", 3), RANQ_ERR_OK);
 	ck_assert_int_eq(put(&two, 0, "defgh", 5), RANQ_ERR_OK);
@@ -193,7 +175,7 @@ START_TEST(acknowledged_values_are_freed)
 	ck_assert(commit(A, &r, 0, 2, &again, 1, false));
 	ck_assert(!has(&again, 0, "xy"));
 	ck_assert_uint_eq(tq_info(job).result_bytes, 0);
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 
@@ -203,7 +185,7 @@ START_TEST(retried_tasks_have_the_later_value)
 	struct ranq_split_place first = place_of(0, '1', 3), second = place_of(0, '2', 4);
 	struct ranq_range r;
 
-	begin(1);
+	job = tq_begin_pair(1);
 	r = tq_lease1(A, 1);
 	ck_assert_int_eq(put(&first, 0, "abc", 3), RANQ_ERR_OK);
 	ck_assert(commit(A, &r, 0, 1, &first, 1, true));
@@ -215,7 +197,7 @@ START_TEST(retried_tasks_have_the_later_value)
 	ck_assert(commit(A, &r, 0, 1, &second, 1, false));
 	ck_assert(!has(&first, 0, "abc") && has(&second, 0, "defg"));
 	ck_assert_int_eq(tq_info(job).state, RANQ_JOB_COMPLETE);
-	end();
+	tq_end_pair(job);
 }
 END_TEST
 

@@ -460,3 +460,21 @@ enum ranq_err_code tq_code(void)
 	ranq_queue_control_parse(tq.reply, &n, &more, &tq.err);
 	return tq.err.code;
 }
+
+uint64_t tq_begin_pair(uint64_t tasks)
+{
+	tq_join(tq_id('a'), 1);
+	tq_join(tq_id('b'), 1);
+	return TQ_JOB(.tasks = tasks);
+}
+
+void tq_end_pair(uint64_t job)
+{
+	tq_audit(job);
+	tq_remove(job);
+	for (char bridge = 'a'; bridge <= 'b'; bridge++) {
+		tq_leave(tq_id(bridge));
+		tq_command("DEL %sbell:%s", tq.q.base, tq_id(bridge));
+	}
+	ck_assert_int_eq(tq_command("DBSIZE"), 0);
+}

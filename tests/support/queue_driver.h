@@ -73,6 +73,9 @@ size_t tq_resync_page(
 	const char *bridge, const struct ranq_fragment *list, const struct ranq_resync_page *page, size_t *gone);
 void tq_leave(const char *bridge);
 void tq_dead(const char *bridge, const struct ranq_task_name *blamed, size_t n);
+/* Two bridges and a job; and the job removed, the bridges gone, no key left. */
+uint64_t tq_begin_pair(uint64_t tasks);
+void tq_end_pair(uint64_t job);
 struct ranq_job_info tq_info(uint64_t job);
 struct ranq_audit tq_audit(uint64_t job); /* asserts the accounting of I12, too */
 struct ranq_queue_info tq_stat(void);
